@@ -1,0 +1,171 @@
+"""The agent's calls to the matcher, in the project's own types."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+
+from linkage.batch import Chunk, Manifest
+from linkage.errors import MalformedMessageError
+from linkage.job import Job, JobSpec, JobState
+from linkage.rpc import convert
+from linkage.rpc.channel import repeated, translated
+from linkage.solve.links import Links
+from linkage.v1 import (
+    batch_pb2,
+    batch_pb2_grpc,
+    job_pb2,
+    job_pb2_grpc,
+    log_pb2,
+    log_pb2_grpc,
+    progress_pb2,
+    progress_pb2_grpc,
+    result_pb2,
+    result_pb2_grpc,
+)
+
+T = TypeVar("T")
+_DEADLINE_S = 30.0
+_STREAM_DEADLINE_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        state: where it is on its way.
+        done: steps done: batches while collecting, comparisons later.
+        total: steps in all.
+        per_s: steps a second.
+        waiting_for: parties whose upload is missing.
+    """
+
+    state: JobState
+    done: int
+    total: int
+    per_s: float
+    waiting_for: tuple[str, ...]
+
+
+class MatcherClient:
+    """Calls of one party.
+
+    Args:
+        channel: an open channel to the matcher.
+        patience_s: how long to try again while the matcher cannot be reached.
+    """
+
+    def __init__(self, channel: grpc.Channel, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._jobs = job_pb2_grpc.JobServiceStub(channel)
+        self._batches = batch_pb2_grpc.BatchServiceStub(channel)
+        self._progress = progress_pb2_grpc.ProgressServiceStub(channel)
+        self._results = result_pb2_grpc.ResultServiceStub(channel)
+        self._log = log_pb2_grpc.LogServiceStub(channel)
+
+    def request_job(self, spec: JobSpec) -> Job:
+        """Ask for a job, and return it: it may have been denied."""
+        request = job_pb2.RequestJobRequest(
+            request_id=os.urandom(16), spec=convert.spec_to_proto(spec)
+        )
+        response = self._call(lambda: self._jobs.RequestJob(request, timeout=_DEADLINE_S))
+        return convert.job_from_proto(response.job)
+
+    def job(self, job_id: str) -> Job:
+        """Return a job."""
+        request = job_pb2.GetJobRequest(job_id=job_id)
+        response = self._call(lambda: self._jobs.GetJob(request, timeout=_DEADLINE_S))
+        return convert.job_from_proto(response.job)
+
+    def jobs(self, limit: int = 0) -> list[Job]:
+        """Return the newest jobs that the party takes part in."""
+        request = job_pb2.ListJobsRequest(limit=limit)
+        response = self._call(lambda: self._jobs.ListJobs(request, timeout=_DEADLINE_S))
+        return [convert.job_from_proto(job) for job in response.jobs]
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job before its release."""
+        request = job_pb2.CancelJobRequest(job_id=job_id)
+        response = self._call(lambda: self._jobs.CancelJob(request, timeout=_DEADLINE_S))
+        return convert.job_from_proto(response.job)
+
+    def upload(
+        self,
+        job_id: str,
+        manifest: Manifest,
+        chunk: Callable[[int], Chunk],
+        on_chunk: Callable[[int], None] = lambda _index: None,
+    ) -> int:
+        """Send a batch, from wherever an earlier try stopped; return its leaf index.
+
+        Args:
+            job_id: the job.
+            manifest: what the batch is.
+            chunk: returns the chunk of an index.
+            on_chunk: told each index that is being sent.
+        """
+        opening = batch_pb2.OpenBatchRequest(
+            job_id=job_id, manifest=convert.manifest_to_proto(manifest)
+        )
+
+        def send() -> str:
+            opened = self._batches.OpenBatch(opening, timeout=_DEADLINE_S)
+            remaining = range(opened.next_chunk, len(manifest.chunk_sha256))
+
+            def messages() -> Iterator[batch_pb2.UploadChunksRequest]:
+                for index in remaining:
+                    on_chunk(index)
+                    yield convert.chunk_to_proto(opened.batch_id, index, chunk(index))
+
+            if remaining:
+                self._batches.UploadChunks(messages(), timeout=_STREAM_DEADLINE_S)
+            return opened.batch_id
+
+        batch_id = self._call(send)
+        request = batch_pb2.CommitBatchRequest(batch_id=batch_id)
+        return self._call(
+            lambda: self._batches.CommitBatch(request, timeout=2 * _DEADLINE_S)
+        ).leaf_index
+
+    def watch(self, job_id: str) -> Iterator[Progress]:
+        """Yield every change of a job until it ends."""
+        request = progress_pb2.WatchProgressRequest(job_id=job_id)
+        with translated():
+            for message in self._progress.WatchProgress(request):
+                yield Progress(
+                    state=convert.state_from_proto(message.state),
+                    done=message.done,
+                    total=message.total,
+                    per_s=message.per_s,
+                    waiting_for=tuple(message.waiting_for),
+                )
+
+    def results(self, job_id: str) -> tuple[result_pb2.ResultHeader, list[Links]]:
+        """Return the receipt of the party's own links, and the links.
+
+        Raises:
+            MalformedMessageError: the stream is not a header and chunks.
+        """
+        request = result_pb2.FetchResultsRequest(job_id=job_id)
+
+        def fetch() -> list[result_pb2.FetchResultsResponse]:
+            return list(self._results.FetchResults(request, timeout=_STREAM_DEADLINE_S))
+
+        messages = self._call(fetch)
+        if not messages or messages[0].WhichOneof("part") != "header":
+            raise MalformedMessageError("result: it does not begin with its receipt")
+        if any(message.WhichOneof("part") != "chunk" for message in messages[1:]):
+            raise MalformedMessageError("result: a part that is no chunk")
+        return messages[0].header, [convert.links_from_proto(m.chunk) for m in messages[1:]]
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """Return the proof that the log of one size grew out of a smaller one."""
+        request = log_pb2.GetConsistencyProofRequest(old_size=old, new_size=new)
+        response = self._call(lambda: self._log.GetConsistencyProof(request, timeout=_DEADLINE_S))
+        return list(response.hashes)
+
+    def _call(self, call: Callable[[], T]) -> T:
+        return repeated(call, self._patience_s)

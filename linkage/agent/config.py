@@ -1,0 +1,151 @@
+"""The agent's settings and its source file, each one TOML file, checked as a whole."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from linkage.errors import ConfigError
+from linkage.normalise.dates import DateOrder
+from linkage.schema import LinkageSchema, parse_schema, problems_of
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tls(_Strict):
+    """PEM files."""
+
+    certificate: Path
+    private_key: Path
+    authority: Path
+
+
+class Agreement(_Strict):
+    """What the linkage key is bound to, beside the schema.
+
+    Attributes:
+        id: name of the agreement.
+        purpose: its purpose code.
+        epoch: which of its keys, from 1.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]{0,63}$")]
+    purpose: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]{0,63}$")]
+    epoch: Annotated[int, Field(ge=1, le=2**31)] = 1
+
+
+class LinkageKeyFile(_Strict):
+    """Where the linkage key is, and what opens it."""
+
+    keystore: Path
+    key_encryption_key: Path
+
+
+class AgentConfig(_Strict):
+    """All settings of an agent; paths count from the settings file's folder.
+
+    Attributes:
+        party: whose agent this is.
+        matcher: host and port of the matcher.
+        work: folder of the agent's own files: references, spool, results.
+        schema_file: the linkage schema.
+        source: the source file.
+        trust: trust file of the match log, obtained out of band.
+        agreement: the agreement under which it links.
+        key: the linkage key.
+        tls: PEM files.
+        patience_s: how long to try again while the matcher cannot be reached.
+    """
+
+    party: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    matcher: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")]
+    work: Path
+    schema_file: Annotated[Path, Field(alias="schema")]
+    source: Path
+    trust: Path
+    agreement: Agreement
+    key: LinkageKeyFile
+    tls: Tls
+    patience_s: Annotated[float, Field(ge=0)] = 60.0
+
+
+class SourceConfig(_Strict):
+    """Where an agency's records are, and how it writes them.
+
+    Attributes:
+        path: CSV (also .gz) or Parquet file.
+        record_id: column of the agency's own record numbers; each occurs once.
+        encoding: encoding of a CSV file.
+        delimiter: what separates the columns of a CSV file.
+        date_order: how dates that end in their year are written.
+        columns: column of each attribute; where absent it has the attribute's name.
+        values: what the agency's codes mean, by attribute.
+    """
+
+    path: Path
+    record_id: str = "record_id"
+    encoding: str = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    date_order: DateOrder = "DMY"
+    columns: dict[str, str] = {}
+    values: dict[str, dict[str, str]] = {}
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def load_agent(path: Path) -> AgentConfig:
+    """Read an agent's settings.
+
+    Raises:
+        ConfigError: the file cannot be read or breaks a rule; lists every problem.
+    """
+    config = _load(path, AgentConfig)
+    base = path.resolve().parent
+    update: dict[str, Any] = {
+        name: base / getattr(config, name) for name in ("work", "schema_file", "source", "trust")
+    }
+    for part in ("key", "tls"):
+        section = getattr(config, part)
+        update[part] = section.model_copy(update={k: base / v for k, v in section})
+    return config.model_copy(update=update)
+
+
+def load_source(path: Path) -> SourceConfig:
+    """Read a source file.
+
+    Raises:
+        ConfigError: the file cannot be read or breaks a rule; lists every problem.
+    """
+    config = _load(path, SourceConfig)
+    return config.model_copy(update={"path": path.resolve().parent / config.path})
+
+
+def load_schema(path: Path) -> LinkageSchema:
+    """Read a linkage schema.
+
+    Raises:
+        ConfigError: the file cannot be read or breaks a rule; lists every problem.
+    """
+    return parse_schema(_read(path), str(path))
+
+
+def _load(path: Path, model: type[_Model]) -> _Model:
+    try:
+        return model.model_validate(tomllib.loads(_read(path)))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), [f"not valid TOML: {error}"]) from error
+    except ValidationError as error:
+        raise ConfigError(str(path), problems_of(error)) from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), ["not written in UTF-8"]) from error

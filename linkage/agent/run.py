@@ -1,0 +1,160 @@
+"""The agent's part in a job, from the request to the result on disk.
+
+Every step can be repeated: a run that was stopped anywhere goes on where it was.
+"""
+
+import datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from linkage.agent.client import MatcherClient, Progress
+from linkage.agent.encoding import RecordEncoder
+from linkage.agent.references import References
+from linkage.agent.result import verify_result, write_links
+from linkage.agent.seen import SeenCheckpoint
+from linkage.agent.session import Session
+from linkage.agent.source import Source
+from linkage.agent.spool import Spool
+from linkage.batch import Manifest
+from linkage.errors import DeniedError, JobStateError
+from linkage.job import Job, JobSpec, JobState
+from linkage.log.policy import parse_policy
+
+_SPOOL_DAYS = 30
+_EPOCH_DAYS = 365
+
+
+class Reporter(Protocol):
+    """Told how a run goes on."""
+
+    def encoding(self, n_records: int) -> None:
+        """`n_records` have been encoded so far."""
+
+    def uploading(self, chunk: int, n_chunks: int) -> None:
+        """A chunk is being sent."""
+
+    def waiting(self, progress: Progress) -> None:
+        """The matcher's progress changed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run brought.
+
+    Attributes:
+        job: the job at its end.
+        n_records: records uploaded.
+        n_links: own links.
+        path: the file of own links.
+    """
+
+    job: Job
+    n_records: int
+    n_links: int
+    path: Path
+
+
+def request_job(
+    session: Session, client: MatcherClient, parties: tuple[str, ...], collect_timeout_s: int
+) -> Job:
+    """Ask the matcher for a job of these parties under the session's agreement.
+
+    Raises:
+        DeniedError: the matcher's decision.
+    """
+    match = session.schema.match
+    job = client.request_job(
+        JobSpec(
+            agreement_id=session.config.agreement.id,
+            parties=parties,
+            codes=session.codes,
+            threshold=match.threshold,
+            cardinality=match.cardinality,
+            collect_timeout_s=collect_timeout_s,
+        )
+    )
+    if job.state is JobState.DENIED:
+        raise DeniedError(job.reason_code, job.reason)
+    return job
+
+
+def run_job(
+    session: Session,
+    client: MatcherClient,
+    job_id: str,
+    reporter: Reporter,
+    today: datetime.date,
+) -> Outcome:
+    """Take part in a job: encode, upload, wait, fetch, verify, join.
+
+    Raises:
+        SchemaMismatchError: the job runs under another schema than ours.
+        KeyMismatchError: the requester holds another key than ours.
+        RecordError: the source cannot be used.
+        JobStateError: the job ended without a release.
+        VerificationError: the result or the log does not hold.
+    """
+    job = client.job(job_id)
+    session.codes.check_same(job.spec.codes, f"{job.requester}, who requested this job")
+    agreement = session.config.agreement
+    references = References(session.store, agreement, today + datetime.timedelta(days=_EPOCH_DAYS))
+    spool = Spool(session.store, job_id)
+    manifest = spool.manifest() or _encode(session, spool, references, reporter, today)
+    n_chunks = len(manifest.chunk_sha256)
+    client.upload(
+        job_id,
+        manifest,
+        lambda index: spool.chunk(manifest, index),
+        lambda index: reporter.uploading(index, n_chunks),
+    )
+    for progress in client.watch(job_id):
+        reporter.waiting(progress)
+    job = client.job(job_id)
+    if job.state is not JobState.RELEASED:
+        raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
+    path = session.config.work / "results" / f"{job_id}.csv"
+    n_links = _fetch(session, client, job_id, references, path)
+    spool.delete()
+    return Outcome(job, manifest.n_records, n_links, path)
+
+
+def _encode(
+    session: Session,
+    spool: Spool,
+    references: References,
+    reporter: Reporter,
+    today: datetime.date,
+) -> Manifest:
+    source = Source(session.source, session.schema)
+    encoder = RecordEncoder(session.schema, session.source, session.key.space_key)
+    return spool.fill(
+        _counted(source, reporter.encoding),
+        encoder.encode,
+        references,
+        session.codes,
+        today + datetime.timedelta(days=_SPOOL_DAYS),
+    )
+
+
+def _counted(source: Source, on_records: Callable[[int], None]) -> Iterator[pa.Table]:
+    n_records = 0
+    for table in source.chunks():
+        yield table
+        n_records += len(table)
+        on_records(n_records)
+
+
+def _fetch(
+    session: Session, client: MatcherClient, job_id: str, references: References, path: Path
+) -> int:
+    trust = parse_policy(session.config.trust.read_bytes())
+    header, pieces = client.results(job_id)
+    result = verify_result(header, pieces, trust=trust, party=session.config.party, job_id=job_id)
+    SeenCheckpoint(session.config.work / "checkpoint", trust).advance(
+        result.note, client.consistency
+    )
+    return write_links(path, result, references)

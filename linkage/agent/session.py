@@ -1,0 +1,80 @@
+"""What an agent works with: its settings, schema, source, linkage key and store."""
+
+from pathlib import Path
+
+from keys.derive import KeyContext, LinkageKey
+from keys.errors import KeystoreError
+from keys.keystore import open_keystore
+from keys.providers import FileProvider, create_key_file
+from linkage.agent.config import AgentConfig, load_schema, load_source
+from linkage.encode.encoder import schema_id
+from linkage.errors import ConfigError
+from linkage.job import CodeId
+from linkage.rpc.tls import TlsFiles
+from linkage.store.artefacts import ArtefactStore
+
+
+class Session:
+    """One agent at work under one agreement and epoch.
+
+    Args:
+        config: the agent's settings.
+
+    Raises:
+        ConfigError: schema or source file is refused, or the keystore is of another
+            agreement or epoch.
+        KeystoreError: the linkage key cannot be opened.
+    """
+
+    def __init__(self, config: AgentConfig) -> None:
+        self.config = config
+        self.schema = load_schema(config.schema_file)
+        self.source = load_source(config.source)
+        self.key = open_linkage_key(config, schema_id(self.schema))
+        self.codes = CodeId(
+            schema_id=schema_id(self.schema),
+            epoch=config.agreement.epoch,
+            key_check=self.key.key_check(),
+            scheme=self.schema.encoding.scheme,
+            code_bits=self.schema.encoding.bits,
+        )
+        self.store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
+        self.tls = TlsFiles(**dict(config.tls))
+
+
+def open_linkage_key(config: AgentConfig, schema: bytes) -> LinkageKey:
+    """Open the linkage key of the configured agreement and epoch.
+
+    Raises:
+        ConfigError: the keystore is of another agreement or epoch.
+        KeystoreError: it cannot be opened.
+    """
+    agreement = config.agreement
+    header, secret = open_keystore(config.key.keystore, FileProvider(config.key.key_encryption_key))
+    if (header.kind, header.agreement_id, header.epoch) != (
+        "linkage",
+        agreement.id,
+        agreement.epoch,
+    ):
+        problem = (
+            f"holds the {header.kind} key of {header.agreement_id or 'no agreement'}, epoch "
+            f"{header.epoch}; needed is the linkage key of {agreement.id}, epoch {agreement.epoch}"
+        )
+        raise ConfigError(str(config.key.keystore), [problem])
+    context = KeyContext(agreement.id, schema, agreement.purpose, agreement.epoch)
+    return LinkageKey(secret, context)
+
+
+def ensure_key_file(path: Path) -> FileProvider:
+    """Return the provider of a key-encryption key file, which is made if it is missing.
+
+    Raises:
+        KeystoreError: the file cannot be used.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            create_key_file(path)
+        except OSError as error:
+            raise KeystoreError(f"{path}: {error.strerror}") from error
+    return FileProvider(path)

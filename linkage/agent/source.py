@@ -1,0 +1,180 @@
+"""An agency's own records, read in chunks from CSV or Parquet.
+
+Checks what a linkage needs of a source, and says what to mend: no text of an
+error holds a value of a record, only columns and row numbers.
+"""
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from typing import IO, Literal, cast
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pa_parquet
+
+from linkage.agent.config import SourceConfig
+from linkage.errors import RecordError
+from linkage.schema import LinkageSchema
+
+_CSV_BLOCK_BYTES = 8 << 20
+_ROWS_PER_CHUNK = 65_536
+
+
+class Source:
+    """The records of one source file, as columns named by attribute.
+
+    Args:
+        config: the source file.
+        schema: which attributes are wanted.
+        also: more columns to read, under their own names.
+
+    Raises:
+        RecordError: the file cannot be read, is empty, or lacks columns.
+    """
+
+    def __init__(
+        self, config: SourceConfig, schema: LinkageSchema, also: tuple[str, ...] = ()
+    ) -> None:
+        self._config = config
+        self._column_of = {
+            attribute.name: config.columns.get(attribute.name, attribute.name)
+            for attribute in schema.attributes
+        }
+        self._wanted = list(dict.fromkeys([config.record_id, *self._column_of.values(), *also]))
+        unknown = sorted(set(config.columns) - set(self._column_of))
+        if unknown:
+            raise RecordError(
+                f"{config.path.name}: the source file maps {', '.join(unknown)}, "
+                "which the schema does not have: correct the names under [columns]"
+            )
+        present = self._present()
+        missing = [column for column in self._wanted if column not in present]
+        if missing:
+            raise RecordError(
+                f"{config.path.name}: no column {', '.join(missing)}; it has "
+                f"{', '.join(present)}: name the right ones under [columns] of the source file"
+            )
+
+    def chunks(self) -> Iterator[pa.Table]:
+        """Yield the records as tables of text columns, in the order of the file.
+
+        Columns are `record_id`, then one for each attribute, then those read also.
+
+        Raises:
+            RecordError: a row or a byte cannot be read, a record number is missing
+                or occurs twice, or there is no record at all.
+        """
+        seen = _RecordIds(self._config.path.name)
+        for table in self._raw_chunks():
+            text = table.select(self._wanted).cast(
+                pa.schema([(name, pa.string()) for name in self._wanted])
+            )
+            columns = {"record_id": text[self._config.record_id]}
+            columns |= {name: text[column] for name, column in self._column_of.items()}
+            columns |= {name: text[name] for name in self._wanted if name not in columns}
+            seen.add(columns["record_id"])
+            yield pa.table(columns)
+        seen.close()
+
+    def _present(self) -> list[str]:
+        config = self._config
+        try:
+            if config.path.suffix == ".parquet":
+                return list(pa_parquet.read_schema(config.path).names)
+            codecs.lookup(config.encoding)
+            with pa.input_stream(str(config.path), compression="detect") as stream:
+                head = stream.read(1 << 16)
+        except OSError as error:
+            raise RecordError(f"{config.path}: cannot be read: {_reason(error)}") from error
+        except pa.ArrowInvalid as error:
+            raise RecordError(f"{config.path.name}: not a Parquet file, or damaged") from error
+        except LookupError as error:
+            raise RecordError(f"encoding {config.encoding!r} is unknown: try utf-8") from error
+        if not head.strip():
+            raise RecordError(f"{config.path.name}: the file is empty")
+        text = codecs.decode(head, config.encoding, "replace").removeprefix("\ufeff")
+        return next(csv.reader(io.StringIO(text), delimiter=config.delimiter), [])
+
+    def _raw_chunks(self) -> Iterator[pa.Table]:
+        if self._config.path.suffix == ".parquet":
+            with pa_parquet.ParquetFile(self._config.path) as file:
+                for batch in file.iter_batches(_ROWS_PER_CHUNK, columns=self._wanted):
+                    yield pa.Table.from_batches([batch])
+            return
+        yield from _csv_chunks(self._config, self._wanted)
+
+
+def _csv_chunks(config: SourceConfig, wanted: list[str]) -> Iterator[pa.Table]:
+    wrong: list[str] = []
+
+    def refuse(row: pa_csv.InvalidRow) -> Literal["error"]:
+        # The row's text is personal data: only its number goes on.
+        where = f"row {row.number}" if row.number else "a row"
+        wrong.append(f"{where} has {row.actual_columns} columns, not {row.expected_columns}")
+        return "error"
+
+    try:
+        with pa.input_stream(str(config.path), compression="detect") as stream:
+            reader = pa_csv.open_csv(
+                cast("IO[bytes]", stream),
+                read_options=pa_csv.ReadOptions(
+                    block_size=_CSV_BLOCK_BYTES, encoding=config.encoding, use_threads=False
+                ),
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=config.delimiter,
+                    newlines_in_values=True,
+                    invalid_row_handler=refuse,
+                ),
+                convert_options=pa_csv.ConvertOptions(
+                    column_types=dict.fromkeys(wanted, pa.string()),
+                    include_columns=wanted,
+                    strings_can_be_null=False,
+                ),
+            )
+            for batch in reader:
+                yield pa.Table.from_batches([batch])
+    except (pa.ArrowException, UnicodeError) as error:
+        if wrong:
+            problem = f"{wrong[0]}: quote the values that hold a {config.delimiter!r}"
+        elif isinstance(error, UnicodeError) or "utf8" in str(error).lower():
+            problem = (
+                f"not written in {config.encoding}: name the right encoding in the source file, "
+                "for example windows-1252"
+            )
+        else:
+            problem = "cannot be read as CSV: check its delimiter and quotes"
+        # The library's own text may quote the row, so it is not passed on.
+        raise RecordError(f"{config.path.name}: {problem}") from None
+    except OSError as error:
+        raise RecordError(f"{config.path.name}: cannot be read: {_reason(error)}") from None
+
+
+class _RecordIds:
+    """Finds record numbers that are missing or occur twice."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._first_row: dict[str, int] = {}
+
+    def add(self, ids: "pa.ChunkedArray[pa.StringScalar]") -> None:
+        row = len(self._first_row)
+        for value in ids.to_pylist():
+            row += 1
+            if not value:
+                raise RecordError(f"{self._name}: record {row} has no record number")
+            first = self._first_row.setdefault(value, row)
+            if first != row:
+                raise RecordError(
+                    f"{self._name}: records {first} and {row} have the same record number: "
+                    "each record needs its own"
+                )
+
+    def close(self) -> None:
+        if not self._first_row:
+            raise RecordError(f"{self._name}: it has a header and no records")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or "not a readable file"

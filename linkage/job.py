@@ -1,0 +1,192 @@
+"""What a job is: its specification, its states, and what is told of it.
+
+Plain data, shared by agents and matcher; the rules that move a job from state to
+state are the matcher's.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal
+
+from linkage.errors import KeyMismatchError, MalformedMessageError, SchemaMismatchError
+from linkage.schema import Cardinality
+
+Scheme = Literal["clk"]
+SCHEMES: tuple[Scheme, ...] = ("clk",)
+DIGEST_BYTES = 32
+KEY_CHECK_BYTES = 8
+REFERENCE_BYTES = 16
+MAX_PARTIES = 16
+MAX_COLLECT_S = 30 * 86_400
+
+
+class JobState(Enum):
+    """Where a job is on its way. The last five are final."""
+
+    REQUESTED = "requested"
+    AUTHORISED = "authorised"
+    COLLECTING = "collecting"
+    PLANNED = "planned"
+    COMPARING = "comparing"
+    REFINING = "refining"
+    SOLVING = "solving"
+    AWAITING_COSIGNATURES = "awaiting_cosignatures"
+    RELEASED = "released"
+    DENIED = "denied"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job moves no more."""
+        return self in _FINAL
+
+
+_FINAL = frozenset(
+    {
+        JobState.RELEASED,
+        JobState.DENIED,
+        JobState.FAILED,
+        JobState.EXPIRED,
+        JobState.CANCELLED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class CodeId:
+    """What codes must share to be comparable.
+
+    Attributes:
+        schema_id: digest of the resolved linkage schema, 32 bytes.
+        epoch: epoch of the linkage key.
+        key_check: derived from the linkage key; tells a wrong one, 8 bytes.
+        scheme: how codes are made.
+        code_bits: length of a code.
+    """
+
+    schema_id: bytes
+    epoch: int
+    key_check: bytes
+    scheme: Scheme
+    code_bits: int
+
+    def check_same(self, other: "CodeId", whose: str) -> None:
+        """Check that codes of this kind can be compared with others.
+
+        Args:
+            other: the other kind.
+            whose: whom the other kind belongs to, for the error.
+
+        Raises:
+            SchemaMismatchError: encoded under another schema, scheme or length.
+            KeyMismatchError: encoded under another key or epoch.
+        """
+        if (self.schema_id, self.scheme, self.code_bits) != (
+            other.schema_id,
+            other.scheme,
+            other.code_bits,
+        ):
+            raise SchemaMismatchError(
+                f"another linkage schema than {whose}: compare the schema ids that "
+                "'padan schema show' prints at both, and encode again under the agreed schema"
+            )
+        if (self.epoch, self.key_check) != (other.epoch, other.key_check):
+            raise KeyMismatchError(
+                f"another linkage key or epoch than {whose}: compare the key check values of "
+                "this agreement and epoch, and encode again under the agreed key"
+            )
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """What all parties of a job must agree on before anything is compared.
+
+    Attributes:
+        agreement_id: the agreement the job runs under.
+        parties: who takes part, in the order of the agreement.
+        codes: what their codes must share.
+        threshold: lowest similarity of a link.
+        cardinality: how many records of each party may be one person.
+        collect_timeout_s: seconds that the parties have to upload.
+    """
+
+    agreement_id: str
+    parties: tuple[str, ...]
+    codes: CodeId
+    threshold: float
+    cardinality: Cardinality
+    collect_timeout_s: int
+
+    def check(self) -> None:
+        """Check every field by itself and against the others.
+
+        Raises:
+            MalformedMessageError: naming every field that is wrong.
+        """
+        wrong = [name for name, right in self._rules().items() if not right]
+        if wrong:
+            raise MalformedMessageError(f"job specification: not acceptable: {', '.join(wrong)}")
+
+    def _rules(self) -> dict[str, bool]:
+        return {
+            "agreement_id (empty)": bool(self.agreement_id),
+            f"parties (2 to {MAX_PARTIES}, each once)": 2 <= len(self.parties) <= MAX_PARTIES
+            and len(set(self.parties)) == len(self.parties),
+            "schema_id (32 bytes)": len(self.codes.schema_id) == DIGEST_BYTES,
+            "epoch (1 or more)": self.codes.epoch >= 1,
+            "key_check (8 bytes)": len(self.codes.key_check) == KEY_CHECK_BYTES,
+            "scheme": self.codes.scheme in SCHEMES,
+            "code_bits (512 to 8192, multiple of 64)": 512 <= self.codes.code_bits <= 8192
+            and self.codes.code_bits % 64 == 0,
+            "threshold (above 0, at most 1)": 0 < self.threshold <= 1,
+            f"collect_timeout_s (1 to {MAX_COLLECT_S})": 1
+            <= self.collect_timeout_s
+            <= MAX_COLLECT_S,
+        }
+
+
+@dataclass(frozen=True)
+class JobCounts:
+    """How much a job compares and finds."""
+
+    comparisons_planned: int = 0
+    comparisons_done: int = 0
+    candidate_pairs: int = 0
+    links: int = 0
+    comparing_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as its parties see it.
+
+    Attributes:
+        job_id: its name.
+        requester: the party that asked for it.
+        spec: what was asked.
+        state: where it is.
+        requested_at: when it was asked for, seconds since 1970.
+        collect_until: until when batches are taken, seconds since 1970.
+        uploaded: parties whose batch is complete.
+        reason_code: why it ended without a release, or "".
+        reason: the same in words.
+        counts: what it compared and found so far.
+    """
+
+    job_id: str
+    requester: str
+    spec: JobSpec
+    state: JobState
+    requested_at: int
+    collect_until: int
+    uploaded: tuple[str, ...] = ()
+    reason_code: str = ""
+    reason: str = ""
+    counts: JobCounts = field(default_factory=JobCounts)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Parties whose batch is not complete."""
+        return tuple(party for party in self.spec.parties if party not in self.uploaded)

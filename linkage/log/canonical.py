@@ -1,0 +1,107 @@
+"""One accepted spelling of base64, of decimal numbers and of JSON.
+
+What parses here would be written again with the same bytes, so there are no two
+spellings of one fact and no bit that a reader ignores.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
+
+import rfc8785
+
+from linkage.errors import MalformedMessageError
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+JsonObject: TypeAlias = Mapping[str, Json]
+
+_FIRST_INEXACT_INT = 2**53
+_SMALLEST_TOO_LARGE = 2**63
+
+
+def encode_base64(data: bytes) -> str:
+    """Return `data` in standard base64 with padding (RFC 4648, section 4)."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def decode_base64(text: str) -> bytes:
+    """Return the bytes that `encode_base64` would write as `text`.
+
+    Raises:
+        MalformedMessageError: another alphabet, white space, missing padding, or
+            padding bits that are not zero.
+    """
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except ValueError as error:
+        raise MalformedMessageError("not base64") from error
+    if encode_base64(data) != text:
+        raise MalformedMessageError("base64 in a second spelling")
+    return data
+
+
+def parse_decimal(text: str) -> int:
+    """Return the number from 0 to 2**63 - 1 that `text` spells in ASCII digits.
+
+    Raises:
+        MalformedMessageError: a sign, a space, a leading zero, or too large.
+    """
+    # The length keeps the conversion short; isdecimal alone would take other scripts.
+    if not (0 < len(text) <= 19 and text.isascii() and text.isdecimal()):
+        raise MalformedMessageError("not a decimal number")
+    number = int(text)
+    if str(number) != text or number >= _SMALLEST_TOO_LARGE:
+        raise MalformedMessageError("not a decimal number from 0 to 2**63 - 1 in one spelling")
+    return number
+
+
+def format_json(value: Json) -> bytes:
+    """Return `value` as canonical JSON.
+
+    Raises:
+        MalformedMessageError: a value that JSON cannot carry exactly: NaN, an
+            integer beyond 2**53 - 1, a lone surrogate, a key that is no string,
+            nesting too deep.
+
+    Source: RFC 8785.
+    """
+    try:
+        # The cast is for mypy alone: rfc8785's own value type is private.
+        return rfc8785.dumps(cast("dict[str, None]", value))
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessageError("a value that canonical JSON cannot carry") from error
+
+
+def parse_json(data: bytes) -> Json:
+    """Return the value of canonical JSON.
+
+    Raises:
+        MalformedMessageError: not JSON in UTF-8, or not in its canonical form,
+            which also catches a key given twice.
+    """
+    try:
+        value = cast("Json", json.loads(data.decode("utf-8"), parse_int=_number))
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessageError("not JSON in UTF-8") from error
+    if format_json(value) != data:
+        raise MalformedMessageError("JSON that is not in its canonical form")
+    return value
+
+
+def parse_json_object(data: bytes, keys: frozenset[str]) -> dict[str, Json]:
+    """Return the members of a canonical JSON object that has exactly `keys`.
+
+    Raises:
+        MalformedMessageError: not canonical JSON, no object, or other members.
+    """
+    value = parse_json(data)
+    if not isinstance(value, dict) or value.keys() != keys:
+        raise MalformedMessageError(f"not a JSON object with exactly {', '.join(sorted(keys))}")
+    return cast("dict[str, Json]", value)
+
+
+def _number(text: str) -> int | float:
+    """Return a JSON number without fraction: beyond 2**53 it is a double, as RFC 8785 has it."""
+    number = float(text)
+    return int(text) if abs(number) < _FIRST_INEXACT_INT else number

@@ -1,0 +1,204 @@
+"""Uploads: resumable, idempotent for every chunk, refused before anything is lost."""
+
+import datetime
+import uuid
+from collections.abc import Callable
+
+from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
+from linkage.errors import (
+    JobStateError,
+    MalformedMessageError,
+    NotFoundError,
+    QuotaExceededError,
+)
+from linkage.job import DIGEST_BYTES, REFERENCE_BYTES, Job, JobState
+from linkage.matcher.jobs import job_for
+from linkage.matcher.journal import Journal
+from linkage.matcher.match_log import MatchLog
+from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
+from linkage.store.artefacts import ArtefactStore
+from linkage.store.metadata import BatchRow, Metadata, Transaction
+
+
+class Batches:
+    """The uploads of a matcher.
+
+    Args:
+        metadata: the database.
+        artefacts: where chunks are kept.
+        journal: makes log entries.
+        log: publishes them.
+        artefact_days: days until an upload can no longer be read.
+        max_records: most records of one upload.
+        on_ready: told the id of a job whose uploads are complete.
+    """
+
+    def __init__(
+        self,
+        metadata: Metadata,
+        artefacts: ArtefactStore,
+        journal: Journal,
+        log: MatchLog,
+        *,
+        artefact_days: int,
+        max_records: int,
+        on_ready: Callable[[str], None],
+    ) -> None:
+        self._metadata, self._artefacts = metadata, artefacts
+        self._journal, self._log = journal, log
+        self._days, self._max_records = artefact_days, max_records
+        self._on_ready = on_ready
+
+    def open(self, party: str, job_id: str, manifest: Manifest) -> tuple[str, int]:
+        """Open a batch or find it again; return its id and the next chunk to send.
+
+        Raises:
+            NotFoundError: the job is none of the party's.
+            JobStateError: the job takes no batches now, or another one was begun.
+            SchemaMismatchError: encoded under another schema than the job's.
+            KeyMismatchError: encoded under another key than the requester's.
+            MalformedMessageError: the manifest contradicts itself or the job.
+            QuotaExceededError: more records than this matcher takes.
+        """
+        with self._metadata.write() as transaction:
+            job = job_for(transaction, party, job_id)
+            content = manifest_to_bytes(manifest)
+            known = next((b for b in transaction.batches_of(job_id) if b.party == party), None)
+            if known is not None:
+                if known.manifest != content:
+                    raise JobStateError(
+                        "another batch of this party was begun for this job: send that one, "
+                        "or cancel the job and request a new one"
+                    )
+                return known.batch_id, known.next_chunk
+            _check_collecting(job, self._journal.clock())
+            self._check(manifest, job)
+            batch = BatchRow(uuid.uuid4().hex, job_id, party, content)
+            self._artefacts.create(batch.batch_id, self._expires())
+            transaction.add_batch(batch)
+            return batch.batch_id, 0
+
+    def put_chunk(self, party: str, batch_id: str, index: int, chunk: Chunk) -> int:
+        """Store a chunk and return the next one to send; a stored one changes nothing.
+
+        Raises:
+            NotFoundError: the batch is none of the party's.
+            MalformedMessageError: not the chunk that the manifest promises, or one
+                that comes before its turn.
+            JobStateError: the job takes no chunks now.
+        """
+        with self._metadata.read() as transaction:
+            batch = _batch_for(transaction, party, batch_id)
+            job = job_for(transaction, party, batch.job_id)
+        n_records = manifest_from_bytes(batch.manifest).check_chunk(index, chunk)
+        if index < batch.next_chunk:
+            return batch.next_chunk
+        if index > batch.next_chunk:
+            raise MalformedMessageError(f"chunk {index}: the next one is {batch.next_chunk}")
+        _check_collecting(job, self._journal.clock())
+        self._artefacts.write(batch_id, _chunk_name(index), chunk.references + chunk.codes)
+        with self._metadata.write() as transaction:
+            # Read again: the same upload may run twice, after a line broke.
+            batch = _batch_for(transaction, party, batch_id)
+            if batch.next_chunk != index:
+                return batch.next_chunk
+            transaction.set_received(batch_id, index + 1, batch.n_received + n_records)
+        return index + 1
+
+    def commit(self, party: str, batch_id: str) -> int:
+        """Close a complete batch and return the index of its leaf.
+
+        Raises:
+            NotFoundError: the batch is none of the party's.
+            JobStateError: chunks are missing, or the job takes no batches now.
+            MalformedMessageError: there are not as many records as the manifest says.
+        """
+        with self._metadata.write() as transaction:
+            batch = _batch_for(transaction, party, batch_id)
+            if batch.committed:
+                leaf = transaction.batch_leaf(batch_id)
+                if leaf is None:
+                    raise JobStateError("the batch is committed and has no leaf")
+                return leaf
+            job = job_for(transaction, party, batch.job_id)
+            _check_collecting(job, self._journal.clock())
+            manifest = manifest_from_bytes(batch.manifest)
+            if batch.next_chunk < len(manifest.chunk_sha256):
+                raise JobStateError(
+                    f"chunks {batch.next_chunk} to {len(manifest.chunk_sha256) - 1} are missing"
+                )
+            if batch.n_received != manifest.n_records:
+                raise MalformedMessageError(
+                    f"{batch.n_received} records came, the manifest says {manifest.n_records}"
+                )
+            leaf = self._journal.record(
+                transaction,
+                "batch",
+                f"party/{party}",
+                job.spec.agreement_id,
+                {
+                    "job": job.job_id,
+                    "batch": batch_id,
+                    "manifest": manifest.digest().hex(),
+                    "n_records": manifest.n_records,
+                },
+            )
+            transaction.set_committed(batch_id, leaf)
+            ready = set(job.missing) == {party}
+            if ready:
+                transaction.set_state(job.job_id, JobState.PLANNED)
+        self._log.publish()
+        if ready:
+            self._on_ready(job.job_id)
+        return leaf
+
+    def _check(self, manifest: Manifest, job: Job) -> None:
+        manifest.codes.check_same(job.spec.codes, "the job's requester")
+        if not 1 <= manifest.n_records <= self._max_records:
+            raise QuotaExceededError(
+                f"{manifest.n_records} records: a batch here has 1 to {self._max_records}"
+            )
+        if any(len(digest) != DIGEST_BYTES for digest in manifest.chunk_sha256):
+            raise MalformedMessageError("the manifest has a chunk digest that is not 32 bytes long")
+        size = manifest.n_records * (REFERENCE_BYTES + manifest.codes.code_bits // 8)
+        if not 1 <= len(manifest.chunk_sha256) <= manifest.n_records:
+            raise MalformedMessageError("the manifest has no chunks, or more chunks than records")
+        if size > len(manifest.chunk_sha256) * 2 * MAX_CHUNK_BYTES:
+            raise MalformedMessageError("the manifest promises more than its chunks can hold")
+
+    def _expires(self) -> datetime.date:
+        today = datetime.datetime.fromtimestamp(self._journal.clock(), datetime.UTC).date()
+        return today + datetime.timedelta(days=self._days)
+
+
+def chunks_of(artefacts: ArtefactStore, batch: BatchRow) -> list[tuple[bytes, bytes]]:
+    """Return references and codes of every chunk of a complete batch.
+
+    Raises:
+        NotFoundError: the batch was forgotten.
+        VerificationError: a chunk was changed on disk.
+    """
+    code_bytes = manifest_from_bytes(batch.manifest).codes.code_bits // 8
+    parts = []
+    for index in range(batch.next_chunk):
+        content = artefacts.read(batch.batch_id, _chunk_name(index))
+        split = len(content) // (REFERENCE_BYTES + code_bytes) * REFERENCE_BYTES
+        parts.append((content[:split], content[split:]))
+    return parts
+
+
+def _chunk_name(index: int) -> str:
+    return f"chunk-{index:06}"
+
+
+def _batch_for(transaction: Transaction, party: str, batch_id: str) -> BatchRow:
+    batch = transaction.batch(batch_id)
+    if batch is None or batch.party != party:
+        raise NotFoundError("no such batch of yours: open it first")
+    return batch
+
+
+def _check_collecting(job: Job, now: float) -> None:
+    if job.state is not JobState.COLLECTING or now >= job.collect_until:
+        reason = f" ({job.reason})" if job.reason else ""
+        raise JobStateError(f"the job is {job.state.value}{reason}: it takes no uploads now")

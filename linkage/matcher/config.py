@@ -1,0 +1,101 @@
+"""The matcher's settings, from one TOML file, checked as a whole at start."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from linkage.errors import ConfigError
+from linkage.schema import problems_of
+
+_Party = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tls(_Strict):
+    """PEM files, as paths relative to the settings file."""
+
+    certificate: Path
+    private_key: Path
+    authority: Path
+
+
+class Log(_Strict):
+    """The match log.
+
+    Attributes:
+        origin: the log's name in every checkpoint.
+        signing_key: keystore file of its Ed25519 key.
+        key_encryption_key: file that opens the keystore.
+    """
+
+    origin: Annotated[str, Field(pattern=r"^[a-zA-Z0-9./-]{1,128}$")]
+    signing_key: Path
+    key_encryption_key: Path
+
+
+class MatcherConfig(_Strict):
+    """All settings of a matcher.
+
+    Attributes:
+        trust_domain: the service it belongs to; certificates of others are refused.
+        listen: host and port; port 0 takes a free one.
+        data: folder of database, log files and artefacts.
+        keystore: folder of the keys to the artefacts; leave it out of backups.
+        parties: who may request jobs and upload.
+        auditors: who may read the log with all bodies.
+        tls: PEM files.
+        log: the match log.
+        threads: threads that compare.
+        artefact_days: days until encodings and results can no longer be read.
+        max_candidates: most candidate pairs of one job.
+        max_records: most records of one batch.
+    """
+
+    trust_domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,64}$")]
+    listen: str
+    data: Path
+    keystore: Path
+    parties: Annotated[tuple[_Party, ...], Field(min_length=1)]
+    auditors: tuple[_Party, ...] = ()
+    tls: Tls
+    log: Log
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    artefact_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    max_candidates: Annotated[int, Field(ge=1)] = 50_000_000
+    max_records: Annotated[int, Field(ge=1)] = 5_000_000
+
+
+def load_config(path: Path) -> MatcherConfig:
+    """Read the settings; relative paths count from the file's folder.
+
+    Raises:
+        ConfigError: the file cannot be read or breaks a rule; lists every problem.
+    """
+    try:
+        settings: Any = tomllib.loads(path.read_text("utf-8"))
+        config = MatcherConfig.model_validate(settings)
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [f"not valid TOML: {error}"]) from error
+    except ValidationError as error:
+        raise ConfigError(str(path), problems_of(error)) from error
+    base = path.resolve().parent
+    return config.model_copy(
+        update={
+            "data": base / config.data,
+            "keystore": base / config.keystore,
+            "tls": Tls(**{name: base / value for name, value in config.tls}),
+            "log": config.log.model_copy(
+                update={
+                    "signing_key": base / config.log.signing_key,
+                    "key_encryption_key": base / config.log.key_encryption_key,
+                }
+            ),
+        }
+    )

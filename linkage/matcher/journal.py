@@ -1,0 +1,58 @@
+"""Log entries of the matcher: made inside the transaction that they record."""
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from linkage.log.canonical import JsonObject, format_json
+from linkage.log.entry import (
+    OPENING_BYTES,
+    Entry,
+    commit_body,
+    format_entry,
+    is_confidential,
+)
+from linkage.store.metadata import NewEntry, Transaction
+
+# Seconds since 1970.
+Clock = Callable[[], float]
+
+
+class Journal:
+    """Appends entries, each with its time, and a commitment where it is confidential.
+
+    Args:
+        clock: the matcher's clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def record(
+        self,
+        transaction: Transaction,
+        leaf_type: str,
+        actor: str,
+        agreement_id: str | None,
+        body: JsonObject,
+        refs: Sequence[int] = (),
+    ) -> int:
+        """Append an entry and return its index.
+
+        Args:
+            transaction: the transaction that makes the recorded change.
+            leaf_type: type of the leaf.
+            actor: who caused it, as role/name.
+            agreement_id: the agreement it belongs to, if any.
+            body: what happened: ids, counts and digests, never personal data.
+            refs: indexes of earlier leaves that it builds on.
+        """
+        time = datetime.fromtimestamp(int(self.clock()), UTC)
+        ref = tuple(sorted(set(refs)))
+        if not is_confidential(leaf_type):
+            entry = Entry(leaf_type, time, actor, agreement_id, ref, body=body)
+            return transaction.append(NewEntry(format_entry(entry), agreement_id))
+        opening, content = os.urandom(OPENING_BYTES), format_json(body)
+        commitment = commit_body(opening, content)
+        entry = Entry(leaf_type, time, actor, agreement_id, ref, commitment=commitment)
+        return transaction.append(NewEntry(format_entry(entry), agreement_id, opening, content))

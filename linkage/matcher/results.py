@@ -1,0 +1,109 @@
+"""Results: kept encrypted, handed out to their owner with the proof that they were logged."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from linkage.errors import JobStateError
+from linkage.job import REFERENCE_BYTES, JobState
+from linkage.log.checkpoint import parse_checkpoint
+from linkage.log.note import parse_note
+from linkage.matcher.jobs import job_for
+from linkage.matcher.match_log import MatchLog
+from linkage.solve.links import Links
+from linkage.store.artefacts import ArtefactStore
+from linkage.store.metadata import Metadata
+
+LINKS_PER_MESSAGE = 16_384
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was logged about a result, and the proof of it.
+
+    Attributes:
+        leaf_index: where it stands in the log.
+        leaf: the leaf, with a commitment.
+        opening: opens the commitment.
+        body: what it commits to.
+        inclusion_proof: that the leaf is under the checkpoint.
+        checkpoint: signed note.
+    """
+
+    leaf_index: int
+    leaf: bytes
+    opening: bytes
+    body: bytes
+    inclusion_proof: list[bytes]
+    checkpoint: bytes
+
+
+class Results:
+    """The results of a matcher.
+
+    Args:
+        metadata: the database.
+        artefacts: where results are kept.
+        log: proves them.
+    """
+
+    def __init__(self, metadata: Metadata, artefacts: ArtefactStore, log: MatchLog) -> None:
+        self._metadata, self._artefacts, self._log = metadata, artefacts, log
+
+    def fetch(self, party: str, job_id: str) -> tuple[Receipt, list[Links]]:
+        """Return a party's own links of a job, and the receipt.
+
+        Raises:
+            NotFoundError: the job is none of the party's, or its result was forgotten.
+            JobStateError: nothing is released.
+        """
+        with self._metadata.read() as transaction:
+            job = job_for(transaction, party, job_id)
+            index = transaction.result_leaf(job_id)
+            if job.state is not JobState.RELEASED or index is None:
+                reason = f" ({job.reason_code}: {job.reason})" if job.reason else ""
+                raise JobStateError(f"the job is {job.state.value}{reason}: there is no result")
+            entry = transaction.entries(index, index + 1)[0]
+        checkpoint = self._log.checkpoint()
+        size = parse_checkpoint(parse_note(checkpoint).text).size
+        receipt = Receipt(
+            leaf_index=index,
+            leaf=entry.leaf,
+            opening=entry.opening or b"",
+            body=entry.body or b"",
+            inclusion_proof=self._log.inclusion_proof(index, size),
+            checkpoint=checkpoint,
+        )
+        return receipt, read_results(self._artefacts, f"job-{job_id}", party)
+
+
+def write_results(artefacts: ArtefactStore, dataset: str, party: str, parts: list[Links]) -> None:
+    """Keep all links of one party."""
+    content = [
+        {
+            "counterpart": part.counterpart,
+            "references": part.references.hex(),
+            "link_ids": part.link_ids.hex(),
+        }
+        for part in parts
+    ]
+    artefacts.write(dataset, f"links-{party}", json.dumps(content).encode())
+
+
+def read_results(artefacts: ArtefactStore, dataset: str, party: str) -> list[Links]:
+    """Return all links of one party."""
+    content = json.loads(artefacts.read(dataset, f"links-{party}"))
+    return [
+        Links(
+            part["counterpart"], bytes.fromhex(part["references"]), bytes.fromhex(part["link_ids"])
+        )
+        for part in content
+    ]
+
+
+def in_messages(part: Links) -> Iterator[Links]:
+    """Cut links into pieces that fit a message."""
+    step = LINKS_PER_MESSAGE * REFERENCE_BYTES
+    for start in range(0, len(part.references), step):
+        end = start + step
+        yield Links(part.counterpart, part.references[start:end], part.link_ids[start:end])

@@ -1,0 +1,177 @@
+"""A running matcher: its pieces put together, served, and stopped in order."""
+
+import asyncio
+import contextlib
+import time
+from functools import partial
+from pathlib import Path
+
+import grpc.aio
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from keys.identity import Identity
+from keys.keystore import open_keystore
+from keys.providers import FileProvider
+from linkage.log.note import Ed25519Signer
+from linkage.matcher.batches import Batches
+from linkage.matcher.config import MatcherConfig
+from linkage.matcher.jobs import Jobs
+from linkage.matcher.journal import Clock, Journal
+from linkage.matcher.log_reader import LogReader
+from linkage.matcher.match_log import MatchLog
+from linkage.matcher.pair_keys import PairKeys
+from linkage.matcher.results import Results
+from linkage.matcher.services import (
+    BatchService,
+    JobService,
+    LogService,
+    ProgressService,
+    ResultService,
+)
+from linkage.matcher.worker import Worker
+from linkage.rpc.guard import Guard
+from linkage.rpc.limits import GRACE_S, SERVER_OPTIONS
+from linkage.rpc.tls import TlsFiles, server_credentials
+from linkage.store.artefacts import ArtefactStore
+from linkage.store.log_files import LogFiles
+from linkage.store.metadata import Metadata
+from linkage.v1 import (
+    batch_pb2_grpc,
+    job_pb2_grpc,
+    log_pb2_grpc,
+    progress_pb2_grpc,
+    result_pb2_grpc,
+)
+
+_EXPIRY_CHECK_S = 0.5
+
+
+class Matcher:
+    """A matcher with its store, log, worker and server.
+
+    Args:
+        config: its settings.
+        clock: seconds since 1970.
+
+    Raises:
+        KeystoreError: the log's signing key cannot be opened.
+        CheckpointError: the log on disk contradicts what was signed.
+    """
+
+    def __init__(self, config: MatcherConfig, clock: Clock = time.time) -> None:
+        self._config = config
+        self._log = structlog.get_logger("matcher")
+        config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._metadata = Metadata(f"sqlite:///{config.data / 'matcher.db'}")
+        artefacts = ArtefactStore(config.data / "artefacts", config.keystore / "artefacts")
+        provider = FileProvider(config.log.key_encryption_key)
+        _, seed = open_keystore(config.log.signing_key, provider)
+        signer = Ed25519Signer(config.log.origin, Ed25519PrivateKey.from_private_bytes(seed))
+        log_files = LogFiles(config.data / "log")
+        match_log = MatchLog(self._metadata, log_files, signer, config.log.origin)
+        match_log.recover()
+        journal = Journal(clock)
+        self._open_log(match_log, journal)
+        self._jobs = Jobs(
+            self._metadata, journal, match_log, frozenset(config.parties), self._cancel
+        )
+        self._worker = Worker(
+            self._metadata,
+            artefacts,
+            journal,
+            match_log,
+            self._jobs,
+            PairKeys(config.keystore / "pairs", provider, clock),
+            threads=config.threads,
+            artefact_days=config.artefact_days,
+            max_candidates=config.max_candidates,
+        )
+        batches = Batches(
+            self._metadata,
+            artefacts,
+            journal,
+            match_log,
+            artefact_days=config.artefact_days,
+            max_records=config.max_records,
+            on_ready=self._worker.add,
+        )
+        results = Results(self._metadata, artefacts, match_log)
+        reader = LogReader(self._metadata, match_log)
+        self._services = (
+            partial(job_pb2_grpc.add_JobServiceServicer_to_server, JobService(self._jobs)),
+            partial(batch_pb2_grpc.add_BatchServiceServicer_to_server, BatchService(batches)),
+            partial(
+                progress_pb2_grpc.add_ProgressServiceServicer_to_server,
+                ProgressService(self._jobs),
+            ),
+            partial(result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results)),
+            partial(log_pb2_grpc.add_LogServiceServicer_to_server, LogService(reader)),
+        )
+
+    async def serve(self, stop: asyncio.Event, address_file: Path | None = None) -> None:
+        """Serve until told to stop, then finish the calls at hand.
+
+        Args:
+            stop: set it to stop.
+            address_file: where to write host and port once calls are taken.
+
+        Raises:
+            ConfigError: a TLS file cannot be read.
+            RuntimeError: the address is taken.
+        """
+        server = grpc.aio.server(interceptors=[Guard(self._admits)], options=SERVER_OPTIONS)
+        for add_service in self._services:
+            add_service(server)
+        healthy = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+        tls = TlsFiles(**dict(self._config.tls))
+        port = server.add_secure_port(self._config.listen, server_credentials(tls))
+        self._worker.start()
+        await server.start()
+        await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
+        address = f"{self._config.listen.rpartition(':')[0]}:{port}"
+        self._log.info("serving", address=address, origin=self._config.log.origin)
+        if address_file is not None:
+            temporary = address_file.with_suffix(".part")
+            temporary.write_text(address, "utf-8")
+            temporary.replace(address_file)
+        watch = asyncio.create_task(self._expire())
+        try:
+            await stop.wait()
+        finally:
+            self._log.info("stopping")
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+            await healthy.enter_graceful_shutdown()
+            await server.stop(GRACE_S)
+            await asyncio.to_thread(self._worker.stop)
+            self._metadata.close()
+
+    def _admits(self, identity: Identity) -> bool:
+        members = {"party": self._config.parties, "auditor": self._config.auditors}
+        return identity.trust_domain == self._config.trust_domain and identity.name in members.get(
+            identity.role, ()
+        )
+
+    def _cancel(self, job_id: str) -> None:
+        self._worker.cancel(job_id)
+
+    def _open_log(self, match_log: MatchLog, journal: Journal) -> None:
+        """Begin an empty log with its genesis, and publish what is not yet published."""
+        with self._metadata.write() as transaction:
+            if transaction.entry_count() == 0:
+                body = {"origin": self._config.log.origin, "parties": list(self._config.parties)}
+                journal.record(transaction, "genesis", "matcher", None, body)
+        match_log.publish()
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(_EXPIRY_CHECK_S)
+            try:
+                for job_id in await asyncio.to_thread(self._jobs.expire):
+                    self._log.info("job expired", job=job_id)
+            except Exception as error:  # noqa: BLE001 -- the watch goes on; the operator is told
+                self._log.error("expiry check failed", error=type(error).__name__)

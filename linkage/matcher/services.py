@@ -1,0 +1,236 @@
+"""The gRPC services: decode, call a handler, encode.
+
+Who is calling, and what an error becomes, is the guard's; what is allowed is the
+handlers'. Handlers block on database and disk, so each call gets a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import grpc.aio
+
+from linkage.errors import MalformedMessageError
+from linkage.job import Job, JobState
+from linkage.matcher.batches import Batches
+from linkage.matcher.jobs import Jobs
+from linkage.matcher.log_reader import LogReader
+from linkage.matcher.results import Results, in_messages
+from linkage.matcher.worker import METHOD_VERSION
+from linkage.rpc import convert
+from linkage.rpc.peer import identity_of, party_of
+from linkage.v1 import (
+    batch_pb2,
+    batch_pb2_grpc,
+    job_pb2,
+    job_pb2_grpc,
+    log_pb2,
+    log_pb2_grpc,
+    progress_pb2,
+    progress_pb2_grpc,
+    result_pb2,
+    result_pb2_grpc,
+)
+
+if TYPE_CHECKING:
+    # Generic for type checkers only.
+    _Context = grpc.aio.ServicerContext[Any, Any]
+
+REQUEST_ID_BYTES = 16
+MAX_LISTED = 1000
+_POLL_S = 0.2
+
+
+class JobService(job_pb2_grpc.JobServiceServicer):
+    """Requests for jobs, and what became of them."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def RequestJob(  # noqa: N802 -- the names of the protocol, here and below
+        self, request: job_pb2.RequestJobRequest, context: _Context
+    ) -> job_pb2.RequestJobResponse:
+        """Decide on a request."""
+        if len(request.request_id) != REQUEST_ID_BYTES:
+            raise MalformedMessageError(f"request_id: {REQUEST_ID_BYTES} random bytes are needed")
+        spec = convert.spec_from_proto(request.spec)
+        party = party_of(context)
+        job = await asyncio.to_thread(self._jobs.request, party, request.request_id, spec)
+        return job_pb2.RequestJobResponse(job=convert.job_to_proto(job))
+
+    async def GetJob(  # noqa: N802
+        self, request: job_pb2.GetJobRequest, context: _Context
+    ) -> job_pb2.GetJobResponse:
+        """Return one job."""
+        job = await asyncio.to_thread(self._jobs.get, party_of(context), request.job_id)
+        return job_pb2.GetJobResponse(job=convert.job_to_proto(job))
+
+    async def ListJobs(  # noqa: N802
+        self, request: job_pb2.ListJobsRequest, context: _Context
+    ) -> job_pb2.ListJobsResponse:
+        """Return the newest jobs."""
+        limit = min(request.limit or MAX_LISTED, MAX_LISTED)
+        jobs = await asyncio.to_thread(self._jobs.newest, party_of(context), limit)
+        return job_pb2.ListJobsResponse(jobs=[convert.job_to_proto(job) for job in jobs])
+
+    async def CancelJob(  # noqa: N802
+        self, request: job_pb2.CancelJobRequest, context: _Context
+    ) -> job_pb2.CancelJobResponse:
+        """End a job."""
+        job = await asyncio.to_thread(self._jobs.cancel, party_of(context), request.job_id)
+        return job_pb2.CancelJobResponse(job=convert.job_to_proto(job))
+
+
+class BatchService(batch_pb2_grpc.BatchServiceServicer):
+    """Uploads."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    async def OpenBatch(  # noqa: N802
+        self, request: batch_pb2.OpenBatchRequest, context: _Context
+    ) -> batch_pb2.OpenBatchResponse:
+        """Open a batch, or find it again."""
+        manifest = convert.manifest_from_proto(request.manifest)
+        batch_id, next_chunk = await asyncio.to_thread(
+            self._batches.open, party_of(context), request.job_id, manifest
+        )
+        return batch_pb2.OpenBatchResponse(batch_id=batch_id, next_chunk=next_chunk)
+
+    async def UploadChunks(  # noqa: N802
+        self, request_iterator: AsyncIterator[batch_pb2.UploadChunksRequest], context: _Context
+    ) -> batch_pb2.UploadChunksResponse:
+        """Store chunks in order; what arrived before an error stays."""
+        party, next_chunk = party_of(context), 0
+        async for request in request_iterator:
+            next_chunk = await asyncio.to_thread(
+                self._batches.put_chunk,
+                party,
+                request.batch_id,
+                request.index,
+                convert.chunk_from_proto(request),
+            )
+        return batch_pb2.UploadChunksResponse(next_chunk=next_chunk)
+
+    async def CommitBatch(  # noqa: N802
+        self, request: batch_pb2.CommitBatchRequest, context: _Context
+    ) -> batch_pb2.CommitBatchResponse:
+        """Close a batch."""
+        leaf = await asyncio.to_thread(self._batches.commit, party_of(context), request.batch_id)
+        return batch_pb2.CommitBatchResponse(leaf_index=leaf)
+
+
+class ProgressService(progress_pb2_grpc.ProgressServiceServicer):
+    """How far a job is."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def WatchProgress(  # noqa: N802
+        self, request: progress_pb2.WatchProgressRequest, context: _Context
+    ) -> AsyncIterator[progress_pb2.WatchProgressResponse]:
+        """Stream every change until the job ends."""
+        party, last = party_of(context), None
+        while True:
+            job = await asyncio.to_thread(self._jobs.get, party, request.job_id)
+            progress = _progress_of(job)
+            if progress != last:
+                yield progress
+                last = progress
+            if job.state.final:
+                return
+            await asyncio.sleep(_POLL_S)
+
+
+class ResultService(result_pb2_grpc.ResultServiceServicer):
+    """Results, each to its owner."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    async def FetchResults(  # noqa: N802
+        self, request: result_pb2.FetchResultsRequest, context: _Context
+    ) -> AsyncIterator[result_pb2.FetchResultsResponse]:
+        """Stream the receipt, then the caller's own links."""
+        receipt, links = await asyncio.to_thread(
+            self._results.fetch, party_of(context), request.job_id
+        )
+        yield result_pb2.FetchResultsResponse(
+            header=result_pb2.ResultHeader(
+                leaf_index=receipt.leaf_index,
+                leaf=receipt.leaf,
+                opening=receipt.opening,
+                body=receipt.body,
+                inclusion_proof=receipt.inclusion_proof,
+                checkpoint=receipt.checkpoint,
+                method_version=METHOD_VERSION,
+                n_links=sum(len(part) for part in links),
+            )
+        )
+        for part in links:
+            for piece in in_messages(part):
+                yield result_pb2.FetchResultsResponse(chunk=convert.links_to_proto(piece))
+
+
+class LogService(log_pb2_grpc.LogServiceServicer):
+    """The match log."""
+
+    def __init__(self, reader: LogReader) -> None:
+        self._reader = reader
+
+    async def GetCheckpoint(  # noqa: N802
+        self, request: log_pb2.GetCheckpointRequest, context: _Context
+    ) -> log_pb2.GetCheckpointResponse:
+        """Return the last published checkpoint."""
+        del request, context
+        return log_pb2.GetCheckpointResponse(checkpoint=self._reader.checkpoint())
+
+    async def GetEntries(  # noqa: N802
+        self, request: log_pb2.GetEntriesRequest, context: _Context
+    ) -> AsyncIterator[log_pb2.GetEntriesResponse]:
+        """Stream leaves, with the bodies that are the caller's to read."""
+        reader = identity_of(context)
+        for start in range(request.start, request.end, LogReader.PAGE):
+            end = min(start + LogReader.PAGE, request.end)
+            for entry in await asyncio.to_thread(self._reader.entries, reader, start, end):
+                yield log_pb2.GetEntriesResponse(
+                    index=entry.index,
+                    leaf=entry.leaf,
+                    opening=entry.opening or b"",
+                    body=entry.body or b"",
+                )
+
+    async def GetInclusionProof(  # noqa: N802
+        self, request: log_pb2.GetInclusionProofRequest, context: _Context
+    ) -> log_pb2.GetInclusionProofResponse:
+        """Prove that a leaf is in a tree."""
+        del context
+        hashes = await asyncio.to_thread(
+            self._reader.inclusion_proof, request.index, request.tree_size
+        )
+        return log_pb2.GetInclusionProofResponse(hashes=hashes)
+
+    async def GetConsistencyProof(  # noqa: N802
+        self, request: log_pb2.GetConsistencyProofRequest, context: _Context
+    ) -> log_pb2.GetConsistencyProofResponse:
+        """Prove that a tree grew out of a smaller one."""
+        del context
+        hashes = await asyncio.to_thread(
+            self._reader.consistency_proof, request.old_size, request.new_size
+        )
+        return log_pb2.GetConsistencyProofResponse(hashes=hashes)
+
+
+def _progress_of(job: Job) -> progress_pb2.WatchProgressResponse:
+    counts = job.counts
+    message = progress_pb2.WatchProgressResponse(state=convert.state_to_proto(job.state))
+    if job.state is JobState.COLLECTING:
+        message.waiting_for.extend(job.missing)
+        message.done, message.total = len(job.uploaded), len(job.spec.parties)
+    else:
+        message.done, message.total = counts.comparisons_done, counts.comparisons_planned
+        if counts.comparing_s:
+            message.per_s = counts.comparisons_done / counts.comparing_s
+    return message

@@ -1,0 +1,308 @@
+"""Runs jobs whose uploads are complete: compare, solve, release.
+
+One thread takes jobs one after another; the comparing inside a job uses all
+threads of the engine. Every finished task is kept before the next is counted, so
+a matcher that stops in the middle goes on where it was. A result is released only
+after its leaf is in a published checkpoint.
+"""
+
+import datetime
+import io
+import queue
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from linkage.compare.candidates import Candidates, concatenate
+from linkage.engine.local import PreparedCodes, prepare, run_all, run_task
+from linkage.engine.plan import Task, plan_all_pairs
+from linkage.errors import JobStateError, LinkageError, QuotaExceededError
+from linkage.job import REFERENCE_BYTES, Job, JobCounts, JobState
+from linkage.log.canonical import JsonObject
+from linkage.matcher.batches import chunks_of
+from linkage.matcher.jobs import MATCHER, Jobs
+from linkage.matcher.journal import Journal
+from linkage.matcher.match_log import MatchLog
+from linkage.matcher.pair_keys import PairKeys
+from linkage.matcher.results import write_results
+from linkage.solve.groups import Groups, pairs_in_groups, single_parties, solve_groups
+from linkage.solve.links import Links, links_digest, links_of_pair
+from linkage.store.artefacts import ArtefactStore
+from linkage.store.metadata import Metadata
+
+METHOD_VERSION = "dice-greedy/1"
+_RUNNABLE = (JobState.PLANNED, JobState.COMPARING, JobState.SOLVING)
+
+
+@dataclass(frozen=True)
+class _Uploads:
+    """The records of a job, party by party in the order of its specification."""
+
+    sizes: list[int]
+    party_of: NDArray[np.uint8]
+    references: NDArray[np.uint8]
+    codes: list[PreparedCodes]
+
+    def first(self, party: int) -> int:
+        return sum(self.sizes[:party])
+
+
+class Worker:
+    """Runs jobs on a thread of its own.
+
+    Args:
+        metadata: the database.
+        artefacts: uploads, candidate pairs and results.
+        journal: makes log entries.
+        log: publishes them.
+        jobs: told of jobs that fail.
+        pair_keys: keys of the link ids.
+        threads: threads that compare.
+        artefact_days: days until pairs and results can no longer be read.
+        max_candidates: most candidate pairs of one job.
+    """
+
+    def __init__(
+        self,
+        metadata: Metadata,
+        artefacts: ArtefactStore,
+        journal: Journal,
+        log: MatchLog,
+        jobs: Jobs,
+        pair_keys: PairKeys,
+        *,
+        threads: int,
+        artefact_days: int,
+        max_candidates: int,
+    ) -> None:
+        self._metadata, self._artefacts = metadata, artefacts
+        self._journal, self._match_log, self._jobs = journal, log, jobs
+        self._pair_keys, self._threads = pair_keys, threads
+        self._days, self._max_candidates = artefact_days, max_candidates
+        self._queue: queue.Queue[str | None] = queue.Queue()
+        self._cancelled: dict[str, threading.Event] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker")
+        self._log = structlog.get_logger("worker")
+
+    def start(self) -> None:
+        """Start the thread, with the jobs that an earlier run left unfinished."""
+        with self._metadata.read() as transaction:
+            for job in transaction.jobs_in(*_RUNNABLE):
+                self._queue.put(job.job_id)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the tasks at hand; unfinished jobs go on at the next start."""
+        self._stopping.set()
+        for event in list(self._cancelled.values()):
+            event.set()
+        self._queue.put(None)
+        self._thread.join()
+
+    def add(self, job_id: str) -> None:
+        """Run a job when its turn comes."""
+        self._queue.put(job_id)
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a running job after the tasks at hand."""
+        event = self._cancelled.get(job_id)
+        if event is not None:
+            event.set()
+
+    def _run(self) -> None:
+        while (job_id := self._queue.get()) is not None and not self._stopping.is_set():
+            self._cancelled[job_id] = threading.Event()
+            try:
+                self.run_job(job_id)
+            except QuotaExceededError as error:
+                self._jobs.fail(job_id, "TOO_MANY_CANDIDATES", str(error))
+            except JobStateError:
+                self._log.info("job stopped", job=job_id)
+            except LinkageError as error:
+                self._log.error("job failed", job=job_id, error=type(error).__name__)
+                self._jobs.fail(job_id, type(error).__name__.upper(), str(error))
+            except Exception as error:  # noqa: BLE001 -- the job fails, the worker goes on
+                self._log.error("job failed", job=job_id, error=type(error).__name__)
+                self._jobs.fail(job_id, "INTERNAL", "the matcher failed: ask its operator")
+            finally:
+                del self._cancelled[job_id]
+
+    def run_job(self, job_id: str) -> None:
+        """Bring a job from its planning to its release.
+
+        Raises:
+            JobStateError: it was cancelled, or is not to be run.
+            QuotaExceededError: more candidate pairs than this matcher takes.
+            LinkageError: an upload cannot be read.
+        """
+        with self._metadata.read() as transaction:
+            job = transaction.job(job_id)
+        if job is None or job.state not in _RUNNABLE:
+            raise JobStateError("the job is not to be run")
+        uploads = self._load(job)
+        candidates = self._compare(job, uploads)
+        self._enter(job_id, JobState.SOLVING)
+        groups = solve_groups(
+            candidates, uploads.party_of, single_parties(job.spec.cardinality, len(uploads.sizes))
+        )
+        self._release(job, uploads, groups)
+
+    def _load(self, job: Job) -> _Uploads:
+        with self._metadata.read() as transaction:
+            batches = {batch.party: batch for batch in transaction.batches_of(job.job_id)}
+        references, codes = [], []
+        for party in job.spec.parties:
+            parts = chunks_of(self._artefacts, batches[party])
+            references.append(b"".join(part[0] for part in parts))
+            packed = np.frombuffer(b"".join(part[1] for part in parts), dtype=np.uint8)
+            codes.append(prepare(packed.reshape(-1, job.spec.codes.code_bits // 8)))
+        sizes = [len(part) // REFERENCE_BYTES for part in references]
+        return _Uploads(
+            sizes,
+            np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes),
+            np.frombuffer(b"".join(references), dtype=np.uint8).reshape(-1, REFERENCE_BYTES),
+            codes,
+        )
+
+    def _compare(self, job: Job, uploads: _Uploads) -> Candidates:
+        tasks = plan_all_pairs(uploads.sizes)
+        with self._metadata.read() as transaction:
+            done = transaction.done_tasks(job.job_id)
+        planned = sum(task.comparisons for task in tasks)
+        if job.state is JobState.PLANNED:
+            self._log_plan(job, planned)
+        dataset = _dataset(job)
+        self._artefacts.create(dataset, self._expires())
+        parts = {number: self._read_pairs(dataset, number) for number in done}
+        compared = sum(tasks[number].comparisons for number in done)
+        n_pairs = sum(done.values())
+        before_s, started = job.counts.comparing_s, time.monotonic()
+        remaining = [number for number in range(len(tasks)) if number not in done]
+
+        def run(task: Task) -> Candidates:
+            return run_task(task, uploads.codes, job.spec.threshold)
+
+        results = run_all(
+            [tasks[number] for number in remaining],
+            run,
+            self._threads,
+            self._cancelled.get(job.job_id),
+        )
+        for number, (task, found) in zip(remaining, results, strict=True):
+            n_pairs += len(found)
+            if n_pairs > self._max_candidates:
+                raise QuotaExceededError(
+                    f"more than {self._max_candidates} pairs reach the threshold of "
+                    f"{job.spec.threshold}: raise the threshold, or compare more attributes"
+                )
+            parts[number] = found
+            compared += task.comparisons
+            self._write_pairs(dataset, number, found)
+            counts = JobCounts(planned, compared, n_pairs, 0, before_s + time.monotonic() - started)
+            with self._metadata.write() as transaction:
+                transaction.add_task(job.job_id, number, len(found))
+                transaction.set_counts(job.job_id, counts)
+        return concatenate(
+            parts[number].shifted(uploads.first(task.left), uploads.first(task.right))
+            for number, task in enumerate(tasks)
+        )
+
+    def _log_plan(self, job: Job, planned: int) -> None:
+        body: JsonObject = {"job": job.job_id, "comparisons": planned}
+        with self._metadata.write() as transaction:
+            _check_running(transaction.job(job.job_id))
+            agreement = job.spec.agreement_id
+            self._journal.record(transaction, "job.plan", MATCHER, agreement, body)
+            transaction.set_counts(job.job_id, JobCounts(comparisons_planned=planned))
+            transaction.set_state(job.job_id, JobState.COMPARING)
+        self._match_log.publish()
+
+    def _release(self, job: Job, uploads: _Uploads, groups: Groups) -> None:
+        links = self._links(job, uploads, groups)
+        for party, parts in links.items():
+            write_results(self._artefacts, _dataset(job), party, parts)
+        n_links = _pairs_between_parties(groups, uploads.party_of)
+        body: JsonObject = {
+            "job": job.job_id,
+            "method": METHOD_VERSION,
+            "results": {party: links_digest(parts).hex() for party, parts in links.items()},
+        }
+        agreement = job.spec.agreement_id
+        with self._metadata.write() as transaction:
+            current = transaction.job(job.job_id)
+            _check_running(current)
+            result = self._journal.record(transaction, "result", MATCHER, agreement, body)
+            transaction.set_result_leaf(job.job_id, result)
+        # Nothing is released before its leaf is in a published checkpoint.
+        self._match_log.publish()
+        with self._metadata.write() as transaction:
+            current = transaction.job(job.job_id)
+            _check_running(current)
+            self._journal.record(
+                transaction, "release", MATCHER, agreement, {"job": job.job_id}, (result,)
+            )
+            if current is not None:
+                counts = current.counts
+                transaction.set_counts(
+                    job.job_id,
+                    JobCounts(
+                        counts.comparisons_planned,
+                        counts.comparisons_done,
+                        counts.candidate_pairs,
+                        n_links,
+                        counts.comparing_s,
+                    ),
+                )
+            transaction.set_state(job.job_id, JobState.RELEASED)
+        self._match_log.publish()
+
+    def _links(self, job: Job, uploads: _Uploads, groups: Groups) -> dict[str, list[Links]]:
+        parties = job.spec.parties
+        links: dict[str, list[Links]] = {party: [] for party in parties}
+        for i, one in enumerate(parties):
+            for j in range(i + 1, len(parties)):
+                key = self._pair_keys.key(job.spec.agreement_id, (one, parties[j]))
+                sides = links_of_pair(
+                    groups.label, uploads.party_of, uploads.references, (i, j), key
+                )
+                links[one].append(Links(parties[j], *sides[0]))
+                links[parties[j]].append(Links(one, *sides[1]))
+        return links
+
+    def _enter(self, job_id: str, state: JobState) -> None:
+        with self._metadata.write() as transaction:
+            _check_running(transaction.job(job_id))
+            transaction.set_state(job_id, state)
+
+    def _expires(self) -> datetime.date:
+        today = datetime.datetime.fromtimestamp(self._journal.clock(), datetime.UTC).date()
+        return today + datetime.timedelta(days=self._days)
+
+    def _write_pairs(self, dataset: str, number: int, pairs: Candidates) -> None:
+        out = io.BytesIO()
+        np.savez(out, left=pairs.left, right=pairs.right, similarity=pairs.similarity)
+        self._artefacts.write(dataset, f"pairs-{number:06}", out.getvalue())
+
+    def _read_pairs(self, dataset: str, number: int) -> Candidates:
+        content = self._artefacts.read(dataset, f"pairs-{number:06}")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return Candidates(arrays["left"], arrays["right"], arrays["similarity"])
+
+
+def _pairs_between_parties(groups: Groups, party_of: NDArray[np.uint8]) -> int:
+    pairs = pairs_in_groups(groups.label)
+    return int((party_of[pairs.left] != party_of[pairs.right]).sum())
+
+
+def _dataset(job: Job) -> str:
+    return f"job-{job.job_id}"
+
+
+def _check_running(job: Job | None) -> None:
+    if job is None or job.state.final:
+        raise JobStateError("the job has ended")

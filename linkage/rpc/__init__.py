@@ -1,0 +1,1 @@
+"""gRPC at the edge: the only hand-written code that sees protobuf."""

@@ -1,0 +1,209 @@
+"""Messages to the project's own types and back. Nothing here decides anything."""
+
+from linkage.batch import Chunk, Manifest
+from linkage.errors import MalformedMessageError
+from linkage.job import SCHEMES, CodeId, Job, JobCounts, JobSpec, JobState, Scheme
+from linkage.schema import Cardinality
+from linkage.solve.links import Links
+from linkage.v1 import batch_pb2, job_pb2, result_pb2
+
+_CARDINALITY: dict[job_pb2.Cardinality.ValueType, Cardinality] = {
+    job_pb2.CARDINALITY_MANY_TO_MANY: "many-to-many",
+    job_pb2.CARDINALITY_ONE_TO_MANY: "one-to-many",
+    job_pb2.CARDINALITY_ONE_TO_ONE: "one-to-one",
+}
+_CARDINALITY_NUMBER = {name: number for number, name in _CARDINALITY.items()}
+
+
+def codes_from_proto(message: job_pb2.CodeId) -> CodeId:
+    """Return what codes must share.
+
+    Raises:
+        MalformedMessageError: the scheme is unknown.
+    """
+    return CodeId(
+        schema_id=message.schema_id,
+        epoch=message.epoch,
+        key_check=message.key_check,
+        scheme=_scheme(message.scheme),
+        code_bits=message.code_bits,
+    )
+
+
+def codes_to_proto(codes: CodeId) -> job_pb2.CodeId:
+    """Return the message of what codes must share."""
+    return job_pb2.CodeId(
+        schema_id=codes.schema_id,
+        epoch=codes.epoch,
+        key_check=codes.key_check,
+        scheme=codes.scheme,
+        code_bits=codes.code_bits,
+    )
+
+
+def spec_from_proto(message: job_pb2.JobSpec) -> JobSpec:
+    """Return the specification in a message, checked.
+
+    Raises:
+        MalformedMessageError: it breaks a rule of `JobSpec.check`.
+    """
+    cardinality = _CARDINALITY.get(message.cardinality)
+    if cardinality is None:
+        raise MalformedMessageError("job specification: no cardinality")
+    spec = JobSpec(
+        agreement_id=message.agreement_id,
+        parties=tuple(message.parties),
+        codes=codes_from_proto(message.codes),
+        threshold=message.threshold,
+        cardinality=cardinality,
+        collect_timeout_s=message.collect_timeout_s,
+    )
+    spec.check()
+    return spec
+
+
+def spec_to_proto(spec: JobSpec) -> job_pb2.JobSpec:
+    """Return the message of a specification."""
+    return job_pb2.JobSpec(
+        agreement_id=spec.agreement_id,
+        parties=spec.parties,
+        codes=codes_to_proto(spec.codes),
+        threshold=spec.threshold,
+        cardinality=_CARDINALITY_NUMBER[spec.cardinality],
+        collect_timeout_s=spec.collect_timeout_s,
+    )
+
+
+def state_to_proto(state: JobState) -> job_pb2.JobState.ValueType:
+    """Return the number of a state."""
+    return job_pb2.JobState.Value(f"JOB_STATE_{state.name}")
+
+
+def state_from_proto(number: job_pb2.JobState.ValueType) -> JobState:
+    """Return the state of a number.
+
+    Raises:
+        MalformedMessageError: there is none.
+    """
+    try:
+        return JobState[job_pb2.JobState.Name(number).removeprefix("JOB_STATE_")]
+    except (KeyError, ValueError) as error:
+        raise MalformedMessageError(f"job state {number} is unknown") from error
+
+
+def job_to_proto(job: Job) -> job_pb2.Job:
+    """Return the message of a job."""
+    return job_pb2.Job(
+        job_id=job.job_id,
+        requester=job.requester,
+        spec=spec_to_proto(job.spec),
+        state=state_to_proto(job.state),
+        uploaded=job.uploaded,
+        reason_code=job.reason_code,
+        reason=job.reason,
+        requested_at_s=job.requested_at,
+        collect_until_s=job.collect_until,
+        counts=job_pb2.JobCounts(
+            comparisons_planned=job.counts.comparisons_planned,
+            comparisons_done=job.counts.comparisons_done,
+            candidate_pairs=job.counts.candidate_pairs,
+            links=job.counts.links,
+            comparing_s=job.counts.comparing_s,
+        ),
+    )
+
+
+def job_from_proto(message: job_pb2.Job) -> Job:
+    """Return the job in a message.
+
+    Raises:
+        MalformedMessageError: its specification or state is none.
+    """
+    counts = message.counts
+    return Job(
+        job_id=message.job_id,
+        requester=message.requester,
+        spec=spec_from_proto(message.spec),
+        state=state_from_proto(message.state),
+        requested_at=message.requested_at_s,
+        collect_until=message.collect_until_s,
+        uploaded=tuple(message.uploaded),
+        reason_code=message.reason_code,
+        reason=message.reason,
+        counts=JobCounts(
+            counts.comparisons_planned,
+            counts.comparisons_done,
+            counts.candidate_pairs,
+            counts.links,
+            counts.comparing_s,
+        ),
+    )
+
+
+def manifest_from_proto(message: batch_pb2.Manifest) -> Manifest:
+    """Return the manifest in a message; the matcher checks it against its job.
+
+    Raises:
+        MalformedMessageError: its scheme is unknown.
+    """
+    return Manifest(
+        codes=codes_from_proto(message.codes),
+        n_records=message.n_records,
+        chunk_sha256=tuple(message.chunk_sha256),
+    )
+
+
+def manifest_to_proto(manifest: Manifest) -> batch_pb2.Manifest:
+    """Return the message of a manifest."""
+    return batch_pb2.Manifest(
+        codes=codes_to_proto(manifest.codes),
+        n_records=manifest.n_records,
+        chunk_sha256=manifest.chunk_sha256,
+    )
+
+
+def manifest_from_bytes(content: bytes) -> Manifest:
+    """Return the manifest in bytes that `manifest_to_bytes` made."""
+    return manifest_from_proto(batch_pb2.Manifest.FromString(content))
+
+
+def manifest_to_bytes(manifest: Manifest) -> bytes:
+    """Return a manifest as bytes to keep."""
+    return manifest_to_proto(manifest).SerializeToString(deterministic=True)
+
+
+def chunk_from_proto(message: batch_pb2.UploadChunksRequest) -> Chunk:
+    """Return the chunk in a message."""
+    return Chunk(message.references, message.codes)
+
+
+def chunk_to_proto(batch_id: str, index: int, chunk: Chunk) -> batch_pb2.UploadChunksRequest:
+    """Return the message of a chunk."""
+    return batch_pb2.UploadChunksRequest(
+        batch_id=batch_id, index=index, references=chunk.references, codes=chunk.codes
+    )
+
+
+def links_from_proto(message: result_pb2.ResultChunk) -> Links:
+    """Return the links in a message.
+
+    Raises:
+        MalformedMessageError: there are not as many link ids as references.
+    """
+    if len(message.references) != len(message.link_ids) or len(message.references) % 16:
+        raise MalformedMessageError("result: not as many link ids as references")
+    return Links(message.counterpart, message.references, message.link_ids)
+
+
+def links_to_proto(links: Links) -> result_pb2.ResultChunk:
+    """Return the message of links."""
+    return result_pb2.ResultChunk(
+        counterpart=links.counterpart, references=links.references, link_ids=links.link_ids
+    )
+
+
+def _scheme(name: str) -> Scheme:
+    for scheme in SCHEMES:
+        if name == scheme:
+            return scheme
+    raise MalformedMessageError(f"scheme: this version knows {', '.join(SCHEMES)}")

@@ -1,0 +1,68 @@
+"""Who may call what, for how long, and how large a message may be.
+
+An RPC without an entry here is refused, and a test over the descriptors fails.
+"""
+
+from dataclasses import dataclass
+
+from keys.identity import Role
+
+MAX_MESSAGE_BYTES = 4 << 20
+GRACE_S = 10.0
+
+SERVER_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", 8192),
+    ("grpc.max_concurrent_streams", 32),
+    ("grpc.max_connection_idle_ms", 600_000),
+    ("grpc.max_connection_age_ms", 300_000),
+    ("grpc.max_connection_age_grace_ms", 60_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+    ("grpc.http2.max_ping_strikes", 2),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.so_reuseport", 0),
+)
+CLIENT_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What holds for one RPC.
+
+    Attributes:
+        roles: roles that may call it.
+        deadline_s: longest time that the server works on a call.
+    """
+
+    roles: frozenset[Role]
+    deadline_s: float
+
+
+_PARTY: frozenset[Role] = frozenset({"party"})
+_READER: frozenset[Role] = frozenset({"party", "auditor"})
+_ANYBODY: frozenset[Role] = frozenset({"party", "auditor", "matcher"})
+_HOUR_S = 3600.0
+
+POLICIES = {
+    "/linkage.v1.JobService/RequestJob": Policy(_PARTY, 30),
+    "/linkage.v1.JobService/GetJob": Policy(_PARTY, 30),
+    "/linkage.v1.JobService/ListJobs": Policy(_PARTY, 30),
+    "/linkage.v1.JobService/CancelJob": Policy(_PARTY, 30),
+    "/linkage.v1.BatchService/OpenBatch": Policy(_PARTY, 30),
+    "/linkage.v1.BatchService/UploadChunks": Policy(_PARTY, _HOUR_S),
+    "/linkage.v1.BatchService/CommitBatch": Policy(_PARTY, 60),
+    "/linkage.v1.ProgressService/WatchProgress": Policy(_PARTY, 24 * _HOUR_S),
+    "/linkage.v1.ResultService/FetchResults": Policy(_PARTY, _HOUR_S),
+    "/linkage.v1.LogService/GetCheckpoint": Policy(_READER, 30),
+    "/linkage.v1.LogService/GetEntries": Policy(_READER, _HOUR_S),
+    "/linkage.v1.LogService/GetInclusionProof": Policy(_READER, 30),
+    "/linkage.v1.LogService/GetConsistencyProof": Policy(_READER, 30),
+    "/grpc.health.v1.Health/Check": Policy(_ANYBODY, 10),
+    "/grpc.health.v1.Health/List": Policy(_ANYBODY, 10),
+    "/grpc.health.v1.Health/Watch": Policy(_ANYBODY, 24 * _HOUR_S),
+}

@@ -1,0 +1,1 @@
+"""Candidate pairs to match groups, under the agreed cardinality."""

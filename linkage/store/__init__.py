@@ -1,0 +1,1 @@
+"""What a role keeps on disk: metadata in a database, artefacts and the log in files."""

@@ -1,0 +1,234 @@
+"""The match log on disk: tiles that never change, and one checkpoint that does.
+
+Every path is written once. A tile goes to a temporary file, is forced to disk,
+and appears under its name by a hard link, so that a name either has all of its
+bytes or does not exist; writing it again is harmless with the same bytes and
+refused with others. What to write, and when, is decided by `matcher.match_log`,
+which is also the one that keeps two writers apart.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from linkage.errors import CheckpointError, MalformedMessageError, UnavailableError
+from linkage.log.bundle import CHECKPOINT
+from linkage.log.proof import GetNode
+from linkage.log.tiles import (
+    TILE_WIDTH,
+    Tile,
+    locate_node,
+    narrow,
+    parse_hashes,
+    parse_tile_path,
+    tiles_of,
+)
+from linkage.log.tree import root_of
+
+_TEMPORARY = ".tmp"
+_ENTRIES_FOLDER = "tile/entries"
+
+
+class Disk:
+    """The file operations that the log is made of; tests let each of them fail."""
+
+    def read(self, path: Path) -> bytes | None:
+        """Return the bytes of a file, or None where there is none."""
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def names(self, path: Path) -> list[str]:
+        """Return the names in a directory; none where there is no directory."""
+        try:
+            return sorted(child.name for child in path.iterdir())
+        except FileNotFoundError:
+            return []
+
+    def create(self, path: Path, data: bytes) -> None:
+        """Write a new file and force it to disk."""
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file a second name, which must be free."""
+        target.hardlink_to(source)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Rename a file over another, at once."""
+        source.replace(target)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file if it is there."""
+        path.unlink(missing_ok=True)
+
+    def make_directory(self, path: Path) -> None:
+        """Make a directory whose parent exists."""
+        path.mkdir()
+
+    def remove_directory(self, path: Path) -> None:
+        """Remove an empty directory."""
+        path.rmdir()
+
+    def sync_directory(self, path: Path) -> None:
+        """Force the names in a directory to disk."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class LogFiles:
+    """The files of one log, for one writer at a time and any number of readers.
+
+    Args:
+        directory: where they are; made when the first file is written.
+        disk: the file operations.
+    """
+
+    def __init__(self, directory: Path, disk: Disk | None = None) -> None:
+        self._directory = directory
+        self._disk = disk or Disk()
+
+    def read_checkpoint(self) -> bytes | None:
+        """Return the last signed checkpoint, or None before the first."""
+        return self._disk.read(self._directory / CHECKPOINT)
+
+    def write_checkpoint(self, note: bytes) -> None:
+        """Replace the checkpoint, at once and durably."""
+        self._make_directories(self._directory)
+        path = self._directory / CHECKPOINT
+        temporary = self._write_temporary(path, note)
+        self._disk.replace(temporary, path)
+        self._disk.sync_directory(path.parent)
+
+    def write_tile(self, tile: Tile, data: bytes) -> None:
+        """Write a tile durably; once it is full, its partial forms go.
+
+        Raises:
+            CheckpointError: the tile is there with other bytes, so this is
+                another history than the one that was written before.
+        """
+        if not self.has_tile(tile, data):
+            path = self._directory / tile.path
+            self._make_directories(path.parent)
+            temporary = self._write_temporary(path, data)
+            self._disk.link(temporary, path)
+            self._disk.remove(temporary)
+            self._disk.sync_directory(path.parent)
+        if tile.width == TILE_WIDTH:
+            self._drop_partials(tile)
+
+    def has_tile(self, tile: Tile, data: bytes) -> bool:
+        """Return whether the tile is there with these bytes.
+
+        Raises:
+            CheckpointError: it is there with others.
+        """
+        found = self._disk.read(self._directory / tile.path)
+        if found is not None and found != data:
+            raise CheckpointError(
+                f"{tile.path} holds another history than the database: "
+                "sign nothing, and rebuild both from a mirror"
+            )
+        return found is not None
+
+    def read_tile(self, tile: Tile) -> bytes:
+        """Return a tile, cut from a wider form of it where its own is gone.
+
+        Raises:
+            UnavailableError: there is no form of it that is wide enough.
+            CheckpointError: the file is damaged.
+        """
+        # Own form, full form, then the wider partial ones: a writer removes those
+        # only after the full one is there.
+        found = self._disk.read(self._directory / tile.path)
+        if found is not None:
+            return found
+        for width in (TILE_WIDTH, *self._partial_widths(tile), TILE_WIDTH):
+            if width <= tile.width:
+                continue
+            found = self._disk.read(self._directory / Tile(tile.level, tile.index, width).path)
+            if found is not None:
+                with _reporting_damage(tile):
+                    return narrow(found, tile.level, tile.width)
+        raise UnavailableError(f"{tile.path} is not there")
+
+    def nodes(self) -> GetNode:
+        """Return a look-up of tree nodes that remembers the tiles it read: one per proof."""
+        tiles: dict[Tile, bytes] = {}
+
+        def get_node(height: int, position: int) -> bytes:
+            tile, first = locate_node(height, position)
+            if tile not in tiles:
+                tiles[tile] = self.read_tile(tile)
+            with _reporting_damage(tile):
+                return root_of(parse_hashes(tiles[tile], tile.width)[first:])
+
+        return get_node
+
+    def files_at(self, size: int) -> dict[str, bytes]:
+        """Return the tiles and entry bundles of the log at `size`, by path.
+
+        Raises:
+            UnavailableError: the log on disk is smaller.
+            CheckpointError: a file is damaged.
+        """
+        return {tile.path: self.read_tile(tile) for tile in tiles_of(size)}
+
+    def entry_count(self) -> int:
+        """Return how many entries the bundles on disk reach to, signed for or not."""
+        folder = self._directory / _ENTRIES_FOLDER
+        count = 0
+        for path in folder.rglob("*"):
+            try:
+                tile = parse_tile_path(path.relative_to(self._directory).as_posix())
+            except MalformedMessageError:
+                continue  # a directory, or a temporary file that a crash left
+            if path.is_file():
+                count = max(count, tile.index * TILE_WIDTH + tile.width)
+        return count
+
+    def _partial_widths(self, tile: Tile) -> list[int]:
+        names = self._disk.names(self._partial_folder(tile))
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def _drop_partials(self, tile: Tile) -> None:
+        folder = self._partial_folder(tile)
+        names = self._disk.names(folder)
+        for name in names:
+            self._disk.remove(folder / name)
+        if names:
+            self._disk.remove_directory(folder)
+
+    def _partial_folder(self, tile: Tile) -> Path:
+        path = self._directory / Tile(tile.level, tile.index).path
+        return path.with_name(path.name + ".p")
+
+    def _write_temporary(self, path: Path, data: bytes) -> Path:
+        temporary = path.with_name(path.name + _TEMPORARY)
+        # What a crash left may already be linked under the final name: it must
+        # be removed, never opened and cut.
+        self._disk.remove(temporary)
+        self._disk.create(temporary, data)
+        return temporary
+
+    def _make_directories(self, path: Path) -> None:
+        if path.is_dir():
+            return
+        self._make_directories(path.parent)
+        self._disk.make_directory(path)
+        self._disk.sync_directory(path.parent)
+
+
+@contextmanager
+def _reporting_damage(tile: Tile) -> Iterator[None]:
+    try:
+        yield
+    except MalformedMessageError as error:
+        raise CheckpointError(f"{tile.path} on disk is damaged") from error

@@ -1,0 +1,339 @@
+"""The matcher's metadata: jobs, batches, tasks, and the entries of the match log.
+
+Every change happens inside a transaction together with the log entry that records
+it, so neither can be there without the other. Only ids, counts, states and log
+leaves are kept here; encodings and results are artefacts.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event, func, insert, select, update
+from sqlalchemy.engine import Engine, Row
+from sqlalchemy.exc import OperationalError
+
+from linkage.errors import UnavailableError
+from linkage.job import CodeId, Job, JobCounts, JobSpec, JobState
+from linkage.store import tables
+
+
+@dataclass(frozen=True)
+class NewEntry:
+    """A leaf to be logged, and what opens it to the parties of its agreement."""
+
+    leaf: bytes
+    agreement_id: str | None = None
+    opening: bytes | None = None
+    body: bytes | None = None
+
+
+@dataclass(frozen=True)
+class StoredEntry(NewEntry):
+    """A leaf in the log."""
+
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    """An upload as the matcher keeps it.
+
+    Attributes:
+        batch_id: its name, also of its dataset of artefacts.
+        job_id: the job it belongs to.
+        party: who uploads.
+        manifest: the manifest's serialised form.
+        next_chunk: chunks before this one are stored.
+        n_received: records in the stored chunks.
+        committed: whether it is complete and logged.
+    """
+
+    batch_id: str
+    job_id: str
+    party: str
+    manifest: bytes
+    next_chunk: int = 0
+    n_received: int = 0
+    committed: bool = False
+
+
+class Metadata:
+    """The database, for any number of threads of one process.
+
+    Args:
+        url: an SQLAlchemy URL, for example `sqlite:////var/lib/padan/matcher.db`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            _prepare_sqlite(self._engine)
+        # One writer at a time: log indexes must be dense and in the order of commits.
+        self._writing = threading.Lock()
+        tables.metadata.create_all(self._engine)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def write(self) -> Iterator["Transaction"]:
+        """Open a transaction that is committed at the end, or rolled back on an error.
+
+        Raises:
+            UnavailableError: the database is locked, full or gone.
+        """
+        with self._writing, _unavailable(), self._engine.begin() as connection:
+            yield Transaction(connection)
+
+    @contextmanager
+    def read(self) -> Iterator["Transaction"]:
+        """Open a transaction for reading only."""
+        with _unavailable(), self._engine.connect() as connection:
+            yield Transaction(connection)
+
+    # What the write path of the log needs (`matcher.match_log.EntryStore`).
+
+    def entry_count(self) -> int:
+        """Return the number of entries."""
+        with self.read() as transaction:
+            return transaction.entry_count()
+
+    def read_entries(self, start: int, end: int) -> list[bytes]:
+        """Return the leaves of a range, in order."""
+        with self.read() as transaction:
+            return [entry.leaf for entry in transaction.entries(start, end)]
+
+    def signed_head(self) -> tuple[int, bytes] | None:
+        """Return size and root of the last head set out to be signed, if any."""
+        head = tables.signed_head
+        with self.read() as transaction:
+            row = transaction.connection.execute(select(head.c.size, head.c.root)).first()
+        return None if row is None else (row.size, row.root)
+
+    def save_signed_head(self, size: int, root: bytes) -> None:
+        """Keep the head that is about to be signed."""
+        head = tables.signed_head
+        with self.write() as transaction:
+            changed = transaction.connection.execute(update(head).values(size=size, root=root))
+            if changed.rowcount == 0:
+                transaction.connection.execute(insert(head).values(id=1, size=size, root=root))
+
+
+class Transaction:
+    """What can be read and changed inside one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    # Entries
+
+    def append(self, entry: NewEntry) -> int:
+        """Append an entry to the log and return its index."""
+        index = self.entry_count()
+        self.connection.execute(insert(tables.entries).values(index=index, **asdict(entry)))
+        return index
+
+    def entry_count(self) -> int:
+        """Return the number of entries."""
+        index = tables.entries.c.index
+        last = self.connection.execute(select(func.max(index))).scalar_one()
+        return 0 if last is None else int(last) + 1
+
+    def entries(self, start: int, end: int) -> list[StoredEntry]:
+        """Return the entries of a range, in order."""
+        table = tables.entries
+        rows = self.connection.execute(
+            select(table).where(table.c.index >= start, table.c.index < end).order_by(table.c.index)
+        )
+        return [StoredEntry(**row._asdict()) for row in rows]
+
+    # Jobs
+
+    def add_job(self, job: Job, request_id: bytes) -> None:
+        """Keep a new job."""
+        self.connection.execute(
+            insert(tables.jobs).values(
+                job_id=job.job_id,
+                agreement_id=job.spec.agreement_id,
+                requester=job.requester,
+                request_id=request_id,
+                spec=_spec_to_text(job.spec),
+                state=job.state.value,
+                reason_code=job.reason_code,
+                reason=job.reason,
+                requested_at=job.requested_at,
+                collect_until=job.collect_until,
+            )
+        )
+
+    def job(self, job_id: str) -> Job | None:
+        """Return a job, or None."""
+        rows = self._jobs(tables.jobs.c.job_id == job_id)
+        return rows[0] if rows else None
+
+    def job_of_request(self, requester: str, request_id: bytes) -> Job | None:
+        """Return the job that a request made, or None."""
+        table = tables.jobs
+        rows = self._jobs(table.c.requester == requester, table.c.request_id == request_id)
+        return rows[0] if rows else None
+
+    def jobs_in(self, *states: JobState) -> list[Job]:
+        """Return the jobs in any of some states, oldest first."""
+        return self._jobs(tables.jobs.c.state.in_([state.value for state in states]))
+
+    def jobs_of(self, party: str, limit: int) -> list[Job]:
+        """Return the newest jobs that a party takes part in, newest first."""
+        jobs = reversed(self._jobs())
+        return [job for job in jobs if party in job.spec.parties][:limit]
+
+    def set_state(self, job_id: str, state: JobState, code: str = "", reason: str = "") -> None:
+        """Move a job to a state."""
+        self._update_job(job_id, state=state.value, reason_code=code, reason=reason)
+
+    def set_counts(self, job_id: str, counts: JobCounts) -> None:
+        """Keep how much a job compared and found."""
+        self._update_job(job_id, **asdict(counts))
+
+    def set_result_leaf(self, job_id: str, index: int) -> None:
+        """Keep the index of the leaf that commits to a job's result."""
+        self._update_job(job_id, result_leaf=index)
+
+    def result_leaf(self, job_id: str) -> int | None:
+        """Return the index of the leaf that commits to a job's result, if there is one."""
+        table = tables.jobs
+        query = select(table.c.result_leaf).where(table.c.job_id == job_id)
+        return _int_or_none(self.connection.execute(query).scalar_one())
+
+    # Batches
+
+    def add_batch(self, batch: BatchRow) -> None:
+        """Keep a new batch."""
+        self.connection.execute(insert(tables.batches).values(**asdict(batch)))
+
+    def batch(self, batch_id: str) -> BatchRow | None:
+        """Return a batch, or None."""
+        rows = self._batches(tables.batches.c.batch_id == batch_id)
+        return rows[0] if rows else None
+
+    def batches_of(self, job_id: str) -> list[BatchRow]:
+        """Return the batches of a job."""
+        return self._batches(tables.batches.c.job_id == job_id)
+
+    def set_received(self, batch_id: str, next_chunk: int, n_received: int) -> None:
+        """Keep how much of a batch is stored."""
+        self._update_batch(batch_id, next_chunk=next_chunk, n_received=n_received)
+
+    def set_committed(self, batch_id: str, leaf: int) -> None:
+        """Mark a batch as complete, logged at `leaf`."""
+        self._update_batch(batch_id, committed=True, leaf=leaf)
+
+    def batch_leaf(self, batch_id: str) -> int | None:
+        """Return the index of the leaf that records a batch, if there is one."""
+        table = tables.batches
+        query = select(table.c.leaf).where(table.c.batch_id == batch_id)
+        return _int_or_none(self.connection.execute(query).scalar_one())
+
+    # Tasks
+
+    def add_task(self, job_id: str, number: int, pairs: int) -> None:
+        """Keep that a task is done and its pairs are stored."""
+        self.connection.execute(
+            insert(tables.tasks).values(job_id=job_id, number=number, pairs=pairs)
+        )
+
+    def done_tasks(self, job_id: str) -> dict[int, int]:
+        """Return the number of pairs of each finished task of a job."""
+        table = tables.tasks
+        rows = self.connection.execute(
+            select(table.c.number, table.c.pairs).where(table.c.job_id == job_id)
+        )
+        return {row.number: row.pairs for row in rows}
+
+    def _jobs(self, *where: Any) -> list[Job]:
+        table = tables.jobs
+        rows = self.connection.execute(
+            select(table).where(*where).order_by(table.c.requested_at, table.c.job_id)
+        ).all()
+        return [self._job_of_row(row) for row in rows]
+
+    def _job_of_row(self, row: Row[Any]) -> Job:
+        uploaded = tuple(b.party for b in self.batches_of(row.job_id) if b.committed)
+        return Job(
+            job_id=row.job_id,
+            requester=row.requester,
+            spec=_spec_from_text(row.spec),
+            state=JobState(row.state),
+            requested_at=row.requested_at,
+            collect_until=row.collect_until,
+            uploaded=uploaded,
+            reason_code=row.reason_code,
+            reason=row.reason,
+            counts=JobCounts(
+                row.comparisons_planned,
+                row.comparisons_done,
+                row.candidate_pairs,
+                row.links,
+                row.comparing_s,
+            ),
+        )
+
+    def _update_job(self, job_id: str, **values: object) -> None:
+        table = tables.jobs
+        self.connection.execute(update(table).where(table.c.job_id == job_id).values(**values))
+
+    def _batches(self, *where: Any) -> list[BatchRow]:
+        table = tables.batches
+        columns = [table.c[name] for name in BatchRow.__dataclass_fields__]
+        rows = self.connection.execute(select(*columns).where(*where).order_by(table.c.party))
+        return [BatchRow(**row._asdict()) for row in rows]
+
+    def _update_batch(self, batch_id: str, **values: object) -> None:
+        table = tables.batches
+        self.connection.execute(update(table).where(table.c.batch_id == batch_id).values(**values))
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Make commits durable, and a write transaction one from its first statement."""
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA busy_timeout = 10000")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise UnavailableError("the matcher's database does not answer: try again") from error
+
+
+def _int_or_none(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _spec_to_text(spec: JobSpec) -> str:
+    return json.dumps(asdict(spec), default=bytes.hex)
+
+
+def _spec_from_text(text: str) -> JobSpec:
+    fields = json.loads(text)
+    codes = fields["codes"]
+    for name in ("schema_id", "key_check"):
+        codes[name] = bytes.fromhex(codes[name])
+    return JobSpec(**{**fields, "parties": tuple(fields["parties"]), "codes": CodeId(**codes)})

@@ -1,0 +1,82 @@
+"""The tables of the matcher's database."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("index", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("agreement_id", String(64)),
+    Column("opening", LargeBinary),
+    Column("body", LargeBinary),
+)
+
+# One row: the head that the log last set out to sign.
+signed_head = Table(
+    "signed_head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("agreement_id", String(64), nullable=False),
+    Column("requester", String(32), nullable=False),
+    Column("request_id", LargeBinary, nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("state", String(32), nullable=False, index=True),
+    Column("reason_code", String(64), nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("collect_until", BigInteger, nullable=False),
+    Column("comparisons_planned", BigInteger, nullable=False, default=0),
+    Column("comparisons_done", BigInteger, nullable=False, default=0),
+    Column("candidate_pairs", BigInteger, nullable=False, default=0),
+    Column("links", BigInteger, nullable=False, default=0),
+    Column("comparing_s", Float, nullable=False, default=0.0),
+    Column("result_leaf", BigInteger),
+    UniqueConstraint("requester", "request_id"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch_id", String(32), primary_key=True),
+    Column("job_id", String(32), ForeignKey("jobs.job_id"), nullable=False),
+    Column("party", String(32), nullable=False),
+    Column("manifest", LargeBinary, nullable=False),
+    Column("next_chunk", Integer, nullable=False, default=0),
+    Column("n_received", BigInteger, nullable=False, default=0),
+    Column("committed", Boolean, nullable=False, default=False),
+    Column("leaf", BigInteger),
+    UniqueConstraint("job_id", "party"),
+)
+
+# Finished comparison tasks of a running job, so that a restart repeats none.
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.job_id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("pairs", BigInteger, nullable=False),
+)
