@@ -115,13 +115,26 @@ class MatcherClient:
             opened = self._batches.OpenBatch(opening, timeout=_DEADLINE_S)
             remaining = range(opened.next_chunk, len(manifest.chunk_sha256))
 
+            failed: list[Exception] = []
+
             def messages() -> Iterator[batch_pb2.UploadChunksRequest]:
-                for index in remaining:
-                    on_chunk(index)
-                    yield convert.chunk_to_proto(opened.batch_id, index, chunk(index))
+                try:
+                    for index in remaining:
+                        on_chunk(index)
+                        yield convert.chunk_to_proto(opened.batch_id, index, chunk(index))
+                except Exception as error:
+                    failed.append(error)
+                    raise
 
             if remaining:
-                self._batches.UploadChunks(messages(), timeout=_STREAM_DEADLINE_S)
+                try:
+                    self._batches.UploadChunks(messages(), timeout=_STREAM_DEADLINE_S)
+                except grpc.RpcError:
+                    # gRPC reads the messages on a thread of its own, and says of an error
+                    # there only that there was one.
+                    if failed:
+                        raise failed[0] from None
+                    raise
             return opened.batch_id
 
         batch_id = self._call(send)

@@ -38,6 +38,7 @@ class DemoSite:
 
     def __init__(self, root: Path, data: DemoData) -> None:
         self.root, self._data = root, data
+        self.authority = ThrowawayAuthority(datetime.now(UTC) - timedelta(minutes=5))
         self.parties = tuple(data.records)
         self.trust = root / "trust" / "trust.txt"
         self.bundle = root / "auditor" / "bundle.tar"
@@ -46,9 +47,8 @@ class DemoSite:
 
     def prepare(self) -> None:
         """Write every file that the roles need before they start."""
-        authority = ThrowawayAuthority(datetime.now(UTC) - timedelta(minutes=5))
-        self._identify(authority, "matcher", "matcher", addresses=("127.0.0.1",))
-        self._identify(authority, "auditor", "auditor")
+        self._identify("matcher", "matcher", addresses=("127.0.0.1",))
+        self._identify("auditor", "auditor")
         self.trust.parent.mkdir(parents=True)
         self._write(
             self.root / "matcher" / "matcher.toml",
@@ -72,7 +72,7 @@ class DemoSite:
         # One party draws the linkage key; the others are brought it, and it is destroyed.
         secret = self.root / "linkage-secret"
         for party in self.parties:
-            self._identify(authority, "party", party)
+            self._identify("party", party)
             self._prepare_agent(party, secret)
         secret.unlink()
 
@@ -95,18 +95,22 @@ class DemoSite:
             "--secret-file", str(secret),
         )  # fmt: skip
 
-    def start_matcher(self) -> None:
+    def start_matcher(self, program: Sequence[str] = (*_PROGRAM, "matcher", "serve")) -> None:
         """Start the matcher and wait until it takes calls.
+
+        Args:
+            program: what to run; it is given the settings and the address file.
 
         Raises:
             LinkageError: it ended, or does not take calls in time.
         """
         folder = self.root / "matcher"
         address_file = folder / "address"
+        address_file.unlink(missing_ok=True)
         with (folder / "matcher.log").open("ab") as log:
             self._matcher = subprocess.Popen(  # noqa: S603 -- our own program
                 [
-                    *_PROGRAM, "matcher", "serve",
+                    *program,
                     "--config", str(folder / "matcher.toml"),
                     "--address-file", str(address_file),
                 ],
@@ -118,6 +122,10 @@ class DemoSite:
                 raise UnavailableError(f"the matcher did not start: see {folder / 'matcher.log'}")
             time.sleep(0.05)
         self.address = address_file.read_text("utf-8")
+        self.configure_agents()
+
+    def configure_agents(self) -> None:
+        """Write the settings of every agent, with the matcher's address."""
         for party in self.parties:
             self._write(
                 self.root / "agents" / party / "agent.toml",
@@ -213,19 +221,18 @@ class DemoSite:
 
     def _identify(
         self,
-        authority: ThrowawayAuthority,
         role: Role,
         name: str,
         addresses: Sequence[str] = (),
     ) -> None:
         folder = self.root / ("agents" if role == "party" else "") / name
         folder.mkdir(parents=True, mode=0o700)
-        credential = authority.issue(Identity(DOMAIN, role, name), tuple(addresses))
+        credential = self.authority.issue(Identity(DOMAIN, role, name), tuple(addresses))
         (folder / "certificate.pem").write_bytes(credential.certificate)
         key = folder / "private-key.pem"
         key.touch(0o600)
         key.write_bytes(credential.private_key)
-        (folder / "authority.pem").write_bytes(authority.certificate)
+        (folder / "authority.pem").write_bytes(self.authority.certificate)
 
     @staticmethod
     def _write(path: Path, text: str) -> None:

@@ -1,0 +1,381 @@
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Service, links, people
+
+from keys.derive import KeyContext, LinkageKey
+from linkage.agent.encoding import RecordEncoder
+from linkage.agent.references import References
+from linkage.agent.source import Source
+from linkage.agent.spool import Spool
+from linkage.batch import Chunk, Manifest
+from linkage.errors import (
+    DeniedError,
+    JobStateError,
+    KeyMismatchError,
+    MalformedMessageError,
+    NotFoundError,
+    RecordError,
+    SchemaMismatchError,
+)
+from linkage.job import CodeId, Job, JobSpec, JobState
+
+
+def test_two_agents_get_equal_link_ids_for_the_persons_they_share(service: Service) -> None:
+    outcomes = service.run_all(service.request("dukcapil"))
+    ours, theirs = (
+        {row["link_id"]: row["record_id"] for row in links(outcomes[p])}
+        for p in ("dukcapil", "imigrasi")
+    )
+    assert len(ours) == 60
+    assert ours == theirs  # the persons' record numbers are the same in this data
+
+
+def test_results_say_that_an_official_decides(service: Service) -> None:
+    outcomes = service.run_all(service.request("imigrasi"))
+    row = links(outcomes["dukcapil"])[0]
+    assert row["needs_human_decision"] == "yes"
+    assert row["grade"] == "match"
+    assert row["method"]
+
+
+def test_a_job_of_three_parties_gives_each_pair_its_own_link_ids(
+    new_service: Callable[..., Service],
+) -> None:
+    service = new_service(
+        dukcapil=people(40), imigrasi=people(40, skip=10), kemenlu=people(40, skip=20)
+    )
+    with service.running():
+        outcomes = service.run_all(service.request("kemenlu"))
+    ids: dict[tuple[str, str], set[str]] = {}
+    for party, outcome in outcomes.items():
+        for row in links(outcome):
+            ids.setdefault((party, row["counterpart"]), set()).add(row["link_id"])
+    assert {pair: len(found) for pair, found in ids.items()} == {
+        ("dukcapil", "imigrasi"): 30,
+        ("dukcapil", "kemenlu"): 20,
+        ("imigrasi", "dukcapil"): 30,
+        ("imigrasi", "kemenlu"): 30,
+        ("kemenlu", "dukcapil"): 20,
+        ("kemenlu", "imigrasi"): 30,
+    }
+    assert ids["dukcapil", "imigrasi"] == ids["imigrasi", "dukcapil"]
+    assert not ids["dukcapil", "imigrasi"] & ids["dukcapil", "kemenlu"]
+
+
+def spec_of(service: Service, party: str = "dukcapil") -> JobSpec:
+    session = service.session(party)
+    return JobSpec("PKS-DEMO-1", service.site.parties, session.codes, 0.7, "one-to-one", 600)
+
+
+def test_a_repeated_request_gives_the_same_job(service: Service) -> None:
+    from linkage.rpc import convert
+    from linkage.rpc.channel import open_channel
+    from linkage.v1 import job_pb2, job_pb2_grpc
+
+    request = job_pb2.RequestJobRequest(
+        request_id=b"0123456789abcdef", spec=convert.spec_to_proto(spec_of(service))
+    )
+    with open_channel(service.site.address, service.session("dukcapil").tls) as channel:
+        stub = job_pb2_grpc.JobServiceStub(channel)
+        first, second = stub.RequestJob(request), stub.RequestJob(request)
+    assert first.job.job_id == second.job.job_id
+
+
+def test_a_request_for_unknown_parties_is_denied_and_logged(service: Service) -> None:
+    spec = spec_of(service)
+    with service.client("dukcapil") as client:
+        job = client.request_job(JobSpec(**{**vars(spec), "parties": ("dukcapil", "setneg")}))
+    assert job.state is JobState.DENIED
+    assert job.reason_code == "UNKNOWN_PARTY"
+    assert "setneg" in job.reason
+
+
+def test_a_request_of_a_party_outside_the_job_is_denied(
+    new_service: Callable[..., Service],
+) -> None:
+    service = new_service(dukcapil=people(5), imigrasi=people(5), kemenlu=people(5))
+    with service.running(), service.client("kemenlu") as client:
+        spec = JobSpec(**{**vars(spec_of(service)), "parties": ("dukcapil", "imigrasi")})
+        assert client.request_job(spec).reason_code == "NOT_A_PARTY"
+
+
+def test_a_job_of_others_reads_like_one_that_does_not_exist(
+    new_service: Callable[..., Service],
+) -> None:
+    service = new_service(dukcapil=people(5), imigrasi=people(5), kemenlu=people(5))
+    with service.running():
+        with service.client("dukcapil") as client:
+            spec = JobSpec(**{**vars(spec_of(service)), "parties": ("dukcapil", "imigrasi")})
+            job_id = client.request_job(spec).job_id
+        with service.client("kemenlu") as client:
+            texts = []
+            for asked in (job_id, "0" * 32):
+                with pytest.raises(NotFoundError) as caught:
+                    client.job(asked)
+                texts.append(str(caught.value))
+            assert texts[0] == texts[1]
+            assert client.jobs() == []
+
+
+class Upload:
+    """The encoded batch of one party, to be sent in whatever broken way."""
+
+    def __init__(self, service: Service, party: str, job_id: str, rows: int = 20) -> None:
+        self.job_id = job_id
+        session = service.session(party)
+        self.spool = Spool(session.store, f"test-{job_id}")
+        from datetime import date
+
+        expires = date(2999, 1, 1)
+        references = References(session.store, session.config.agreement, expires)
+        encoder = RecordEncoder(session.schema, session.source, session.key.space_key)
+        whole = self.spool.fill(
+            Source(session.source, session.schema).chunks(),
+            encoder.encode,
+            references,
+            session.codes,
+            expires,
+        )
+        big = self.spool.chunk(whole, 0)
+        width = session.codes.code_bits // 8
+        self.chunks = [
+            Chunk(
+                big.references[i * 16 : (i + rows) * 16], big.codes[i * width : (i + rows) * width]
+            )
+            for i in range(0, whole.n_records, rows)
+        ]
+        self.manifest = Manifest(
+            session.codes, whole.n_records, tuple(chunk.digest() for chunk in self.chunks)
+        )
+
+
+def test_an_upload_goes_on_where_it_stopped(service: Service) -> None:
+    upload = Upload(service, "dukcapil", service.request("dukcapil"))
+    sent: list[int] = []
+
+    def stops_at_two(index: int) -> Chunk:
+        if index == 2:
+            raise OSError("the disk went away")
+        return upload.chunks[index]
+
+    with service.client("dukcapil") as client, pytest.raises(OSError, match="the disk went away"):
+        client.upload(upload.job_id, upload.manifest, stops_at_two)
+    with service.client("dukcapil") as client:
+        client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__, sent.append)
+        assert sent[-1] == 3
+        assert len(sent) <= 4
+        leaf = client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__, sent.append)
+        assert leaf == client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__)
+    assert len(sent) <= 4  # a complete batch is sent no more
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda c: Chunk(c.references, c.codes[:-1]),
+        lambda c: Chunk(c.references[:-16], c.codes),
+        lambda c: Chunk(c.references, c.codes[:-1] + bytes([c.codes[-1] ^ 1])),
+        lambda c: Chunk(bytes([c.references[0] ^ 1]) + c.references[1:], c.codes),
+        lambda _: Chunk(b"", b""),
+    ],
+    ids=["truncated", "fewer references", "bit flipped", "other reference", "empty"],
+)
+def test_a_broken_chunk_is_refused_and_what_came_before_stays(
+    service: Service, broken: Callable[[Chunk], Chunk]
+) -> None:
+    upload = Upload(service, "dukcapil", service.request("dukcapil"))
+    with service.client("dukcapil") as client:
+        with pytest.raises(MalformedMessageError, match="chunk 1"):
+            client.upload(
+                upload.job_id,
+                upload.manifest,
+                lambda i: broken(upload.chunks[i]) if i == 1 else upload.chunks[i],
+            )
+        sent: list[int] = []
+        client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__, sent.append)
+    assert sent == [1, 2, 3]
+
+
+def test_a_batch_with_missing_chunks_is_not_committed(service: Service) -> None:
+    from linkage.rpc import convert
+    from linkage.rpc.channel import open_channel, translated
+    from linkage.v1 import batch_pb2, batch_pb2_grpc
+
+    upload = Upload(service, "dukcapil", service.request("dukcapil"))
+    with open_channel(service.site.address, service.session("dukcapil").tls) as channel:
+        stub = batch_pb2_grpc.BatchServiceStub(channel)
+        opened = stub.OpenBatch(
+            batch_pb2.OpenBatchRequest(
+                job_id=upload.job_id, manifest=convert.manifest_to_proto(upload.manifest)
+            )
+        )
+        stub.UploadChunks(iter([convert.chunk_to_proto(opened.batch_id, 0, upload.chunks[0])]))
+        with translated_raises(JobStateError, "chunks 1 to 3"), translated():
+            stub.CommitBatch(batch_pb2.CommitBatchRequest(batch_id=opened.batch_id))
+        with translated_raises(MalformedMessageError, "the next one is 1"), translated():
+            chunk = convert.chunk_to_proto(opened.batch_id, 3, upload.chunks[3])
+            stub.UploadChunks(iter([chunk]))
+
+
+def translated_raises(error: type[Exception], text: str) -> "pytest.RaisesExc[Exception]":
+    return pytest.raises(error, match=text)
+
+
+def test_another_batch_for_the_same_job_is_refused(service: Service) -> None:
+    upload = Upload(service, "dukcapil", service.request("dukcapil"))
+    other = Manifest(upload.manifest.codes, 20, upload.manifest.chunk_sha256[:1])
+    with service.client("dukcapil") as client:
+        client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__)
+        with pytest.raises(JobStateError, match="another batch"):
+            client.upload(upload.job_id, other, upload.chunks.__getitem__)
+
+
+def test_a_wrong_key_is_noticed_by_the_agent_before_it_encodes(service: Service) -> None:
+    job_id = service.request("dukcapil")
+    session = service.session("imigrasi")
+    codes = session.codes
+    wrong = LinkageKey(bytes(32), KeyContext("PKS-DEMO-1", codes.schema_id, "demo", 1))
+    session.codes = CodeId(**{**vars(codes), "key_check": wrong.key_check()})
+    from datetime import date
+
+    from conftest import Quiet
+
+    from linkage.agent.run import run_job
+
+    with service.client("imigrasi") as client, pytest.raises(KeyMismatchError, match="dukcapil"):
+        run_job(session, client, job_id, Quiet(), date(2026, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error"),
+    [
+        ("key_check", b"12345678", KeyMismatchError),
+        ("epoch", 2, KeyMismatchError),
+        ("schema_id", b"x" * 32, SchemaMismatchError),
+        ("code_bits", 1024, SchemaMismatchError),
+    ],
+)
+def test_the_matcher_refuses_codes_of_another_kind_before_comparing(
+    service: Service, field: str, value: object, error: type[Exception]
+) -> None:
+    upload = Upload(service, "imigrasi", service.request("dukcapil"))
+    codes = CodeId(**{**vars(upload.manifest.codes), field: value})  # type: ignore[arg-type]
+    manifest = Manifest(codes, upload.manifest.n_records, upload.manifest.chunk_sha256)
+    with service.client("imigrasi") as client:
+        with pytest.raises(error):
+            client.upload(upload.job_id, manifest, upload.chunks.__getitem__)
+        assert client.job(upload.job_id).state is JobState.COLLECTING  # nothing is lost
+        client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__)
+
+
+def test_a_job_that_a_party_never_uploads_for_expires_by_name(service: Service) -> None:
+    job_id = service.request("dukcapil", timeout_s=100)
+    upload = Upload(service, "dukcapil", job_id)
+    with service.client("dukcapil") as client:
+        client.upload(job_id, upload.manifest, upload.chunks.__getitem__)
+        service.now += 101
+        try:
+            job = last_state(service, job_id)
+        finally:
+            service.now -= 101
+        assert job.state is JobState.EXPIRED
+        assert job.missing == ("imigrasi",)
+        assert "imigrasi" in job.reason
+        assert "dukcapil" not in job.reason
+    late = Upload(service, "imigrasi", job_id)
+    with (
+        service.client("imigrasi") as client,
+        pytest.raises(JobStateError, match="expired.*imigrasi"),
+    ):
+        client.upload(job_id, late.manifest, late.chunks.__getitem__)
+
+
+def last_state(service: Service, job_id: str) -> Job:
+    with service.client("dukcapil") as client:
+        for _ in client.watch(job_id):
+            pass
+        return client.job(job_id)
+
+
+def test_a_cancelled_job_takes_nothing_more(service: Service) -> None:
+    job_id = service.request("dukcapil")
+    with service.client("imigrasi") as client:
+        assert client.cancel(job_id).state is JobState.CANCELLED
+        with pytest.raises(JobStateError, match="nothing to cancel"):
+            client.cancel(job_id)
+    with pytest.raises(JobStateError, match="cancelled"):
+        service.run("dukcapil", job_id)
+
+
+def test_no_result_before_the_release_and_none_of_others(service: Service) -> None:
+    job_id = service.request("dukcapil")
+    with service.client("dukcapil") as client, pytest.raises(JobStateError, match="collecting"):
+        client.results(job_id)
+
+
+def test_a_restarted_matcher_goes_on_with_uploads_and_jobs(
+    new_service: Callable[..., Service],
+) -> None:
+    service = new_service(dukcapil=people(80), imigrasi=people(70, skip=20))
+    with service.running():
+        job_id = service.request("dukcapil")
+        upload = Upload(service, "dukcapil", job_id)
+        with service.client("dukcapil") as client:
+            client.upload(job_id, upload.manifest, upload.chunks.__getitem__)
+    with service.running():
+        outcome = service.run("imigrasi", job_id)
+        assert outcome.job.state is JobState.RELEASED
+        assert len(links(outcome)) == 60
+
+
+def test_an_agent_that_ran_before_does_not_encode_again(service: Service) -> None:
+    job_id = service.request("dukcapil")
+    outcomes = service.run_all(job_id)
+    again = service.run("dukcapil", job_id)
+    assert again.n_links == outcomes["dukcapil"].n_links
+
+
+def test_references_are_kept_for_the_epoch(service: Service) -> None:
+    first = service.run_all(service.request("dukcapil"))
+    second = service.run_all(service.request("dukcapil"))
+    ids = [{row["link_id"] for row in links(o["dukcapil"])} for o in (first, second)]
+    assert ids[0] == ids[1]  # same agreement, epoch and records: the links keep their ids
+
+
+def test_a_bad_source_is_refused_and_the_job_goes_on(service: Service, tmp_path: Path) -> None:
+    job_id = service.request("dukcapil")
+    source = service.folder("dukcapil") / "source.toml"
+    before = source.read_text()
+    source.write_text(before + '[columns]\nnama = "NAMA_LENGKAP"\n')
+    try:
+        with pytest.raises(RecordError, match=r"no column NAMA_LENGKAP; it has .*tgl_lahir"):
+            service.run("dukcapil", job_id)
+    finally:
+        source.write_text(before)
+    assert len(links(service.run_all(job_id)["dukcapil"])) == 60
+
+
+def test_progress_tells_whom_the_job_waits_for(service: Service) -> None:
+    job_id = service.request("dukcapil")
+    seen: list[tuple[JobState, tuple[str, ...]]] = []
+
+    def watch() -> None:
+        with service.client("dukcapil") as client:
+            seen.extend((p.state, p.waiting_for) for p in client.watch(job_id))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    service.run_all(job_id)
+    thread.join()
+    assert seen[0] == (JobState.COLLECTING, ("dukcapil", "imigrasi"))
+    assert seen[-1] == (JobState.RELEASED, ())
+
+
+def test_denied_requests_raise_at_the_agent(service: Service) -> None:
+    with service.client("dukcapil") as client, pytest.raises(DeniedError, match="UNKNOWN_PARTY"):
+        from linkage.agent.run import request_job
+
+        request_job(service.session("dukcapil"), client, ("dukcapil", "bin"), 600)
