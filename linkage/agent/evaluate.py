@@ -138,7 +138,11 @@ def _load(schema: LinkageSchema, inputs: Sequence[SourceConfig], truth: str) -> 
             parts.append(encoder.encode(table))
             truths.append(table[truth])
         codes.append(prepare(np.concatenate(parts)))
-        persons += [value for column in truths for value in column.to_pylist()]
+        # Whoever has no truth is a person of its own.
+        persons += [
+            value or f"\0{len(codes)}.{row}"
+            for row, value in enumerate(v for column in truths for v in column.to_pylist())
+        ]
         sizes.append(len(codes[-1]))
     _, person = np.unique(np.array(persons, dtype=object).astype(str), return_inverse=True)
     file = np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes)

@@ -47,13 +47,13 @@ class Outcome:
 
     Attributes:
         job: the job at its end.
-        n_records: records uploaded.
+        n_records: records uploaded; None where this agent's spool is not at hand.
         n_links: own links.
         path: the file of own links.
     """
 
     job: Job
-    n_records: int
+    n_records: int | None
     n_links: int
     path: Path
 
@@ -101,16 +101,14 @@ def run_job(
     job = client.job(job_id)
     session.codes.check_same(job.spec.codes, f"{job.requester}, who requested this job")
     agreement = session.config.agreement
+    if job.state.final and job.state is not JobState.RELEASED:
+        raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
     references = References(session.store, agreement, today + datetime.timedelta(days=_EPOCH_DAYS))
     spool = Spool(session.store, job_id)
-    manifest = spool.manifest() or _encode(session, spool, references, reporter, today)
-    n_chunks = len(manifest.chunk_sha256)
-    client.upload(
-        job_id,
-        manifest,
-        lambda index: spool.chunk(manifest, index),
-        lambda index: reporter.uploading(index, n_chunks),
-    )
+    manifest = spool.manifest()
+    if session.config.party not in job.uploaded:
+        manifest = manifest or _encode(session, spool, references, reporter, today)
+        _upload(client, job_id, spool, manifest, reporter)
     for progress in client.watch(job_id):
         reporter.waiting(progress)
     job = client.job(job_id)
@@ -118,8 +116,20 @@ def run_job(
         raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
     path = session.config.work / "results" / f"{job_id}.csv"
     n_links = _fetch(session, client, job_id, references, path)
-    spool.delete()
-    return Outcome(job, manifest.n_records, n_links, path)
+    spool.forget_chunks()
+    return Outcome(job, manifest.n_records if manifest else None, n_links, path)
+
+
+def _upload(
+    client: MatcherClient, job_id: str, spool: Spool, manifest: Manifest, reporter: Reporter
+) -> None:
+    n_chunks = len(manifest.chunk_sha256)
+    client.upload(
+        job_id,
+        manifest,
+        lambda index: spool.chunk(manifest, index),
+        lambda index: reporter.uploading(index, n_chunks),
+    )
 
 
 def _encode(

@@ -30,9 +30,7 @@ class Spool:
 
     def manifest(self) -> Manifest | None:
         """Return the manifest of a batch that is complete on disk, or None."""
-        if not self._store.exists(self._dataset) or _MANIFEST not in self._store.names(
-            self._dataset
-        ):
+        if _MANIFEST not in self._store.names(self._dataset):
             return None
         return manifest_from_bytes(self._store.read(self._dataset, _MANIFEST))
 
@@ -90,9 +88,11 @@ class Spool:
         split = len(content) // record_bytes * REFERENCE_BYTES
         return Chunk(content[:split], content[split:])
 
-    def delete(self) -> None:
-        """Remove the batch."""
-        self._store.delete(self._dataset)
+    def forget_chunks(self) -> None:
+        """Remove all of the batch but its manifest."""
+        for name in self._store.names(self._dataset):
+            if name != _MANIFEST:
+                self._store.remove(self._dataset, name)
 
 
 def _name(index: int) -> str:

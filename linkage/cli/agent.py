@@ -85,7 +85,7 @@ def run(config_path: Path, job_id: str, as_json: bool) -> None:
             )
         )
         return
-    click.echo(f"{outcome.n_links} links of {outcome.n_records} records: {outcome.path}")
+    click.echo(f"{outcome.n_links} links: {outcome.path}")
 
 
 @agent.command()

@@ -1,7 +1,6 @@
 """Results: kept encrypted, handed out to their owner with the proof that they were logged."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from linkage.errors import JobStateError
@@ -74,31 +73,33 @@ class Results:
             inclusion_proof=self._log.inclusion_proof(index, size),
             checkpoint=checkpoint,
         )
-        return receipt, read_results(self._artefacts, f"job-{job_id}", party)
+        counterparts = [other for other in job.spec.parties if other != party]
+        return receipt, read_results(self._artefacts, f"job-{job_id}", party, counterparts)
 
 
 def write_results(artefacts: ArtefactStore, dataset: str, party: str, parts: list[Links]) -> None:
-    """Keep all links of one party."""
-    content = [
-        {
-            "counterpart": part.counterpart,
-            "references": part.references.hex(),
-            "link_ids": part.link_ids.hex(),
-        }
-        for part in parts
-    ]
-    artefacts.write(dataset, f"links-{party}", json.dumps(content).encode())
+    """Keep all links of one party: for each counterpart its references, then its link ids."""
+    for part in parts:
+        name = _name(party, part.counterpart)
+        artefacts.write(dataset, name, part.references + part.link_ids)
 
 
-def read_results(artefacts: ArtefactStore, dataset: str, party: str) -> list[Links]:
-    """Return all links of one party."""
-    content = json.loads(artefacts.read(dataset, f"links-{party}"))
-    return [
-        Links(
-            part["counterpart"], bytes.fromhex(part["references"]), bytes.fromhex(part["link_ids"])
-        )
-        for part in content
-    ]
+def read_results(
+    artefacts: ArtefactStore, dataset: str, party: str, counterparts: Sequence[str]
+) -> list[Links]:
+    """Return all links of one party, counterpart by counterpart."""
+    parts = []
+    for counterpart in counterparts:
+        content = artefacts.read(dataset, _name(party, counterpart))
+        # A reference and a link id are equally long, so the halves are equal.
+        half = len(content) // 2
+        parts.append(Links(counterpart, content[:half], content[half:]))
+    return parts
+
+
+def _name(party: str, counterpart: str) -> str:
+    # No party has a full stop in its name, so no two pairs share a file.
+    return f"links.{party}.{counterpart}"
 
 
 def in_messages(part: Links) -> Iterator[Links]:

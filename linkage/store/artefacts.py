@@ -91,9 +91,15 @@ class ArtefactStore:
             raise VerificationError(f"artefact {dataset}/{name} was changed on disk") from error
 
     def names(self, dataset: str) -> list[str]:
-        """Return the names of the files of a dataset, sorted."""
+        """Return the names of the files of a dataset, sorted; none if there is no dataset."""
         folder = self._folder(dataset)
+        if not folder.exists():
+            return []
         return sorted(p.name for p in folder.iterdir() if p.name != "key" and _NAME.match(p.name))
+
+    def remove(self, dataset: str, name: str) -> None:
+        """Remove one file; harmless if there is none."""
+        self._path(dataset, name).unlink(missing_ok=True)
 
     def delete(self, dataset: str) -> None:
         """Remove a dataset's files; harmless if there are none."""

@@ -42,10 +42,14 @@ def word(draw: random.Random) -> str:
     return "".join(draw.choices(string.ascii_lowercase, k=draw.randint(4, 9))).capitalize()
 
 
+def date(draw: random.Random) -> str:
+    return f"{draw.randint(1930, 2020)}-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}"
+
+
 def record(draw: random.Random) -> dict[str, str]:
     return {
         "nama": f"{word(draw)} {word(draw)}",
-        "tgl_lahir": f"{draw.randint(1930, 2020)}-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}",
+        "tgl_lahir": date(draw),
         "tempat_lahir": word(draw),
         "jenis_kelamin": draw.choice(("Laki-laki", "Perempuan")),
         "nama_ibu": f"{word(draw)} {word(draw)}",
@@ -148,7 +152,7 @@ def test_the_search_leaves_out_only_what_is_short(job: tuple[DemoSite, Path, lis
 def test_the_matcher_opened_no_key_and_no_record_of_an_agent(
     job: tuple[DemoSite, Path, list[str]],
 ) -> None:
-    site, watched, _ = job
+    _, watched, _ = job
     opened = [Path(line) for line in (watched / "opened").read_text().splitlines()]
     assert any(path.name == "matcher.db" for path in opened)  # the watch does see
     assert any(path.name.startswith("pair-") for path in opened)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,7 @@ def person(number: int) -> dict[str, str]:
     return {
         "record_id": f"{number:05}",
         "nama": " ".join(words),
-        "tgl_lahir": f"{draw.randint(1940, 2020)}-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}",
+        "tgl_lahir": str(date(1940, 1, 1) + timedelta(draw.randrange(29_000))),
         "tempat_lahir": draw.choice(PLACES),
     }
 

@@ -214,22 +214,27 @@ def test_an_overlong_field_is_refused_by_name(service: Service) -> None:
         job_pb2_grpc.JobServiceStub(channel).GetJob(job_pb2.GetJobRequest(job_id="x" * 33))
 
 
+# Field 15, wire type 2: eight bytes of something nobody agreed on.
+SMUGGLED = b"\x7a\x08Budi San"
+
+
 def test_an_unknown_field_is_refused(service: Service) -> None:
     with (
         open_channel(service.site.address, service.session("dukcapil").tls) as channel,
         pytest.raises(MalformedMessageError, match="does not know"),
         translated(),
     ):
-        # Field 15, wire type 2: eight bytes of something nobody agreed on.
-        smuggled = b"\x7a\x08Budi San"
-        channel.unary_unary("/linkage.v1.JobService/GetJob")(smuggled, timeout=10)
+        channel.unary_unary("/linkage.v1.JobService/GetJob")(SMUGGLED, timeout=10)
 
 
 def test_an_oversized_message_is_refused(service: Service) -> None:
     chunk = batch_pb2.UploadChunksRequest(batch_id="0" * 32, codes=bytes(MAX_MESSAGE_BYTES + 1))
-    with open_channel(service.site.address, service.session("dukcapil").tls) as channel:
-        with pytest.raises(LinkageError), translated():
-            batch_pb2_grpc.BatchServiceStub(channel).UploadChunks(iter([chunk]), timeout=20)
+    with (
+        open_channel(service.site.address, service.session("dukcapil").tls) as channel,
+        pytest.raises(LinkageError),
+        translated(),
+    ):
+        batch_pb2_grpc.BatchServiceStub(channel).UploadChunks(iter([chunk]), timeout=20)
 
 
 def test_bytes_that_are_no_message_get_a_status_and_no_traceback(service: Service) -> None:

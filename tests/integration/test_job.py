@@ -1,6 +1,5 @@
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from conftest import Service, links, people
@@ -8,6 +7,7 @@ from conftest import Service, links, people
 from keys.derive import KeyContext, LinkageKey
 from linkage.agent.encoding import RecordEncoder
 from linkage.agent.references import References
+from linkage.agent.run import request_job, run_job
 from linkage.agent.source import Source
 from linkage.agent.spool import Spool
 from linkage.batch import Chunk, Manifest
@@ -243,8 +243,6 @@ def test_a_wrong_key_is_noticed_by_the_agent_before_it_encodes(service: Service)
 
     from conftest import Quiet
 
-    from linkage.agent.run import run_job
-
     with service.client("imigrasi") as client, pytest.raises(KeyMismatchError, match="dukcapil"):
         run_job(session, client, job_id, Quiet(), date(2026, 1, 1))
 
@@ -288,7 +286,7 @@ def test_a_job_that_a_party_never_uploads_for_expires_by_name(service: Service) 
     late = Upload(service, "imigrasi", job_id)
     with (
         service.client("imigrasi") as client,
-        pytest.raises(JobStateError, match="expired.*imigrasi"),
+        pytest.raises(JobStateError, match=r"expired.*imigrasi"),
     ):
         client.upload(job_id, late.manifest, late.chunks.__getitem__)
 
@@ -345,7 +343,7 @@ def test_references_are_kept_for_the_epoch(service: Service) -> None:
     assert ids[0] == ids[1]  # same agreement, epoch and records: the links keep their ids
 
 
-def test_a_bad_source_is_refused_and_the_job_goes_on(service: Service, tmp_path: Path) -> None:
+def test_a_bad_source_is_refused_and_the_job_goes_on(service: Service) -> None:
     job_id = service.request("dukcapil")
     source = service.folder("dukcapil") / "source.toml"
     before = source.read_text()
@@ -375,7 +373,6 @@ def test_progress_tells_whom_the_job_waits_for(service: Service) -> None:
 
 
 def test_denied_requests_raise_at_the_agent(service: Service) -> None:
+    session = service.session("dukcapil")
     with service.client("dukcapil") as client, pytest.raises(DeniedError, match="UNKNOWN_PARTY"):
-        from linkage.agent.run import request_job
-
-        request_job(service.session("dukcapil"), client, ("dukcapil", "bin"), 600)
+        request_job(session, client, ("dukcapil", "bin"), 600)
