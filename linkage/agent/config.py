@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from linkage.errors import ConfigError
-from linkage.normalise.dates import DateOrder
+from linkage.normalise.dateparts import DateOrder
 from linkage.schema import LinkageSchema, parse_schema, problems_of
 
 

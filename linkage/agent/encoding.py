@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from linkage.agent.config import SourceConfig
 from linkage.encode.encoder import Encoder
 from linkage.normalise.columns import WordColumn, words_by_value
-from linkage.normalise.dates import DateOrder, date_words
+from linkage.normalise.dates import date_words
+from linkage.normalise.dateparts import DateOrder
 from linkage.normalise.text import fold_code, fold_words
 from linkage.schema import Attribute, LinkageSchema
 

@@ -24,7 +24,8 @@ def as_words(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 def popcounts(words: NDArray[np.uint64]) -> NDArray[np.int32]:
     """Return the number of set bits of each row, shape (n,)."""
-    return np.bitwise_count(words).sum(axis=1, dtype=np.int32)
+    counts: NDArray[np.int32] = np.bitwise_count(words).sum(axis=1, dtype=np.int32)
+    return counts
 
 
 def in_lanes(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -18,14 +18,16 @@ from linkage.compare.bits import LANES
 EVERY_COLUMN = -(2**40)
 
 
-@intrinsic
-def _popcount(_typing: Any, _word: Any) -> Any:
+def _typed_popcount(_typing: Any, _word: Any) -> Any:
     """Count the set bits of a 64-bit word by the processor's own instruction."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
 
     return types.uint64(types.uint64), generate
+
+
+_popcount: Any = intrinsic(_typed_popcount)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -102,6 +102,12 @@ class _Sides:
         )
 
 
+def warm_up() -> None:
+    """Compile the kernels, so that the first job's rate is that of every other."""
+    codes = prepare(np.ones((1, 64), dtype=np.uint8))
+    run_task(Task(0, 1, (0, 1), (0, 1)), [codes, codes], threshold=0.5)
+
+
 def run_all(
     tasks: Sequence[Task],
     run: Callable[[Task], T],

@@ -18,7 +18,7 @@ import structlog
 from numpy.typing import NDArray
 
 from linkage.compare.candidates import Candidates, concatenate
-from linkage.engine.local import PreparedCodes, prepare, run_all, run_task
+from linkage.engine.local import PreparedCodes, prepare, run_all, run_task, warm_up
 from linkage.engine.plan import Task, plan_all_pairs
 from linkage.errors import JobStateError, LinkageError, QuotaExceededError
 from linkage.job import REFERENCE_BYTES, Job, JobCounts, JobState
@@ -115,6 +115,7 @@ class Worker:
             event.set()
 
     def _run(self) -> None:
+        warm_up()
         while (job_id := self._queue.get()) is not None and not self._stopping.is_set():
             self._cancelled[job_id] = threading.Event()
             try:
