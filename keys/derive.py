@@ -8,6 +8,7 @@ epoch, so encodings made under another of them have nothing in common.
 import struct
 from dataclasses import dataclass
 from enum import Enum
+from typing import NoReturn
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -23,6 +24,7 @@ class Use(Enum):
     """What a derived key is for. There is no other use of a linkage key."""
 
     ENCODE = "encode"
+    HARDEN = "harden"
     KEY_CHECK = "kcv"
 
 
@@ -50,11 +52,11 @@ class LinkageKey:
     allows: copies that the interpreter made are out of reach.
 
     Args:
-        secret: the key, 32 bytes; taken over, not copied, if it is a bytearray.
+        secret: the key, 32 bytes; copied.
         context: what it is bound to.
 
     Raises:
-        KeysError: the secret has another length.
+        KeysError: the secret has another length, or the epoch is out of range.
     """
 
     __slots__ = ("_context", "_secret")
@@ -62,15 +64,25 @@ class LinkageKey:
     def __init__(self, secret: bytes | bytearray, context: KeyContext) -> None:
         if len(secret) != KEY_BYTES:
             raise KeysError(f"a linkage key has {KEY_BYTES} bytes, this one {len(secret)}")
-        self._secret = secret if isinstance(secret, bytearray) else bytearray(secret)
+        if not 0 <= context.epoch < 2**32:
+            raise KeysError("an epoch is a number from 0 to 2^32 - 1")
+        self._secret = bytearray(secret)
         self._context = context
 
     def __repr__(self) -> str:
         return "LinkageKey(...)"
 
+    def __reduce__(self) -> NoReturn:
+        # A copy would outlive `wipe`, and a pickle would hold the key in the clear.
+        raise TypeError("a linkage key is not copied or pickled: open its keystore again")
+
     def space_key(self, space: str) -> bytes:
         """Return the key of one token space, 32 bytes."""
         return self._expand(Use.ENCODE, space.encode(), KEY_BYTES)
+
+    def hardening_key(self) -> bytes:
+        """Return the key of the hardening of filters, 32 bytes."""
+        return self._expand(Use.HARDEN, b"", KEY_BYTES)
 
     def key_check(self) -> bytes:
         """Return 8 bytes that are equal at parties with the same key and context."""

@@ -12,15 +12,14 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keys.errors import KeystoreError
-from keys.providers import KeyProvider
+from keys.providers import KeyProvider, write_new_file
 
 _MAGIC = b"PADANKEY"
 _VERSION = 1
@@ -71,18 +70,7 @@ def write_keystore(path: Path, secret: bytes, header: KeyHeader, provider: KeyPr
         )
     )
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".keystore-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, unlike a rename, refuses to replace a key that is there.
-        os.link(temporary, path)
-    except FileExistsError as error:
-        raise KeystoreError(f"{path}: exists; a keystore file is never overwritten") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    write_new_file(path, content)
 
 
 def read_header(path: Path) -> KeyHeader:
@@ -133,6 +121,15 @@ def _parse(path: Path) -> tuple[KeyHeader, bytes, bytes, bytes, bytes]:
         nonce, body = content[at : at + _NONCE_BYTES], content[at + _NONCE_BYTES :]
         if len(nonce) != _NONCE_BYTES or len(body) <= 16:
             raise ValueError("the file ends early")
-        return KeyHeader(**json.loads(head)), head, wrapped, nonce, body
-    except (ValueError, struct.error, TypeError) as error:
+        header = _header_of(head)
+    except (ValueError, struct.error, TypeError, RecursionError) as error:
         raise KeystoreError(f"{path}: not a keystore file, or damaged: {error}") from error
+    return header, head, wrapped, nonce, body
+
+
+def _header_of(head: bytes) -> KeyHeader:
+    header = KeyHeader(**json.loads(head))
+    for field in fields(header):
+        if type(getattr(header, field.name)) is not field.type:
+            raise ValueError(f"{field.name} in the header has another type")
+    return header

@@ -5,6 +5,7 @@ the file protects, and the file never holds what the provider keeps.
 """
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Protocol
 
@@ -80,9 +81,34 @@ def create_key_file(path: Path) -> None:
     Raises:
         KeystoreError: the file exists already: a key is never overwritten.
     """
+    write_new_file(path, os.urandom(_KEY_BYTES))
+
+
+def write_new_file(path: Path, content: bytes) -> None:
+    """Write a file that nobody else may read; it appears whole and durable, or not at all.
+
+    Raises:
+        KeystoreError: the file exists already, or the folder takes no file.
+    """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    except OSError as error:
+        raise KeystoreError(f"{path}: {error.strerror}: name a folder that takes it") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, refuses to replace a key that is there.
+        os.link(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except FileExistsError as error:
         raise KeystoreError(f"{path}: exists; a key file is never overwritten") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(os.urandom(_KEY_BYTES))
+    except OSError as error:
+        raise KeystoreError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -6,13 +6,12 @@ state are the matcher's.
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
 
 from linkage.errors import KeyMismatchError, MalformedMessageError, SchemaMismatchError
-from linkage.schema import Cardinality
+from linkage.schema import Cardinality, Scheme
 
-Scheme = Literal["clk"]
-SCHEMES: tuple[Scheme, ...] = ("clk",)
+SCHEMES: tuple[Scheme, ...] = ("clk", "diffused", "saul")
+MAX_CODE_BITS = 32_768
 DIGEST_BYTES = 32
 KEY_CHECK_BYTES = 8
 REFERENCE_BYTES = 16
@@ -138,7 +137,9 @@ class JobSpec:
             "epoch (1 or more)": self.codes.epoch >= 1,
             "key_check (8 bytes)": len(self.codes.key_check) == KEY_CHECK_BYTES,
             "scheme": self.codes.scheme in SCHEMES,
-            "code_bits (512 to 8192, multiple of 64)": 512 <= self.codes.code_bits <= 8192
+            f"code_bits (512 to {MAX_CODE_BITS}, multiple of 64)": 512
+            <= self.codes.code_bits
+            <= MAX_CODE_BITS
             and self.codes.code_bits % 64 == 0,
             "threshold (above 0, at most 1)": 0 < self.threshold <= 1,
             f"collect_timeout_s (1 to {MAX_COLLECT_S})": 1

@@ -10,6 +10,7 @@ is the agent's source file.
 """
 
 import hashlib
+import math
 import tomllib
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,8 @@ from linkage.errors import ConfigError
 from linkage.types import ATTRIBUTE_TYPES, AttributeType, refused_word_in
 
 Cardinality = Literal["many-to-many", "one-to-many", "one-to-one"]
-Scheme = Literal["clk"]
+Scheme = Literal["clk", "diffused", "saul"]
+Language = Literal["any", "indonesian", "foreign"]
 
 MAX_ATTRIBUTES = 32
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -34,12 +36,44 @@ class Encoding(_Strict):
     """How the tokens of a record become its code.
 
     Attributes:
-        scheme: `clk`, a Bloom filter that is sent as it is.
-        bits: length of the code.
+        scheme: `clk`, a Bloom filter that is sent as it is; `diffused`; or `saul`.
+        bits: length of the code; by scheme where absent.
+        order: t of saul or diffusion; by scheme where absent, none for `clk`.
+        filter_bits: length of the Bloom filter under `saul`; for the other schemes
+            filter and code are equally long.
     """
 
-    scheme: Scheme = "clk"
-    bits: Annotated[int, Field(ge=512, le=8192, multiple_of=64)] = 2048
+    scheme: Scheme = "saul"
+    bits: Annotated[int, Field(ge=512, le=32768, multiple_of=64)] | None = None
+    order: Annotated[int, Field(ge=1, le=16)] | None = None
+    filter_bits: Annotated[int, Field(ge=512, le=32768, multiple_of=64)] | None = None
+
+    @property
+    def code_bits(self) -> int:
+        """Length of the code, given or by scheme."""
+        return self.bits or {"clk": 2048, "diffused": 4096, "saul": 8192}[self.scheme]
+
+    @property
+    def filter_length(self) -> int:
+        """Length of the filter, given or by scheme."""
+        if self.scheme != "saul":
+            return self.code_bits
+        return self.filter_bits or 4096
+
+    @property
+    def code_order(self) -> int:
+        """How many majorities or filter bits each code bit is the XOR of; 1 for `clk`."""
+        return self.order or {"clk": 1, "diffused": 8, "saul": 5}[self.scheme]
+
+    @model_validator(mode="after")
+    def _fits_the_scheme(self) -> "Encoding":
+        if self.scheme != "saul" and self.filter_bits not in (None, self.bits):
+            raise ValueError(f"filter_bits is of saul only: {self.scheme} has one length, bits")
+        if self.scheme == "clk" and self.order not in (None, 1):
+            raise ValueError("order is of saul and diffused only: clk is not hardened")
+        if self.scheme == "saul" and self.code_bits % 1024:
+            raise ValueError("bits of saul is a multiple of 1024")
+        return self
 
 
 class Match(_Strict):
@@ -48,11 +82,11 @@ class Match(_Strict):
     Attributes:
         cardinality: how many records of each party may be one person. In
             `one-to-many` the first party of a job is the one.
-        threshold: lowest similarity of a link.
+        threshold: lowest similarity of a link; by scheme where absent.
     """
 
     cardinality: Cardinality = "many-to-many"
-    threshold: Annotated[float, Field(gt=0, le=1)] = 0.7
+    threshold: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class Attribute(_Strict):
@@ -63,18 +97,32 @@ class Attribute(_Strict):
         type: one of `linkage.types.ATTRIBUTE_TYPES`.
         weight: weight of its tokens; the type's default where absent.
         element: row of the data-needs matrix; the type's where absent.
+        rarity: weigh words by how rare they are in public tables; by default for
+            names only.
+        language: whose names and places the values are; the schema's where absent.
+        without: ids of normalisation rules to leave out.
     """
 
     name: _Name
     type: str
     weight: Annotated[float, Field(gt=0, le=10)] | None = None
     element: _Name | None = None
+    rarity: bool | None = None
+    language: Language = "any"
+    without: tuple[str, ...] = ()
+
+    @field_validator("without", mode="before")
+    @classmethod
+    def _rules_as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("name")
     @classmethod
     def _name_is_allowed(cls, name: str) -> str:
         if word := refused_word_in(name):
             raise ValueError(f"{word!r} names data that no linkage may use: leave it out")
+        if name == "record_id":
+            raise ValueError("record_id is the name of the record numbers: use another one")
         return name
 
     @field_validator("type")
@@ -93,6 +141,11 @@ class Attribute(_Strict):
         return ATTRIBUTE_TYPES[self.type]
 
     @property
+    def weighs_rarity(self) -> bool:
+        """Whether rare words weigh more, given or by type."""
+        return self.of_type.kind == "name" if self.rarity is None else self.rarity
+
+    @property
     def token_weight(self) -> float:
         """The weight of the attribute's tokens, given or by type."""
         return self.of_type.weight if self.weight is None else self.weight
@@ -105,20 +158,30 @@ class LinkageSchema(_Strict):
     version: Annotated[int, Field(ge=1, le=65535)] = 1
     encoding: Encoding = Encoding()
     match: Match = Match()
-    attributes: Annotated[tuple[Attribute, ...], Field(min_length=1, max_length=MAX_ATTRIBUTES)]
+    language: Language = "any"
+    attributes: tuple[Attribute, ...]
 
     @field_validator("attributes", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
+        # Counted before the attributes are read: afterwards wrong ones would be missing.
+        if isinstance(value, list) and not 1 <= len(value) <= MAX_ATTRIBUTES:
+            raise ValueError(f"{len(value)} attributes: a schema has 1 to {MAX_ATTRIBUTES}")
         return tuple(value) if isinstance(value, list) else value
 
-    @model_validator(mode="after")
-    def _names_are_distinct(self) -> "LinkageSchema":
-        names = [attribute.name for attribute in self.attributes]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"attributes named twice: {', '.join(twice)}")
-        return self
+    @property
+    def threshold(self) -> float:
+        """Lowest similarity of a link, given or by scheme.
+
+        Agreement of hardened codes of strangers is normal around 1/2 with deviation
+        1 / (2 sqrt(bits)); the default lies 6.4 deviations above, where one of 1e10
+        pairs of strangers passes by chance.
+        """
+        if self.match.threshold is not None:
+            return self.match.threshold
+        if self.encoding.scheme == "clk":
+            return 0.7
+        return float(0.5 + 6.4 * 0.5 / math.sqrt(self.encoding.code_bits))
 
 
 def parse_schema(text: str, what: str = "schema") -> LinkageSchema:
@@ -132,11 +195,35 @@ def parse_schema(text: str, what: str = "schema") -> LinkageSchema:
         ConfigError: it is no TOML, or does not follow the rules; lists every problem.
     """
     try:
-        return LinkageSchema.model_validate(tomllib.loads(text))
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(what, [f"not valid TOML: {error}"]) from error
+    problems = _named_twice(tables.get("attributes"))
+    tables = _with_language(tables)
+    try:
+        schema = LinkageSchema.model_validate(tables)
     except ValidationError as error:
-        raise ConfigError(what, problems_of(error)) from error
+        raise ConfigError(what, problems_of(error) + problems) from error
+    if problems:
+        raise ConfigError(what, problems)
+    return schema
+
+
+def _with_language(tables: dict[str, Any]) -> dict[str, Any]:
+    """Give attributes that name no language the schema's."""
+    attributes, language = tables.get("attributes"), tables.get("language")
+    if language is None or not isinstance(attributes, list):
+        return tables
+    filled = [{"language": language, **a} if isinstance(a, dict) else a for a in attributes]
+    return {**tables, "attributes": filled}
+
+
+def _named_twice(attributes: object) -> list[str]:
+    """Find names that occur twice, also where an attribute is wrong in another way."""
+    tables = attributes if isinstance(attributes, list) else []
+    names = [table.get("name") for table in tables if isinstance(table, dict)]
+    twice = sorted({n for n in names if isinstance(n, str) and names.count(n) > 1})
+    return [f"attributes named twice: {', '.join(twice)}"] if twice else []
 
 
 def problems_of(error: ValidationError) -> list[str]:
@@ -148,7 +235,7 @@ def problems_of(error: ValidationError) -> list[str]:
     return lines
 
 
-def resolve(schema: LinkageSchema, versions: dict[str, str]) -> dict[str, Any]:
+def resolve(schema: LinkageSchema, versions: dict[str, Any]) -> dict[str, Any]:
     """Return the schema with every default filled in, as plain JSON values.
 
     Args:
@@ -164,10 +251,26 @@ def resolve(schema: LinkageSchema, versions: dict[str, str]) -> dict[str, Any]:
             "class": attribute.of_type.data_class,
             "space": attribute.of_type.space,
             "mean_tokens": attribute.of_type.mean_tokens,
+            "rarity": attribute.weighs_rarity,
+            "language": attribute.language,
+            "without": sorted(attribute.without),
         }
         for attribute in schema.attributes
     ]
-    return {**schema.model_dump(), "attributes": attributes, "versions": versions}
+    encoding = schema.encoding
+    return {
+        "name": schema.name,
+        "version": schema.version,
+        "encoding": {
+            "scheme": encoding.scheme,
+            "bits": encoding.code_bits,
+            "order": encoding.code_order,
+            "filter_bits": encoding.filter_length,
+        },
+        "match": {"cardinality": schema.match.cardinality, "threshold": schema.threshold},
+        "attributes": attributes,
+        "versions": versions,
+    }
 
 
 def canonical_json(resolved: dict[str, Any]) -> bytes:

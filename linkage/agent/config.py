@@ -81,6 +81,8 @@ class SourceConfig(_Strict):
         encoding: encoding of a CSV file.
         delimiter: what separates the columns of a CSV file.
         date_order: how dates that end in their year are written.
+        year_pivot: the latest year that a year of two digits can mean.
+        reference_year: the year in which ages were stated.
         columns: column of each attribute; where absent it has the attribute's name.
         values: what the agency's codes mean, by attribute.
     """
@@ -90,6 +92,8 @@ class SourceConfig(_Strict):
     encoding: str = "utf-8"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     date_order: DateOrder = "DMY"
+    year_pivot: Annotated[int, Field(ge=1900, le=2100)] | None = None
+    reference_year: Annotated[int, Field(ge=1900, le=2100)] | None = None
     columns: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
 

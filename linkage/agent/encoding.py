@@ -1,18 +1,58 @@
 """Source columns to codes: normalise each attribute by its type, then encode."""
 
-from collections.abc import Callable, Iterable, Sequence
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from linkage.agent.config import SourceConfig
-from linkage.encode.encoder import Encoder
-from linkage.normalise.columns import WordColumn, words_by_value
-from linkage.normalise.dates import date_words
-from linkage.normalise.dateparts import DateOrder
-from linkage.normalise.text import fold_code, fold_words
+from linkage.encode.encoder import Encoder, EncodingKeys
+from linkage.errors import ConfigError
+from linkage.normalise.attributes import normalise_column
+from linkage.normalise.columns import FlaggedColumn
+from linkage.normalise.options import NormaliseOptions
+from linkage.normalise.sexes import sex_codes
 from linkage.schema import Attribute, LinkageSchema
+
+
+class RecordNormaliser:
+    """Normalises tables of text columns under one schema and source.
+
+    Args:
+        schema: the linkage schema.
+        source: how the agency writes its values.
+
+    Raises:
+        ConfigError: the schema leaves out a rule that there is not, or the source
+            lacks a setting that a type needs.
+    """
+
+    def __init__(self, schema: LinkageSchema, source: SourceConfig) -> None:
+        self._schema, self._source = schema, source
+        self._options = {a.name: _options(a, source) for a in schema.attributes}
+        self._sex = next((a for a in schema.attributes if a.type == "sex"), None)
+
+    def columns(self, table: pa.Table) -> dict[str, FlaggedColumn]:
+        """Return the normalised words of every attribute."""
+        sexes = None
+        if self._sex is not None:
+            # Short forms of names depend on the sex of whom they name.
+            sexes = sex_codes(self._column(self._sex, table, None))
+        return {a.name: self._column(a, table, sexes) for a in self._schema.attributes}
+
+    def _column(
+        self, attribute: Attribute, table: pa.Table, sexes: NDArray[np.uint8] | None
+    ) -> FlaggedColumn:
+        values = self._values(attribute, table)
+        return normalise_column(values, attribute.type, self._options[attribute.name], sexes)
+
+    def _values(
+        self, attribute: Attribute, table: pa.Table
+    ) -> "pa.ChunkedArray[pa.StringScalar] | list[str | None]":
+        column = table[attribute.name]
+        meaning = self._source.values.get(attribute.name)
+        if not meaning:
+            return column
+        return [meaning.get(value, value) if value else value for value in column.to_pylist()]
 
 
 class RecordEncoder:
@@ -21,39 +61,26 @@ class RecordEncoder:
     Args:
         schema: the linkage schema.
         source: how the agency writes its values.
-        space_key: returns the key of a token space.
+        keys: keys derived from the linkage key.
     """
 
-    def __init__(
-        self, schema: LinkageSchema, source: SourceConfig, space_key: Callable[[str], bytes]
-    ) -> None:
-        self._schema, self._source = schema, source
-        self._encoder = Encoder(schema, space_key)
+    def __init__(self, schema: LinkageSchema, source: SourceConfig, keys: EncodingKeys) -> None:
+        self._normaliser = RecordNormaliser(schema, source)
+        self._encoder = Encoder(schema, keys)
 
     def encode(self, table: pa.Table) -> NDArray[np.uint8]:
         """Return the packed codes of a table, shape (n_records, bits / 8)."""
-        return self._encoder.encode(
-            {
-                attribute.name: self._normalised(attribute, table[attribute.name])
-                for attribute in self._schema.attributes
-            }
+        return self._encoder.encode(self._normaliser.columns(table))
+
+
+def _options(attribute: Attribute, source: SourceConfig) -> NormaliseOptions:
+    try:
+        return NormaliseOptions(
+            language=attribute.language,
+            without=frozenset(attribute.without),
+            date_order=source.date_order,
+            year_pivot=source.year_pivot,
+            reference_year=source.reference_year,
         )
-
-    def _normalised(
-        self, attribute: Attribute, column: "pa.ChunkedArray[pa.StringScalar]"
-    ) -> WordColumn:
-        meaning = self._source.values.get(attribute.name, {})
-        values: Iterable[str | None] = column.to_pylist()
-        if meaning:
-            values = (meaning.get(value, value) if value else value for value in values)
-        return words_by_value(values, _words_of(attribute, self._source.date_order))
-
-
-def _words_of(attribute: Attribute, order: DateOrder) -> Callable[[str], Sequence[str]]:
-    match attribute.of_type.kind:
-        case "date":
-            return lambda value: date_words(value, order)
-        case "code" | "year":
-            return fold_code
-        case _:
-            return fold_words
+    except ConfigError as error:
+        raise ConfigError(f"attribute {attribute.name}", error.problems) from error

@@ -111,7 +111,7 @@ def evaluate(
             "take a sample of the files"
         )
     loaded_s, started = time.monotonic() - started, time.monotonic()
-    threshold = schema.match.threshold
+    threshold = schema.threshold
     floor = _floor(records, tasks, threads, threshold, lambda done: on_progress(done, 2 * planned))
     started = time.monotonic()
     candidates = _compare(
@@ -131,13 +131,13 @@ def _load(schema: LinkageSchema, inputs: Sequence[SourceConfig], truth: str) -> 
     key = LinkageKey(os.urandom(32), context)
     codes, persons, sizes = [], [], []
     for config in inputs:
-        encoder = RecordEncoder(schema, config, key.space_key)
+        encoder = RecordEncoder(schema, config, key)
         parts: list[NDArray[np.uint8]] = []
         truths: list[pa.ChunkedArray[pa.StringScalar]] = []
         for table in Source(config, schema, also=(truth,)).chunks():
             parts.append(encoder.encode(table))
             truths.append(table[truth])
-        codes.append(prepare(np.concatenate(parts)))
+        codes.append(prepare(np.concatenate(parts), schema.encoding.scheme))
         # Whoever has no truth is a person of its own.
         persons += [
             value or f"\0{len(codes)}.{row}"
@@ -169,8 +169,10 @@ def _floor(
         on_done(done)
     reaching = np.cumsum(histogram[::-1])[::-1]
     budget = _SWEPT_PAIRS_PER_RECORD * sum(records.sizes)
-    lowest = float(np.argmax(reaching <= budget)) / _BINS
-    return min(max(lowest, 1 / _BINS), threshold)
+    few = np.flatnonzero(reaching <= budget)
+    # Where even the most alike pairs are too many, only those above the threshold count.
+    lowest = few[0] / _BINS if len(few) else threshold
+    return float(min(max(lowest, 1 / _BINS), threshold))
 
 
 def _compare(

@@ -6,6 +6,7 @@ stays in the agent's encrypted store.
 """
 
 import datetime
+import hashlib
 import io
 import os
 from collections.abc import Sequence
@@ -32,8 +33,9 @@ class References:
 
     def __init__(self, store: ArtefactStore, agreement: Agreement, expires: datetime.date) -> None:
         self._store = store
-        name = agreement.id.lower().replace("/", "-")
-        self._dataset = f"references-{name}-{agreement.epoch}"
+        # A digest: two ids never share a map, whatever characters they have.
+        name = hashlib.sha256(f"{agreement.epoch}/{agreement.id}".encode()).hexdigest()
+        self._dataset = f"references-{name[:32]}"
         self._of: dict[str, bytes] = {}
         if store.exists(self._dataset):
             with pa.ipc.open_file(io.BytesIO(store.read(self._dataset, _FILE))) as file:

@@ -72,7 +72,7 @@ def request_job(
             agreement_id=session.config.agreement.id,
             parties=parties,
             codes=session.codes,
-            threshold=match.threshold,
+            threshold=session.schema.threshold,
             cardinality=match.cardinality,
             collect_timeout_s=collect_timeout_s,
         )
@@ -140,7 +140,7 @@ def _encode(
     today: datetime.date,
 ) -> Manifest:
     source = Source(session.source, session.schema)
-    encoder = RecordEncoder(session.schema, session.source, session.key.space_key)
+    encoder = RecordEncoder(session.schema, session.source, session.key)
     return spool.fill(
         _counted(source, reporter.encoding),
         encoder.encode,

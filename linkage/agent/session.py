@@ -36,7 +36,7 @@ class Session:
             epoch=config.agreement.epoch,
             key_check=self.key.key_check(),
             scheme=self.schema.encoding.scheme,
-            code_bits=self.schema.encoding.bits,
+            code_bits=self.schema.encoding.code_bits,
         )
         self.store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
         self.tls = TlsFiles(**dict(config.tls))

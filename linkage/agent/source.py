@@ -18,8 +18,9 @@ from linkage.agent.config import SourceConfig
 from linkage.errors import RecordError
 from linkage.schema import LinkageSchema
 
-_CSV_BLOCK_BYTES = 8 << 20
-_ROWS_PER_CHUNK = 65_536
+_CSV_BLOCK_BYTES = 32 << 20
+_ROWS_PER_CHUNK = 262_144
+_HEAD_BYTES = 1 << 16
 
 
 class Source:
@@ -49,8 +50,18 @@ class Source:
                 f"{config.path.name}: the source file maps {', '.join(unknown)}, "
                 "which the schema does not have: correct the names under [columns]"
             )
-        present = self._present()
+        self._also = also
+        taken = sorted({"record_id", *self._column_of} & set(also))
+        if taken:
+            raise RecordError(f"the column {taken[0]} is in use: name another one")
+        present = column_names(config)
         missing = [column for column in self._wanted if column not in present]
+        if len(missing) == len(self._wanted):
+            # What stands there instead may be a record: it is not shown.
+            raise RecordError(
+                f"{config.path.name}: none of the columns {', '.join(missing)} is among its "
+                f"{len(present)}: it needs a first row of names, and the right delimiter"
+            )
         if missing:
             raise RecordError(
                 f"{config.path.name}: no column {', '.join(missing)}; it has "
@@ -67,43 +78,67 @@ class Source:
                 or occurs twice, or there is no record at all.
         """
         seen = _RecordIds(self._config.path.name)
-        for table in self._raw_chunks():
-            text = table.select(self._wanted).cast(
-                pa.schema([(name, pa.string()) for name in self._wanted])
-            )
+        for text in read_columns(self._config, self._wanted):
             columns = {"record_id": text[self._config.record_id]}
             columns |= {name: text[column] for name, column in self._column_of.items()}
-            columns |= {name: text[name] for name in self._wanted if name not in columns}
+            columns |= {name: text[name] for name in self._also}
             seen.add(columns["record_id"])
             yield pa.table(columns)
         seen.close()
 
-    def _present(self) -> list[str]:
-        config = self._config
-        try:
-            if config.path.suffix == ".parquet":
-                return list(pa_parquet.read_schema(config.path).names)
-            codecs.lookup(config.encoding)
-            with pa.input_stream(str(config.path), compression="detect") as stream:
-                head = stream.read(1 << 16)
-        except OSError as error:
-            raise RecordError(f"{config.path}: cannot be read: {_reason(error)}") from error
-        except pa.ArrowInvalid as error:
-            raise RecordError(f"{config.path.name}: not a Parquet file, or damaged") from error
-        except LookupError as error:
-            raise RecordError(f"encoding {config.encoding!r} is unknown: try utf-8") from error
-        if not head.strip():
-            raise RecordError(f"{config.path.name}: the file is empty")
-        text = codecs.decode(head, config.encoding, "replace").removeprefix("\ufeff")
-        return next(csv.reader(io.StringIO(text), delimiter=config.delimiter), [])
 
-    def _raw_chunks(self) -> Iterator[pa.Table]:
-        if self._config.path.suffix == ".parquet":
-            with pa_parquet.ParquetFile(self._config.path) as file:
-                for batch in file.iter_batches(_ROWS_PER_CHUNK, columns=self._wanted):
-                    yield pa.Table.from_batches([batch])
-            return
-        yield from _csv_chunks(self._config, self._wanted)
+def column_names(config: SourceConfig) -> list[str]:
+    """Return the names of a file's columns, in its order.
+
+    Raises:
+        RecordError: the file cannot be read, or is empty.
+    """
+    try:
+        if config.path.suffix == ".parquet":
+            return list(pa_parquet.read_schema(config.path).names)
+        codecs.lookup(config.encoding)
+        with pa.input_stream(str(config.path), compression="detect") as stream:
+            head = stream.read(_HEAD_BYTES)
+    except OSError as error:
+        raise RecordError(f"{config.path}: cannot be read: {_reason(error)}") from error
+    except pa.ArrowInvalid as error:
+        raise RecordError(f"{config.path.name}: not a Parquet file, or damaged") from error
+    except LookupError as error:
+        raise RecordError(f"encoding {config.encoding!r} is unknown: try utf-8") from error
+    if not head.strip():
+        raise RecordError(f"{config.path.name}: the file is empty")
+    text = codecs.decode(head, config.encoding, "replace").removeprefix("\ufeff")
+    if "\n" not in text.strip() and len(head) < _HEAD_BYTES:
+        raise RecordError(f"{config.path.name}: it has a header and no records")
+    return next(csv.reader(io.StringIO(text), delimiter=config.delimiter), [])
+
+
+def read_columns(config: SourceConfig, wanted: list[str]) -> Iterator[pa.Table]:
+    """Yield some columns of a file as tables of text, under the file's own names.
+
+    Raises:
+        RecordError: a row or a byte cannot be read.
+    """
+    schema = pa.schema([(name, pa.string()) for name in wanted])
+    parquet = config.path.suffix == ".parquet"
+    for table in (_parquet_chunks if parquet else _csv_chunks)(config, wanted):
+        yield table.select(wanted).cast(schema)
+
+
+def _parquet_chunks(config: SourceConfig, wanted: list[str]) -> Iterator[pa.Table]:
+    schema = pa.schema([(name, pa.string()) for name in wanted])
+    try:
+        with pa_parquet.ParquetFile(config.path) as file:
+            for batch in file.iter_batches(_ROWS_PER_CHUNK, columns=wanted):
+                table = pa.Table.from_batches([batch]).select(wanted).cast(schema)
+                table.validate(full=True)
+                yield table
+    except (pa.ArrowException, KeyError, OSError):
+        # The library's own text may quote a value, so it is not passed on.
+        raise RecordError(
+            f"{config.path.name}: damaged, a column is there twice, or one of "
+            f"{', '.join(wanted)} holds something that is no text, number or date"
+        ) from None
 
 
 def _csv_chunks(config: SourceConfig, wanted: list[str]) -> Iterator[pa.Table]:

@@ -18,6 +18,7 @@ REFUSED, USAGE, UNVERIFIED = 1, 2, 3
 _COMMANDS = {
     "demo": ("linkage.cli.demo", "demo"),
     "evaluate": ("linkage.cli.evaluate", "evaluate"),
+    "synth": ("linkage.cli.synth", "synth"),
     "schema": ("linkage.cli.schema", "schema"),
     "keys": ("linkage.cli.keys", "keys"),
     "agent": ("linkage.cli.agent", "agent"),

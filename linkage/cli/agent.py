@@ -125,6 +125,32 @@ def key_check(config_path: Path) -> None:
     click.echo(f"schema id  {session.codes.schema_id.hex()}")
 
 
+@agent.command()
+@_CONFIG
+@_JSON
+def profile(config_path: Path, as_json: bool) -> None:
+    """Look at the quality of the own records before they are encoded.
+
+    Counts, per column, what is missing, rejected or doubtful, with the numbers of
+    some of the records; prints no value of any. Needs neither key nor matcher.
+    """
+    from linkage.agent.config import load_agent, load_schema, load_source
+    from linkage.agent.profile import profile_source
+    from linkage.cli.profile_table import profile_lines
+    from linkage.cli.progress import progress_bar
+
+    config = load_agent(config_path)
+    schema, source = load_schema(config.schema_file), load_source(config.source)
+    with progress_bar() as bar:
+        task = bar.add_task("reading", total=None)
+        found = profile_source(source, schema, lambda n: bar.update(task, completed=n))
+    if as_json:
+        click.echo(json.dumps(found.to_dict()))
+        return
+    for line in profile_lines(found):
+        click.echo(line)
+
+
 class _Bars:
     """Shows an agent's run as progress bars."""
 

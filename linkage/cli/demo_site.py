@@ -33,13 +33,13 @@ class DemoSite:
 
     Args:
         root: empty folder for all of it.
-        data: records of each party.
+        data: the schema, and each party's records and source file.
     """
 
     def __init__(self, root: Path, data: DemoData) -> None:
         self.root, self._data = root, data
         self.authority = ThrowawayAuthority(datetime.now(UTC) - timedelta(minutes=5))
-        self.parties = tuple(data.records)
+        self.parties = tuple(data.parties)
         self.trust = root / "trust" / "trust.txt"
         self.bundle = root / "auditor" / "bundle.tar"
         self._matcher: subprocess.Popen[bytes] | None = None
@@ -78,16 +78,13 @@ class DemoSite:
 
     def _prepare_agent(self, party: str, secret: Path) -> None:
         folder = self.root / "agents" / party
-        rows = self._data.records[party]
+        own = self._data.parties[party]
         with (folder / "records.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, rows[0].keys())
+            writer = csv.DictWriter(file, own.rows[0].keys())
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(own.rows)
         self._write(folder / "schema.toml", self._data.schema)
-        self._write(
-            folder / "source.toml",
-            f'path = "records.csv"\nrecord_id = "{self._data.record_id}"\n',
-        )
+        self._write(folder / "source.toml", own.source)
         self.padan(
             "keys", "new-linkage", "--agreement", AGREEMENT,
             "--out", str(folder / "keystore" / "linkage.key"),

@@ -1,6 +1,9 @@
-"""`padan schema`: check a linkage schema, and show what it resolves to."""
+"""`padan schema`: draft a linkage schema, check it, and show what it resolves to."""
 
 import json
+import re
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -8,7 +11,7 @@ import click
 
 @click.group()
 def schema() -> None:
-    """Check linkage schemas, and compare them between parties."""
+    """Draft linkage schemas, check them, and compare them between parties."""
 
 
 @schema.command()
@@ -38,11 +41,124 @@ def show(path: Path, as_json: bool) -> None:
         click.echo(json.dumps({"schema_id": schema_id(loaded).hex(), "schema": resolved}))
         return
     click.echo(f"schema id  {schema_id(loaded).hex()}")
-    click.echo(f"code       {loaded.encoding.scheme}, {loaded.encoding.bits} bits")
-    click.echo(f"links      {loaded.match.cardinality}, threshold {loaded.match.threshold}")
+    click.echo(f"code       {loaded.encoding.scheme}, {loaded.encoding.code_bits} bits")
+    click.echo(f"links      {loaded.match.cardinality}, threshold {loaded.threshold:.4f}")
     click.echo(f"{'attribute':20} {'type':14} {'weight':>6} {'positions':>9}  class")
     for attribute in resolved["attributes"]:
         click.echo(
             f"{attribute['name']:20} {attribute['type']:14} {attribute['weight']:6} "
             f"{resolved['positions_per_token'][attribute['name']]:9}  {attribute['class']}"
         )
+
+
+@schema.command()
+@click.argument("left", type=click.Path(path_type=Path))
+@click.argument("right", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
+def diff(left: Path, right: Path, as_json: bool) -> None:
+    """Print what differs between two schemas once every default is filled in.
+
+    Exit 0 when they have the same id, 1 when they do not.
+    """
+    from linkage.agent.config import load_schema
+    from linkage.agent.difference import differences
+    from linkage.cli import REFUSED
+    from linkage.encode.encoder import resolve_schema
+
+    found = differences(resolve_schema(load_schema(left)), resolve_schema(load_schema(right)))
+    if as_json:
+        click.echo(json.dumps([asdict(difference) for difference in found]))
+    else:
+        for difference in found:
+            click.echo(f"{difference.where}: {difference.left} -> {difference.right}")
+    if found:
+        sys.exit(REFUSED)
+    click.echo("the same schema", err=True)
+
+
+@schema.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--name", help="Name of the schema; that of the file if absent.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Encoding of a CSV file.")
+@click.option("--delimiter", default=",", show_default=True, help="What parts its columns.")
+def suggest(path: Path, name: str | None, encoding: str, delimiter: str) -> None:
+    """Propose a schema from the columns and first records of a CSV or Parquet file.
+
+    Prints it with a reason on every line, and what belongs in the source file. It is
+    a draft: look at every line. No value of a record is in it.
+    """
+    from linkage.agent.config import SourceConfig
+    from linkage.agent.draft import format_suggestion
+    from linkage.agent.suggest import suggest as run
+
+    if len(delimiter) != 1:
+        raise click.UsageError("--delimiter is one character")
+    suggestion = run(SourceConfig(path=path, encoding=encoding, delimiter=delimiter))
+    given = name if name is not None else path.name.split(".")[0]
+    slug = re.sub(r"[^a-z0-9]+", "-", given.lower()).strip("-")[:64].strip("-") or "schema"
+    click.echo(format_suggestion(suggestion, path.name, slug), nl=False)
+
+
+@schema.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Labelled CSV(.gz) or Parquet file; without any, people who do not exist are drawn.",
+)
+@click.option("--truth", help="Column of the labelled files that names the person.")
+@click.option(
+    "--record-id", default="record_id", show_default=True, help="Column of record numbers."
+)
+@click.option("--seed", default=1, show_default=True, help="Equal seeds give equal weights.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def tune(
+    path: Path,
+    inputs: tuple[Path, ...],
+    truth: str | None,
+    record_id: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Learn the weights of a schema from records whose persons are known, and print it.
+
+    m is the share of an attribute's tokens that two records of one person have in
+    common, u the same for strangers: at random, or with another attribute in common.
+    Learned weights are not always better: try both with `padan evaluate` on persons
+    that they were not learned from.
+    """
+    from linkage.agent.config import load_schema
+    from linkage.agent.evaluate import input_of
+    from linkage.agent.labelled import labelled_files, labelled_synthetic
+    from linkage.agent.schematext import format_schema
+    from linkage.agent.tune import tune as run
+    from linkage.agent.tune import with_weights
+    from linkage.cli.progress import stderr_console
+
+    if bool(inputs) != (truth is not None):
+        raise click.UsageError("--input and --truth go together")
+    if seed < 0:
+        raise click.UsageError("--seed is 0 or more")
+    loaded = load_schema(path)
+    with stderr_console().status("comparing records of known persons"):
+        if inputs:
+            sources = [input_of(file, record_id) for file in inputs]
+            records = labelled_files(loaded, sources, truth or "", seed)
+        else:
+            records = labelled_synthetic(loaded, seed)
+        tuned = run(loaded, records, seed)
+    if as_json:
+        click.echo(json.dumps([asdict(entry) for entry in tuned]))
+        return
+    click.echo(f"# Weights learned from {len(records):,} records, seed {seed}.")
+    click.echo(f"# {'attribute':20} {'m':>6} {'u':>6}  weight default  greatest u among strangers")
+    for entry in tuned:
+        m, u = (f"{share:6.3f}" if share is not None else "     -" for share in (entry.m, entry.u))
+        who = (
+            entry.strangers if entry.strangers in {"", "at random"} else f"of one {entry.strangers}"
+        )
+        line = f"# {entry.name:20} {m} {u}  {entry.weight:6.2f} {entry.default:7.2f}  {who}"
+        click.echo(line.rstrip())
+    click.echo(format_schema(with_weights(loaded, tuned)), nl=False)

@@ -1,8 +1,10 @@
 """Compiled loops over all pairs of two sets of codes.
 
-The Dice coefficient of two codes with a and b set bits, c of them common, is
-2c / (a + b). It is computed in float64 from the integer counts, so that a pair is
-in or out by the same arithmetic on every machine.
+Two codes of L bits with a and b set bits, c of them common, have the Dice
+coefficient 2c / (a + b) and the agreement 1 - (a + b - 2c) / L. Both are computed in
+float64 from the integer counts and rounded to float32, as which they are kept and
+compared, so that a pair is in or out by the same arithmetic everywhere. Plain
+filters are compared by Dice, hardened codes by agreement.
 """
 
 from typing import Any
@@ -30,20 +32,32 @@ def _typed_popcount(_typing: Any, _word: Any) -> Any:
 _popcount: Any = intrinsic(_typed_popcount)
 
 
+@njit(inline="always")
+def _similarity(common: int, left_bits: int, right_bits: int, agreement_bits: int) -> float:
+    """Return the similarity of two codes from their counts of set bits."""
+    total = left_bits + right_bits
+    if agreement_bits:
+        # The codes differ in total - 2 common bits. An empty code agrees with none.
+        differing = total - 2.0 * common
+        return 1.0 - differing / agreement_bits if left_bits and right_bits else 0.0
+    return 2.0 * common / total if total else 0.0
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def dice_pairs(
+def similar_pairs(
     left: NDArray[np.uint64],
     left_bits: NDArray[np.int32],
     lanes: NDArray[np.uint64],
     right_bits: NDArray[np.int32],
     diagonal: int,
+    agreement_bits: int,
     threshold: float,
     start: int,
     out_left: NDArray[np.int32],
     out_right: NDArray[np.int32],
     out_similarity: NDArray[np.float32],
 ) -> tuple[int, int]:
-    """Collect the pairs whose Dice coefficient reaches a threshold.
+    """Collect the pairs whose similarity reaches a threshold.
 
     Stops early when the output could overflow: call again with the returned row.
 
@@ -54,6 +68,7 @@ def dice_pairs(
         right_bits: their numbers of set bits, shape (m,).
         diagonal: only columns above row + diagonal are compared: the distance of the
             two sides' first records within one set, or `EVERY_COLUMN`.
+        agreement_bits: 0 for Dice; for agreement the length of a code.
         threshold: lowest similarity of a pair, above 0.
         start: first row of `left` to compare.
         out_left: room for row numbers of `left`; at least m long.
@@ -84,8 +99,10 @@ def dice_pairs(
                     common[lane] += _popcount(word & lanes[group, w, lane])
             base = group * LANES
             for lane in range(max(0, first - base), min(LANES, m - base)):
-                similarity = 2.0 * common[lane] / float(bits + right_bits[base + lane])
-                if similarity >= threshold:
+                similarity = _similarity(
+                    common[lane], bits, right_bits[base + lane], agreement_bits
+                )
+                if np.float32(similarity) >= np.float32(threshold):
                     out_left[written] = row
                     out_right[written] = base + lane
                     out_similarity[written] = similarity
@@ -94,22 +111,24 @@ def dice_pairs(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def dice_histogram(
+def similarity_histogram(
     left: NDArray[np.uint64],
     left_bits: NDArray[np.int32],
     lanes: NDArray[np.uint64],
     right_bits: NDArray[np.int32],
     diagonal: int,
+    agreement_bits: int,
     counts: NDArray[np.int64],
 ) -> None:
-    """Add the Dice coefficients of all pairs to a histogram over [0, 1], in place.
+    """Add the similarities of all pairs to a histogram over [0, 1], in place.
 
     Args:
-        left: as in `dice_pairs`, like the next three.
-        left_bits: as in `dice_pairs`.
-        lanes: as in `dice_pairs`.
-        right_bits: as in `dice_pairs`.
-        diagonal: as in `dice_pairs`.
+        left: as in `similar_pairs`, like the next three.
+        left_bits: as in `similar_pairs`.
+        lanes: as in `similar_pairs`.
+        right_bits: as in `similar_pairs`.
+        diagonal: as in `similar_pairs`.
+        agreement_bits: as in `similar_pairs`.
         counts: one more than the number of equal bins; the last counts the ones.
     """
     n, n_words = left.shape
@@ -127,6 +146,7 @@ def dice_histogram(
                     common[lane] += _popcount(word & lanes[group, w, lane])
             base = group * LANES
             for lane in range(max(0, first - base), min(LANES, m - base)):
-                total = bits + right_bits[base + lane]
-                similarity = 2.0 * common[lane] / total if total > 0 else 0.0
+                similarity = _similarity(
+                    common[lane], bits, right_bits[base + lane], agreement_bits
+                )
                 counts[int(similarity * bins)] += 1

@@ -9,23 +9,24 @@ arXiv 1410.6739).
 
 import hashlib
 import hmac
-from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from linkage.encode.tokenids import n_tokens, token_text
+from linkage.types import Kind
 
-def token_positions(key: bytes, token: str, n_positions: int, n_bits: int) -> NDArray[np.uint32]:
+
+def token_positions(key: bytes, token: str, n_positions: int, n_bits: int) -> NDArray[np.uint16]:
     """Return the filter positions of one token; some may coincide.
 
     Args:
         key: key of the token space, 32 bytes.
         token: a token.
         n_positions: how many positions to draw. A smaller number gives a prefix
-            of a larger one, so that tokens shared by attributes of unlike weight
-            still agree.
-        n_bits: length of the filter.
+            of a larger one, so that tokens of unlike weight still agree.
+        n_bits: length of the filter, at most 65,536.
 
     Returns:
         Positions below `n_bits`, shape (n_positions,). Taken modulo from 32 bits:
@@ -33,39 +34,109 @@ def token_positions(key: bytes, token: str, n_positions: int, n_bits: int) -> ND
     """
     seed = hmac.digest(key, token.encode(), "sha256")
     stream = hashlib.shake_256(seed).digest(4 * n_positions)
-    return np.frombuffer(stream, dtype="<u4") % np.uint32(n_bits)
+    return (np.frombuffer(stream, dtype="<u4") % np.uint32(n_bits)).astype(np.uint16)
 
 
-def ragged(rows: Sequence[NDArray[np.uint32]]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Return rows of unlike length as one array, and where each row starts and ends."""
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
-    return (np.concatenate(rows) if rows else np.zeros(0, np.uint32)), offsets
+class PositionTable:
+    """The positions of the tokens of one space, each drawn when it is first met.
+
+    Holds plain tokens beside their positions, as good as the key itself: it must
+    live no longer than the job.
+
+    Args:
+        key: key of the token space, 32 bytes.
+        kind: kind of its attributes.
+        n_positions: positions drawn for each token.
+        n_bits: length of the filter.
+    """
+
+    def __init__(self, key: bytes, kind: Kind, n_positions: int, n_bits: int) -> None:
+        self._key, self._kind, self._n_bits = key, kind, n_bits
+        self._known = np.zeros(n_tokens(kind), dtype=np.bool_)
+        self.positions = np.zeros((n_tokens(kind), n_positions), dtype=np.uint16)
+
+    def __repr__(self) -> str:
+        return "PositionTable(...)"
+
+    def draw(self, ids: NDArray[np.int32]) -> None:
+        """Draw the positions of these tokens, unless they are known."""
+        met = np.zeros(len(self._known), dtype=np.bool_)
+        met[ids] = True
+        n_positions = self.positions.shape[1]
+        for number in np.flatnonzero(met & ~self._known):
+            token = token_text(int(number), self._kind)
+            self.positions[number] = token_positions(self._key, token, n_positions, self._n_bits)
+            self._known[number] = True
 
 
 @njit(cache=True, nogil=True)
-def set_positions(
+def word_filters(
+    ids: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    n_positions: NDArray[np.uint16],
+    positions: NDArray[np.uint16],
+    filters: NDArray[np.uint64],
+) -> None:
+    """Set the positions of every word's tokens in the word's filter, in place.
+
+    Args:
+        ids: tokens of all words in a row.
+        offsets: where each word's tokens start.
+        n_positions: how many positions each of the tokens sets.
+        positions: positions of every token number.
+        filters: empty filters, shape (n_words, n_bits / 64); bit i of a filter is
+            bit i % 64 of element i / 64.
+    """
+    for word in range(len(offsets) - 1):
+        for at in range(offsets[word], offsets[word + 1]):
+            for j in range(n_positions[at]):
+                position = positions[ids[at], j]
+                filters[word, position >> 6] |= np.uint64(1) << np.uint64(position & 63)
+
+
+@njit(cache=True, nogil=True)
+def unite(
     filters: NDArray[np.uint64],
     word_ids: NDArray[np.int32],
     offsets: NDArray[np.int64],
-    positions: NDArray[np.uint32],
-    position_offsets: NDArray[np.int64],
+    of_words: NDArray[np.uint64],
 ) -> None:
-    """Set the positions of every record's words in its filter, in place.
+    """Unite the filters of every record's words with the record's filter, in place.
 
     Args:
-        filters: packed filters, shape (n_records, n_bits / 64); bit i of a filter
-            is bit i % 64 of word i / 64.
+        filters: filters of records, shape (n_records, n_bits / 64).
         word_ids: words of all records in a row.
-        offsets: where each record's words start, shape (n_records + 1,).
-        positions: positions of all words in a row.
-        position_offsets: where each word's positions start.
+        offsets: where each record's words start.
+        of_words: filters of the words.
     """
     for record in range(len(offsets) - 1):
         for at in range(offsets[record], offsets[record + 1]):
-            word = word_ids[at]
-            for p in range(position_offsets[word], position_offsets[word + 1]):
-                position = positions[p]
-                filters[record, position >> np.uint32(6)] |= np.uint64(1) << np.uint64(
-                    position & np.uint32(63)
-                )
+            for w in range(filters.shape[1]):
+                filters[record, w] |= of_words[word_ids[at], w]
+
+
+@njit(cache=True, nogil=True)
+def set_bits(filters: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[np.uint16]:
+    """Return the numbers of the set bits of every filter, filter after filter.
+
+    Args:
+        filters: shape (n, n_bits / 64).
+        offsets: where each filter's numbers go: the running sum of set bits.
+    """
+    out = np.empty(offsets[-1], dtype=np.uint16)
+    for record in range(filters.shape[0]):
+        at = offsets[record]
+        for w in range(filters.shape[1]):
+            word = filters[record, w]
+            while word:
+                low = word & (~word + np.uint64(1))
+                # The position of a lone bit, by halving: numba has no trailing-zero count.
+                bit = 0
+                for step in (32, 16, 8, 4, 2, 1):
+                    if low >> np.uint64(step):
+                        bit += step
+                        low >>= np.uint64(step)
+                out[at] = w * 64 + bit
+                at += 1
+                word &= word - np.uint64(1)
+    return out

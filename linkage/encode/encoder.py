@@ -1,28 +1,43 @@
 """The encoder: columns of normalised words to packed codes, under one schema.
 
-The encoder asks for keys by token space and never sees how they are made. It
-keeps the positions of tokens it has met, so it must live no longer than its job:
-a table of plain tokens and their positions is as good as the key.
+The encoder asks for keys by name and never sees how they are made. It keeps the
+positions of tokens it has met, so it must live no longer than its job: a table of
+plain tokens and their positions is as good as the key.
 """
 
-import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.encode.bloom import ragged, set_positions, token_positions
-from linkage.encode.tokens import tokens_of_word
+from linkage.encode import public
+from linkage.encode.bloom import PositionTable, set_bits, unite, word_filters
+from linkage.encode.diffusion import diffuse, index_sets
+from linkage.encode.occupancy import mean_filter
+from linkage.encode.saul import KeyedMajority
+from linkage.encode.tokenids import token_ids
+from linkage.encode.weights import base_positions, most_positions, token_positions
+from linkage.normalise import NORM_VERSION, RESOURCES
 from linkage.normalise.columns import WordColumn
-from linkage.schema import Attribute, LinkageSchema, resolve, schema_id_of
+from linkage.resources import resource_digest
+from linkage.schema import LinkageSchema, resolve, schema_id_of
+from linkage.types import Kind
 
-ENCODER_VERSION = "1"
-NORM_VERSION = "1"
+ENCODER_VERSION = "2"
 
-# A filter of n tokens with k positions each is half full at n k = m ln 2: most
-# information per bit, and the least that the number of set bits tells.
-_HALF_FULL = math.log(2)
+# Records whose filters and positions stay in the cache while the keyed matrix passes.
+_BATCH = 512
+
+
+class EncodingKeys(Protocol):
+    """The keys that encoding needs, for example a `keys.derive.LinkageKey`."""
+
+    def space_key(self, space: str) -> bytes:
+        """Return the 32-byte key of a token space."""
+
+    def hardening_key(self) -> bytes:
+        """Return the 32-byte key of the hardening."""
 
 
 class Encoder:
@@ -30,14 +45,29 @@ class Encoder:
 
     Args:
         schema: the linkage schema.
-        space_key: returns the 32-byte key of a token space by its name.
+        keys: keys derived from the linkage key.
     """
 
-    def __init__(self, schema: LinkageSchema, space_key: Callable[[str], bytes]) -> None:
+    def __init__(self, schema: LinkageSchema, keys: EncodingKeys) -> None:
         self._schema = schema
-        self._keys = {space: space_key(space) for space in _spaces(schema)}
-        self._positions_per_token = positions_per_token(schema)
-        self._positions: dict[tuple[str, str, int], NDArray[np.uint32]] = {}
+        self._n_bits = schema.encoding.filter_length
+        self._bases = base_positions(schema)
+        most: dict[str, float] = {}
+        kinds: dict[str, Kind] = {}
+        for attribute in schema.attributes:
+            space = attribute.of_type.space
+            most[space] = max(most.get(space, 0.0), self._bases[attribute.name])
+            kinds[space] = attribute.of_type.kind
+        self._tables = {
+            space: PositionTable(
+                keys.space_key(space), kind, most_positions(most[space]), self._n_bits
+            )
+            for space, kind in kinds.items()
+        }
+        self._harden = self._hardening(keys)
+
+    def __repr__(self) -> str:
+        return "Encoder(...)"
 
     def encode(self, columns: Mapping[str, WordColumn]) -> NDArray[np.uint8]:
         """Return the codes of a chunk of records.
@@ -47,52 +77,71 @@ class Encoder:
 
         Returns:
             Packed codes, shape (n_records, bits / 8); bit i is bit i % 8 of byte
-            i / 8. A record without any word has an empty code, which matches none.
+            i / 8. A record without any word has the code 0, which matches none.
+        """
+        codes = self._harden(self.filters(columns))
+        return codes.astype("<u8", copy=False).view(np.uint8)
+
+    def filters(self, columns: Mapping[str, WordColumn]) -> NDArray[np.uint64]:
+        """Return the Bloom filters under the codes, shape (n_records, filter_bits / 64).
+
+        They are never sent, but where the scheme is `clk`.
         """
         n_records = len(columns[self._schema.attributes[0].name])
-        filters = np.zeros((n_records, self._schema.encoding.bits // 64), dtype="<u8")
+        filters = np.zeros((n_records, self._n_bits // 64), dtype=np.uint64)
         for attribute in self._schema.attributes:
             column = columns[attribute.name]
-            positions, offsets = ragged(
-                [self._positions_of_word(word, attribute) for word in column.vocabulary]
-            )
-            set_positions(filters, column.word_ids, column.offsets, positions, offsets)
-        return filters.view(np.uint8)
+            table = self._tables[attribute.of_type.space]
+            tokens = token_ids(column.vocabulary, attribute.of_type.kind)
+            table.draw(tokens.ids)
+            n_positions = token_positions(column, tokens, attribute, self._bases[attribute.name])
+            of_words = np.zeros((len(column.vocabulary), self._n_bits // 64), dtype=np.uint64)
+            word_filters(tokens.ids, tokens.offsets, n_positions, table.positions, of_words)
+            unite(filters, column.word_ids, column.offsets, of_words)
+        return filters
 
-    def _positions_of_word(self, word: str, attribute: Attribute) -> NDArray[np.uint32]:
-        space = attribute.of_type.space
-        k = self._positions_per_token[attribute.name]
-        rows = []
-        for token in tokens_of_word(word, attribute.of_type.kind):
-            row = self._positions.get((space, token, k))
-            if row is None:
-                row = token_positions(self._keys[space], token, k, self._schema.encoding.bits)
-                self._positions[space, token, k] = row
-            rows.append(row)
-        return np.concatenate(rows) if rows else np.zeros(0, np.uint32)
+    def _hardening(self, keys: EncodingKeys) -> Callable[[NDArray[np.uint64]], NDArray[np.uint64]]:
+        encoding = self._schema.encoding
+        if encoding.scheme == "clk":
+            return lambda filters: filters
+        if encoding.scheme == "diffused":
+            sets = index_sets(keys.hardening_key(), encoding.code_bits, encoding.code_order)
 
+            def diffused(filters: NDArray[np.uint64]) -> NDArray[np.uint64]:
+                codes = np.empty_like(filters)
+                diffuse(filters, sets, codes)
+                return codes
 
-def positions_per_token(schema: LinkageSchema) -> dict[str, int]:
-    """Return k for each attribute: in proportion to its weight, filters half full.
+            return diffused
+        mean = mean_filter(self._schema, self._bases, self._tables, self._n_bits)
+        majority = KeyedMajority(
+            keys.hardening_key(), mean, encoding.code_bits, encoding.code_order
+        )
 
-    Uses the mean number of tokens by type, not those of the data, so that all
-    parties of a schema come to the same numbers.
-    """
-    full = sum(a.token_weight * a.of_type.mean_tokens for a in schema.attributes)
-    unit = _HALF_FULL * schema.encoding.bits / full
-    return {a.name: max(1, round(a.token_weight * unit)) for a in schema.attributes}
+        def saul(filters: NDArray[np.uint64]) -> NDArray[np.uint64]:
+            codes = np.empty((len(filters), encoding.code_bits // 64), dtype=np.uint64)
+            for first in range(0, len(filters), _BATCH):
+                batch = filters[first : first + _BATCH]
+                offsets = np.zeros(len(batch) + 1, dtype=np.int64)
+                np.cumsum(np.bitwise_count(batch).sum(axis=1, dtype=np.int64), out=offsets[1:])
+                codes[first : first + _BATCH] = majority.encode(set_bits(batch, offsets), offsets)
+            return codes
+
+        return saul
 
 
 def resolve_schema(schema: LinkageSchema) -> dict[str, Any]:
-    """Return the schema with every default and version of this encoder filled in."""
-    versions = {"encoder": ENCODER_VERSION, "normaliser": NORM_VERSION}
-    return {**resolve(schema, versions), "positions_per_token": positions_per_token(schema)}
+    """Return the schema with every default, version and table of this encoder filled in."""
+    tables = sorted({*public.TABLES, *RESOURCES})
+    versions = {
+        "encoder": ENCODER_VERSION,
+        "normaliser": NORM_VERSION,
+        "tables": {name: resource_digest(name) for name in tables},
+    }
+    bases = {name: round(base) for name, base in base_positions(schema).items()}
+    return {**resolve(schema, versions), "positions_per_token": bases}
 
 
 def schema_id(schema: LinkageSchema) -> bytes:
     """Return the id under which both sides must have encoded, 32 bytes."""
     return schema_id_of(resolve_schema(schema))
-
-
-def _spaces(schema: LinkageSchema) -> set[str]:
-    return {attribute.of_type.space for attribute in schema.attributes}

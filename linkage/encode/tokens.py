@@ -55,8 +55,9 @@ def tokens_of_word(word: str, kind: Kind) -> list[str]:
         case "date":
             return date_tokens(word)
         case "year":
-            return year_tokens(word)
+            # Whatever else of a date stands there is not what the schema names.
+            return date_tokens(word[:4])
         case "sex":
-            return [word]
+            return [word[0]]
         case "identifier":
             raise ValueError("identifiers are never tokenised")

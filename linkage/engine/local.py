@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from linkage.compare.bits import LANES, as_words, in_lanes, popcounts
 from linkage.compare.candidates import Candidates, concatenate
-from linkage.compare.kernels import EVERY_COLUMN, dice_histogram, dice_pairs
+from linkage.compare.kernels import EVERY_COLUMN, similar_pairs, similarity_histogram
 from linkage.engine.plan import TASK_COLUMNS, Task
 from linkage.errors import JobStateError
+from linkage.schema import Scheme
 
 _PAIRS_PER_CALL = 1 << 20
 
@@ -35,21 +36,24 @@ class PreparedCodes:
         words: shape (n, n_words).
         bits: set bits of each code, shape (n,).
         lanes: the same codes grouped by 64.
+        agreement_bits: 0 where codes are compared by Dice, else their length.
     """
 
     words: NDArray[np.uint64]
     bits: NDArray[np.int32]
     lanes: NDArray[np.uint64]
+    agreement_bits: int
 
     def __len__(self) -> int:
         """Return the number of codes."""
         return len(self.words)
 
 
-def prepare(codes: NDArray[np.uint8]) -> PreparedCodes:
-    """Prepare packed codes of shape (n, n_bits / 8)."""
+def prepare(codes: NDArray[np.uint8], scheme: Scheme) -> PreparedCodes:
+    """Prepare packed codes of shape (n, n_bits / 8), to be compared as their scheme asks."""
     words = as_words(codes)
-    return PreparedCodes(words, popcounts(words), in_lanes(words))
+    agreement_bits = 0 if scheme == "clk" else 8 * codes.shape[1]
+    return PreparedCodes(words, popcounts(words), in_lanes(words), agreement_bits)
 
 
 def run_task(task: Task, parties: Sequence[PreparedCodes], threshold: float) -> Candidates:
@@ -63,7 +67,7 @@ def run_task(task: Task, parties: Sequence[PreparedCodes], threshold: float) -> 
     out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.float32))
     parts, start = [], 0
     while start < len(side.left):
-        written, start = dice_pairs(*side.arguments, threshold, start, *out)
+        written, start = similar_pairs(*side.arguments, threshold, start, *out)
         found = Candidates(out[0][:written], out[1][:written], out[2][:written])
         parts.append(found.shifted(task.rows[0], task.columns[0]))
     return concatenate(parts)
@@ -81,7 +85,7 @@ def run_histogram(task: Task, parties: Sequence[PreparedCodes], bins: int) -> ND
         Counts, shape (bins + 1,); the last counts pairs of similarity 1.
     """
     counts = np.zeros(bins + 1, dtype=np.int64)
-    dice_histogram(*_Sides(task, parties).arguments, counts)
+    similarity_histogram(*_Sides(task, parties).arguments, counts)
     return counts
 
 
@@ -99,12 +103,13 @@ class _Sides:
             right.lanes[task.columns[0] // LANES : -(-task.columns[1] // LANES)],
             right.bits[columns],
             diagonal,
+            left.agreement_bits,
         )
 
 
 def warm_up() -> None:
     """Compile the kernels, so that the first job's rate is that of every other."""
-    codes = prepare(np.ones((1, 64), dtype=np.uint8))
+    codes = prepare(np.ones((1, 64), dtype=np.uint8), "clk")
     run_task(Task(0, 1, (0, 1), (0, 1)), [codes, codes], threshold=0.5)
 
 

@@ -161,7 +161,8 @@ class Worker:
             parts = chunks_of(self._artefacts, batches[party])
             references.append(b"".join(part[0] for part in parts))
             packed = np.frombuffer(b"".join(part[1] for part in parts), dtype=np.uint8)
-            codes.append(prepare(packed.reshape(-1, job.spec.codes.code_bits // 8)))
+            packed = packed.reshape(-1, job.spec.codes.code_bits // 8)
+            codes.append(prepare(packed, job.spec.codes.scheme))
         sizes = [len(part) // REFERENCE_BYTES for part in references]
         return _Uploads(
             sizes,

@@ -2,8 +2,8 @@
 
 from linkage.batch import Chunk, Manifest
 from linkage.errors import MalformedMessageError
-from linkage.job import SCHEMES, CodeId, Job, JobCounts, JobSpec, JobState, Scheme
-from linkage.schema import Cardinality
+from linkage.job import SCHEMES, CodeId, Job, JobCounts, JobSpec, JobState
+from linkage.schema import Cardinality, Scheme
 from linkage.solve.links import Links
 from linkage.v1 import batch_pb2, job_pb2, result_pb2
 

@@ -25,6 +25,7 @@ from keys.providers import FileProvider, create_key_file
 from linkage.errors import NotFoundError, UnavailableError, VerificationError
 
 _NONCE_BYTES = 12
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 
 
@@ -111,7 +112,8 @@ class ArtefactStore:
         days = []
         for path in sorted(self._keystore.glob("expires-*")):
             day = path.name.removeprefix("expires-")
-            if datetime.date.fromisoformat(day) < today:
+            # Files of another name are not ours to judge, or to delete.
+            if _DAY.fullmatch(day) and datetime.date.fromisoformat(day) < today:
                 path.unlink()
                 days.append(day)
         if days:

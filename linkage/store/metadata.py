@@ -74,7 +74,8 @@ class Metadata:
             _prepare_sqlite(self._engine)
         # One writer at a time: log indexes must be dense and in the order of commits.
         self._writing = threading.Lock()
-        tables.metadata.create_all(self._engine)
+        with _unavailable():
+            tables.metadata.create_all(self._engine)
 
     def close(self) -> None:
         """Close all connections."""
@@ -87,8 +88,10 @@ class Metadata:
         Raises:
             UnavailableError: the database is locked, full or gone.
         """
-        with self._writing, _unavailable(), self._engine.begin() as connection:
-            yield Transaction(connection)
+        with self._writing, _unavailable(), self._engine.connect() as plain:
+            connection = plain.execution_options(writes=True)
+            with connection.begin():
+                yield Transaction(connection)
 
     @contextmanager
     def read(self) -> Iterator["Transaction"]:
@@ -312,7 +315,9 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        # A writer takes its lock at once: two that begin by reading could only fail later.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 @contextmanager

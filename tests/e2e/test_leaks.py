@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from leaks import SHORTEST, LeakSearch
 
-from linkage.cli.demo_data import DemoData
+from linkage.cli.demo_data import DemoData, DemoParty
 from linkage.cli.demo_site import DemoSite
 
 SCHEMA = "\n".join(
@@ -83,7 +83,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoSite, Path, list[
             rows[number] = {"record_id": f"nomor-{draw.randint(10**6, 10**7):08}", **row}
             values += rows[number].values()
             values += [part for value in row.values() for part in value.split()]
-    site = DemoSite(tmp_path_factory.mktemp("leaks"), DemoData(SCHEMA, records, {}, "record_id"))
+    parties = {party: DemoParty(rows) for party, rows in records.items()}
+    site = DemoSite(tmp_path_factory.mktemp("leaks"), DemoData(SCHEMA, parties))
     watched = site.root / "watched"
     site.prepare()
     program = (sys.executable, str(Path(__file__).parent / "observed_matcher.py"), str(watched))

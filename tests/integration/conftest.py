@@ -15,7 +15,7 @@ from linkage.agent.client import MatcherClient, Progress
 from linkage.agent.config import load_agent
 from linkage.agent.run import Outcome, request_job, run_job
 from linkage.agent.session import Session
-from linkage.cli.demo_data import DemoData
+from linkage.cli.demo_data import DemoData, DemoParty
 from linkage.cli.demo_site import DemoSite
 from linkage.matcher.config import load_config
 from linkage.matcher.server import Matcher
@@ -57,8 +57,7 @@ def people(n: int, skip: int = 0) -> list[dict[str, str]]:
 
 
 def demo_data(**records: list[dict[str, str]]) -> DemoData:
-    truth = {p: {r["record_id"]: r["record_id"] for r in rows} for p, rows in records.items()}
-    return DemoData(SCHEMA, records, truth, "record_id")
+    return DemoData(SCHEMA, {party: DemoParty(rows) for party, rows in records.items()})
 
 
 class Quiet:

@@ -131,7 +131,7 @@ class Upload:
 
         expires = date(2999, 1, 1)
         references = References(session.store, session.config.agreement, expires)
-        encoder = RecordEncoder(session.schema, session.source, session.key.space_key)
+        encoder = RecordEncoder(session.schema, session.source, session.key)
         whole = self.spool.fill(
             Source(session.source, session.schema).chunks(),
             encoder.encode,

@@ -1,0 +1,189 @@
+"""The quality of an agency's own records, looked at before they are encoded.
+
+Reads the source chunk by chunk, normalises it as encoding would, and adds up what was
+noticed. The result holds counts and row numbers, bounded in number, and never a value;
+it stays in the agency all the same, for row numbers are its own.
+
+Identifiers of the file are looked at too where the name of their column tells what they
+are, whether the schema uses them or not: a NIK is the best witness of a date and a sex.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from numpy.typing import NDArray
+
+from linkage.agent.columnnames import hint_of
+from linkage.agent.config import SourceConfig
+from linkage.agent.encoding import RecordNormaliser
+from linkage.agent.fieldlength import FieldLength
+from linkage.agent.source import Source, column_names
+from linkage.normalise import NORM_VERSION
+from linkage.normalise.arrow import text_array
+from linkage.normalise.attributes import normalise_column
+from linkage.normalise.columns import FlaggedColumn
+from linkage.normalise.names import NAME_KINDS
+from linkage.normalise.profile import (
+    MAX_ROWS,
+    ColumnProfile,
+    Finding,
+    QualityProfile,
+    profile_column,
+    profile_niks,
+)
+from linkage.schema import LinkageSchema
+
+_compute: Any = pyarrow.compute  # the published stubs refuse arguments that Arrow documents
+_WITH_LENGTH = NAME_KINDS | {"place", "address", "text"}
+
+
+@dataclass(frozen=True)
+class SourceProfile:
+    """What was noticed in a whole source.
+
+    Attributes:
+        n_records: records read.
+        quality: the profiles of its columns. Row numbers count records from 1, the
+            row of column names not counted.
+        beside: names of the columns that are no attributes of the schema.
+    """
+
+    n_records: int
+    quality: QualityProfile
+    beside: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the profile as JSON can have it."""
+        return {
+            "records": self.n_records,
+            **self.quality.to_dict(),
+            "beside_the_schema": list(self.beside),
+        }
+
+
+def profile_source(
+    config: SourceConfig,
+    schema: LinkageSchema,
+    on_records: Callable[[int], None],
+    max_rows: int = MAX_ROWS,
+) -> SourceProfile:
+    """Return the quality profile of a source.
+
+    Args:
+        config: the source file.
+        schema: the linkage schema.
+        on_records: called with the number of records read so far.
+        max_rows: row numbers to list for each finding.
+
+    Raises:
+        RecordError: the file cannot be read, is empty, or lacks columns.
+        ConfigError: the source lacks a setting that a type needs.
+    """
+    identifiers = _identifiers(config, schema)
+    kinds = {a.name: a.type for a in schema.attributes} | identifiers
+    sums = {name: _ColumnSum(name, kind, max_rows) for name, kind in kinds.items()}
+    niks = _Findings(max_rows)
+    normaliser = RecordNormaliser(schema, config)
+    n_records = 0
+    for table in Source(config, schema, also=tuple(identifiers)).chunks():
+        columns = dict(normaliser.columns(table))
+        columns |= {n: normalise_column(table[n], kind) for n, kind in identifiers.items()}
+        for name, column in columns.items():
+            sums[name].add(column, table[name], n_records)
+        niks.add_all(_nik_checks(columns, kinds), n_records)
+        n_records += table.num_rows
+        on_records(n_records)
+    profiles = tuple(column.profile() for column in sums.values())
+    quality = QualityProfile(NORM_VERSION, profiles, niks.findings())
+    return SourceProfile(n_records, quality, tuple(identifiers))
+
+
+def _identifiers(config: SourceConfig, schema: LinkageSchema) -> dict[str, str]:
+    """Return the identifiers of the file that the schema does not have, with their kinds."""
+    names = {attribute.name for attribute in schema.attributes}
+    taken = names | {config.columns.get(name, name) for name in names} | {config.record_id}
+    hints = {column: hint_of(column) for column in column_names(config) if column not in taken}
+    return {
+        column: hint.type
+        for column, hint in hints.items()
+        if hint is not None and hint.role == "identifier"
+    }
+
+
+def _nik_checks(
+    columns: Mapping[str, FlaggedColumn], kinds: Mapping[str, str]
+) -> dict[str, Finding]:
+    """Compare the first NIK of the records with their first date, sex and KK number."""
+
+    def first(kind: str) -> FlaggedColumn | None:
+        return next((columns[name] for name, of in kinds.items() if of == kind), None)
+
+    niks = first("nik")
+    if niks is None:
+        return {}
+    return profile_niks(niks, first("date"), first("sex"), first("kk"), max_rows=len(niks))
+
+
+class _Findings:
+    """Adds up findings of chunks."""
+
+    def __init__(self, max_rows: int) -> None:
+        self._max_rows = max_rows
+        self._counts: dict[str, int] = {}
+        self._rows: dict[str, list[int]] = {}
+
+    def add(self, name: str, finding: Finding, first_row: int) -> None:
+        """Add one finding of a chunk whose first record has the number `first_row` + 1."""
+        self._counts[name] = self._counts.get(name, 0) + finding.count
+        rows = self._rows.setdefault(name, [])
+        room = self._max_rows - len(rows)
+        rows += [first_row + row + 1 for row in finding.rows[:room]]
+
+    def add_all(self, findings: Mapping[str, Finding], first_row: int) -> None:
+        for name, finding in findings.items():
+            self.add(name, finding, first_row)
+
+    def findings(self) -> dict[str, Finding]:
+        return {name: Finding(n, tuple(self._rows[name])) for name, n in self._counts.items()}
+
+
+class _ColumnSum:
+    """Adds up the profiles of one column's chunks."""
+
+    def __init__(self, name: str, kind: str, max_rows: int) -> None:
+        self._name, self._kind, self._max_rows = name, kind, max_rows
+        self._findings = _Findings(max_rows)
+        self._lengths = FieldLength(max_rows) if kind in _WITH_LENGTH else None
+        self._n_records = self._n_missing = 0
+
+    def add(
+        self, column: FlaggedColumn, raw: "pa.ChunkedArray[pa.StringScalar]", first_row: int
+    ) -> None:
+        profile = profile_column(self._name, self._kind, column, self._max_rows)
+        self._n_records += profile.n_records
+        self._n_missing += profile.n_missing
+        self._findings.add_all(profile.findings, first_row)
+        lengths = _lengths(raw)
+        rejected = np.flatnonzero((lengths > 0) & (np.diff(column.offsets) == 0))
+        if len(rejected):
+            rows = tuple(rejected[: self._max_rows].tolist())
+            self._findings.add("rejected", Finding(len(rejected), rows), first_row)
+        if self._lengths is not None:
+            self._lengths.add(lengths, first_row)
+
+    def profile(self) -> ColumnProfile:
+        findings = self._findings.findings()
+        if self._lengths is not None and (cut := self._lengths.suspects()):
+            findings["cut_suspect"] = cut
+        return ColumnProfile(self._name, self._kind, self._n_records, self._n_missing, findings)
+
+
+def _lengths(raw: "pa.ChunkedArray[pa.StringScalar]") -> NDArray[np.int64]:
+    """Return the number of characters of each value without outer white space; 0 if missing."""
+    trimmed = _compute.utf8_trim_whitespace(text_array(raw))
+    counts = _compute.fill_null(_compute.utf8_length(trimmed), 0)
+    return np.asarray(counts.to_numpy(zero_copy_only=False), dtype=np.int64)

@@ -1,0 +1,151 @@
+"""Messages and the project's own types: there and back changes nothing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkage.batch import Chunk, Manifest
+from linkage.errors import MalformedMessageError
+from linkage.job import MAX_COLLECT_S, MAX_PARTIES, CodeId, Job, JobCounts, JobSpec, JobState
+from linkage.rpc import convert
+from linkage.rpc.fields import check_fields
+from linkage.solve.links import Links
+from linkage.v1 import batch_pb2, job_pb2, result_pb2
+
+IDS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=32)
+U32 = st.integers(min_value=0, max_value=2**32 - 1)
+U64 = st.integers(min_value=0, max_value=2**64 - 1)
+CODES = st.builds(
+    CodeId,
+    schema_id=st.binary(min_size=32, max_size=32),
+    epoch=st.integers(min_value=1, max_value=2**32 - 1),
+    key_check=st.binary(min_size=8, max_size=8),
+    scheme=st.just("clk"),
+    code_bits=st.integers(min_value=8, max_value=128).map(lambda n: 64 * n),
+)
+SPECS = st.builds(
+    JobSpec,
+    agreement_id=IDS,
+    parties=st.lists(IDS, min_size=2, max_size=MAX_PARTIES, unique=True).map(tuple),
+    codes=CODES,
+    threshold=st.floats(min_value=0, max_value=1, exclude_min=True),
+    cardinality=st.sampled_from(["many-to-many", "one-to-many", "one-to-one"]),
+    collect_timeout_s=st.integers(min_value=1, max_value=MAX_COLLECT_S),
+)
+COUNTS = st.builds(JobCounts, U64, U64, U64, U64, st.floats(min_value=0, max_value=1e12))
+SECONDS = st.integers(min_value=0, max_value=2**62)
+JOBS = st.builds(
+    Job,
+    job_id=IDS,
+    requester=IDS,
+    spec=SPECS,
+    state=st.sampled_from(JobState),
+    requested_at=SECONDS,
+    collect_until=SECONDS,
+    uploaded=st.lists(IDS, max_size=MAX_PARTIES).map(tuple),
+    reason_code=IDS,
+    reason=st.text(max_size=100),
+    counts=COUNTS,
+)
+MANIFESTS = st.builds(
+    Manifest,
+    codes=CODES,
+    n_records=st.integers(min_value=0, max_value=2**53 - 1),
+    chunk_sha256=st.lists(st.binary(min_size=32, max_size=32), max_size=5).map(tuple),
+)
+CHUNKS = st.builds(Chunk, references=st.binary(max_size=64), codes=st.binary(max_size=64))
+
+
+@given(CODES)
+def test_what_codes_share_comes_back(codes: CodeId) -> None:
+    assert convert.codes_from_proto(convert.codes_to_proto(codes)) == codes
+
+
+@given(SPECS)
+def test_a_specification_comes_back(spec: JobSpec) -> None:
+    message = convert.spec_to_proto(spec)
+    check_fields(message)
+    assert convert.spec_from_proto(message) == spec
+    again = job_pb2.JobSpec.FromString(message.SerializeToString())
+    assert convert.spec_from_proto(again) == spec
+
+
+@given(JOBS)
+def test_a_job_comes_back(job: Job) -> None:
+    message = convert.job_to_proto(job)
+    check_fields(message)
+    assert convert.job_from_proto(job_pb2.Job.FromString(message.SerializeToString())) == job
+
+
+@given(MANIFESTS)
+def test_a_manifest_comes_back_with_its_digest(manifest: Manifest) -> None:
+    back = convert.manifest_from_proto(convert.manifest_to_proto(manifest))
+    assert back == manifest
+    assert back.digest() == manifest.digest()
+    assert convert.manifest_from_bytes(convert.manifest_to_bytes(manifest)) == manifest
+
+
+@given(IDS, U32, CHUNKS)
+def test_a_chunk_comes_back(batch_id: str, index: int, chunk: Chunk) -> None:
+    message = convert.chunk_to_proto(batch_id, index, chunk)
+    assert (message.batch_id, message.index) == (batch_id, index)
+    assert convert.chunk_from_proto(message) == chunk
+
+
+@given(IDS, st.integers(0, 5), st.randoms(use_true_random=False))
+def test_links_come_back(counterpart: str, n: int, random: object) -> None:
+    draw = random.randbytes  # type: ignore[attr-defined]
+    links = Links(counterpart, draw(16 * n), draw(16 * n))
+    message = convert.links_to_proto(links)
+    check_fields(message)
+    assert convert.links_from_proto(message) == links
+    assert len(links) == n
+
+
+@given(st.integers(0, 80), st.integers(0, 80))
+def test_links_with_unlike_numbers_of_references_and_ids_are_refused(a: int, b: int) -> None:
+    message = result_pb2.ResultChunk(references=bytes(a), link_ids=bytes(b))
+    if a == b and a % 16 == 0:
+        assert len(convert.links_from_proto(message)) == a // 16
+    else:
+        with pytest.raises(MalformedMessageError):
+            convert.links_from_proto(message)
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_every_state_has_its_number(state: JobState) -> None:
+    assert convert.state_from_proto(convert.state_to_proto(state)) is state
+
+
+def test_every_number_but_zero_is_a_state() -> None:
+    numbers = set(job_pb2.JobState.values())
+    assert {convert.state_to_proto(state) for state in JobState} == numbers - {0}
+
+
+@pytest.mark.parametrize("number", [0, 14, -1, 2**31 - 1])
+def test_an_unknown_number_of_a_state_is_refused(number: int) -> None:
+    with pytest.raises(MalformedMessageError):
+        convert.state_from_proto(number)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [0, 4, 99])
+def test_an_unknown_cardinality_is_refused(number: int) -> None:
+    codes = CodeId(bytes(32), 1, bytes(8), "clk", 512)
+    message = convert.spec_to_proto(JobSpec("a", ("a", "b"), codes, 0.5, "one-to-one", 60))
+    message.cardinality = number  # type: ignore[assignment]
+    with pytest.raises(MalformedMessageError, match="cardinality"):
+        convert.spec_from_proto(message)
+
+
+@pytest.mark.parametrize("scheme", ["", "CLK", "clk ", "saul2"])
+def test_an_unknown_scheme_is_refused(scheme: str) -> None:
+    with pytest.raises(MalformedMessageError, match="scheme") as caught:
+        convert.codes_from_proto(job_pb2.CodeId(scheme=scheme))
+    assert repr(scheme) not in str(caught.value)
+
+
+def test_an_empty_specification_is_refused() -> None:
+    with pytest.raises(MalformedMessageError):
+        convert.spec_from_proto(job_pb2.JobSpec())
+    with pytest.raises(MalformedMessageError):
+        convert.manifest_from_proto(batch_pb2.Manifest())
