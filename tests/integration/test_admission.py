@@ -7,12 +7,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-from conftest import Service, people
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from google.protobuf import descriptor_pool
+from in_process import Service, people
 
 from keys.identity import Identity, ThrowawayAuthority
 from linkage.agent.run import request_job

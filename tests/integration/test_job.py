@@ -2,7 +2,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from conftest import Service, links, people
+from in_process import Quiet, Service, links, people
 
 from keys.derive import KeyContext, LinkageKey
 from linkage.agent.encoding import RecordEncoder
@@ -240,8 +240,6 @@ def test_a_wrong_key_is_noticed_by_the_agent_before_it_encodes(service: Service)
     wrong = LinkageKey(bytes(32), KeyContext("PKS-DEMO-1", codes.schema_id, "demo", 1))
     session.codes = CodeId(**{**vars(codes), "key_check": wrong.key_check()})
     from datetime import date
-
-    from conftest import Quiet
 
     with service.client("imigrasi") as client, pytest.raises(KeyMismatchError, match="dukcapil"):
         run_job(session, client, job_id, Quiet(), date(2026, 1, 1))

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from conftest import Service, links, people
+from in_process import Service, links, people
 
 from linkage.compare.candidates import Candidates
 from linkage.engine import plan

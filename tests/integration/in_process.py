@@ -1,0 +1,143 @@
+"""A matcher and agents in one process, for tests: real gRPC and TLS on 127.0.0.1."""
+
+import asyncio
+import csv
+import random
+import string
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from linkage.agent.client import MatcherClient, Progress
+from linkage.agent.config import load_agent
+from linkage.agent.run import Outcome, request_job, run_job
+from linkage.agent.session import Session
+from linkage.cli.demo_data import DemoData, DemoParty
+from linkage.cli.demo_site import DemoSite
+from linkage.matcher.config import load_config
+from linkage.matcher.server import Matcher
+from linkage.rpc.channel import open_channel
+
+SCHEMA = """
+name = "test"
+[match]
+cardinality = "one-to-one"
+threshold = 0.7
+[[attributes]]
+name = "nama"
+type = "name"
+[[attributes]]
+name = "tgl_lahir"
+type = "date"
+[[attributes]]
+name = "tempat_lahir"
+type = "place"
+"""
+PLACES = ("Bandung", "Makassar", "Kupang", "Jayapura", "Denpasar", "Medan", "Ambon")
+
+
+def person(number: int) -> dict[str, str]:
+    """Return a person who does not exist, unlike all others, the same on every call."""
+    draw = random.Random(number)
+    words = ("".join(draw.choices(string.ascii_lowercase, k=7)).capitalize() for _ in range(3))
+    return {
+        "record_id": f"{number:05}",
+        "nama": " ".join(words),
+        "tgl_lahir": str(date(1940, 1, 1) + timedelta(draw.randrange(29_000))),
+        "tempat_lahir": draw.choice(PLACES),
+    }
+
+
+def people(n: int, skip: int = 0) -> list[dict[str, str]]:
+    """Return the persons of n numbers in a row."""
+    return [person(number) for number in range(skip, skip + n)]
+
+
+def demo_data(**records: list[dict[str, str]]) -> DemoData:
+    return DemoData(SCHEMA, {party: DemoParty(rows) for party, rows in records.items()})
+
+
+class Quiet:
+    """A reporter that tells nobody."""
+
+    def encoding(self, n_records: int) -> None: ...
+    def uploading(self, chunk: int, n_chunks: int) -> None: ...
+    def waiting(self, progress: Progress) -> None: ...
+
+
+class Service:
+    """A matcher in this process, agents in this process, TLS between them."""
+
+    def __init__(self, site: DemoSite) -> None:
+        self.site = site
+        self.now = 0.0
+        self._stack = ExitStack()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the matcher until the end of the block; may be done again and again."""
+        config = load_config(self.site.root / "matcher" / "matcher.toml")
+        address_file = self.site.root / "matcher" / "address"
+        address_file.unlink(missing_ok=True)
+        loop = asyncio.new_event_loop()
+        stop = asyncio.Event()
+        failures: list[BaseException] = []
+
+        def serve() -> None:
+            try:
+                matcher = Matcher(config, lambda: datetime.now(UTC).timestamp() + self.now)
+                loop.run_until_complete(matcher.serve(stop, address_file))
+            except BaseException as error:
+                failures.append(error)
+                raise
+            finally:
+                loop.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        while not address_file.exists():
+            assert not failures, failures
+            thread.join(0.02)
+        self.site.address = address_file.read_text()
+        self.site.configure_agents()
+        try:
+            yield
+        finally:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(stop.set)
+            thread.join()
+
+    def session(self, party: str) -> Session:
+        return Session(load_agent(self.folder(party) / "agent.toml"))
+
+    def folder(self, party: str) -> Path:
+        return self.site.root / "agents" / party
+
+    @contextmanager
+    def client(self, party: str, patience_s: float = 5.0) -> Iterator[MatcherClient]:
+        with open_channel(self.site.address, self.session(party).tls) as channel:
+            yield MatcherClient(channel, patience_s)
+
+    def request(self, party: str, timeout_s: int = 600) -> str:
+        others = tuple(p for p in self.site.parties if p != party)
+        with self.client(party) as client:
+            session = self.session(party)
+            return request_job(session, client, (party, *others), timeout_s).job_id
+
+    def run(self, party: str, job_id: str) -> Outcome:
+        with self.client(party) as client:
+            today = datetime.now(UTC).date()
+            return run_job(self.session(party), client, job_id, Quiet(), today)
+
+    def run_all(self, job_id: str) -> dict[str, Outcome]:
+        with ThreadPoolExecutor() as pool:
+            runs = {p: pool.submit(self.run, p, job_id) for p in self.site.parties}
+            return {party: run.result() for party, run in runs.items()}
+
+
+def links(outcome: Outcome) -> list[dict[str, str]]:
+    with outcome.path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
