@@ -51,7 +51,7 @@ _TABLE = (
     AttributeType("sex", "kelahiran", "umum", "sex", "sex", 0.5, 1),
     AttributeType("date", "kelahiran", "umum", "date", "date", 1.1, 8),
     AttributeType("year", "kelahiran", "umum", "year", "year", 1.0, 3),
-    AttributeType("age", "kelahiran", "umum", "age", "code", 0.6, 2),
+    AttributeType("age", "kelahiran", "umum", "age", "year", 0.6, 9),
     AttributeType("place", "kelahiran", "umum", "place", "text", 0.55, 9),
     AttributeType("nationality", "kewarganegaraan", "umum", "nationality", "text", 0.5, 4),
     AttributeType("address", "alamat", "umum", "address", "text", 0.6, 16),

@@ -82,7 +82,8 @@ class SourceConfig(_Strict):
         delimiter: what separates the columns of a CSV file.
         date_order: how dates that end in their year are written.
         year_pivot: the latest year that a year of two digits can mean.
-        reference_year: the year in which ages were stated.
+        reference_year: the year in which ages were stated; needed only where parties
+            stated them in different years, and then at all of them.
         columns: column of each attribute; where absent it has the attribute's name.
         values: what the agency's codes mean, by attribute.
     """

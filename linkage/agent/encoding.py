@@ -13,6 +13,10 @@ from linkage.normalise.options import NormaliseOptions
 from linkage.normalise.sexes import sex_codes
 from linkage.schema import Attribute, LinkageSchema
 
+# Ages become years of birth. Where no party says when its ages were stated, they are
+# compared as if all had been stated in one and the same year.
+_ANY_YEAR = 2000
+
 
 class RecordNormaliser:
     """Normalises tables of text columns under one schema and source.
@@ -80,7 +84,7 @@ def _options(attribute: Attribute, source: SourceConfig) -> NormaliseOptions:
             without=frozenset(attribute.without),
             date_order=source.date_order,
             year_pivot=source.year_pivot,
-            reference_year=source.reference_year,
+            reference_year=source.reference_year or _ANY_YEAR,
         )
     except ConfigError as error:
         raise ConfigError(f"attribute {attribute.name}", error.problems) from error

@@ -1,0 +1,6 @@
+"""Benchmarks of linkage quality and encoding speed, against peers on equal terms.
+
+Run from the repository's root: `python -m benchmarks quality` or `speed`. Not part of
+the installed package. What is compared, on which data and with which settings is data:
+the TOML files in `experiments/`. Results lie in `results/`, with commit and processor.
+"""

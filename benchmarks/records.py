@@ -1,0 +1,133 @@
+"""The records of a set, read or made, with the truth apart from what is linked.
+
+Every set ends as one table of text per file: `record_id`, `entity_id` (the truth) and
+the attributes under their shared names, values as the source has them. What a
+contestant does to the values first is left to the contestant.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from benchmarks import toolkit
+from benchmarks.experiment import Experiment, Set
+from linkage.synthetic import Mix, generate_population, make_registers
+
+TRUTH = "entity_id"
+SMALL_PERSONS = 120
+SYNTHETIC_REGISTERS = ("dukcapil", "imigrasi")
+# About 5,000 and 3,000 records, of which some 1,700 persons are in both: half of the
+# country's people with a passport, and two fifths of those in the other register only.
+_SYNTHETIC_PERSONS = 6_400
+_SYNTHETIC_MIX = Mix(passports=0.46)
+_SYNTHETIC_OVERLAP = 0.6
+
+
+class MissingSetError(Exception):
+    """A set is not here: it is skipped, and named."""
+
+
+@dataclass(frozen=True)
+class RecordSet:
+    """The records of one set.
+
+    Attributes:
+        experiment: what is told of them.
+        files: name of each file or register.
+        tables: text columns `record_id`, `entity_id` and the attributes, by file.
+        person: number of each record's person over all files in a row, shape (n,).
+        file: number of each record's file, shape (n,).
+    """
+
+    experiment: Experiment
+    files: tuple[str, ...]
+    tables: tuple[pa.Table, ...]
+    person: NDArray[np.int64]
+    file: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.person)
+
+
+def load_records(experiment: Experiment, data: Path, small: bool = False) -> RecordSet:
+    """Return the records of a set.
+
+    Args:
+        experiment: which set.
+        data: folder of the sets that are files.
+        small: keep some 120 persons with duplicates and as many without.
+
+    Raises:
+        MissingSetError: its files are not in `data`.
+    """
+    raw = _raw_tables(experiment.set, data, small)
+    tables = [_as_text(experiment, table) for table in raw.values()]
+    if small:
+        tables = _few_persons(tables)
+    truths = [value for table in tables for value in table[TRUTH].to_pylist()]
+    _, person = np.unique(np.array(truths), return_inverse=True)
+    file = np.repeat(np.arange(len(tables), dtype=np.uint8), [table.num_rows for table in tables])
+    return RecordSet(experiment, tuple(raw), tuple(tables), person.astype(np.int64), file)
+
+
+def _raw_tables(source: Set, data: Path, small: bool) -> dict[str, pa.Table]:
+    if source.febrl is not None:
+        return toolkit.load_febrl(source.febrl)
+    if source.grade is not None:
+        persons = 4 * SMALL_PERSONS if small else _SYNTHETIC_PERSONS
+        return synthetic_registers(source.grade, source.seed, persons)
+    paths = [data / source.folder / name for name in source.files]
+    absent = [path.name for path in paths if not path.is_file()]
+    if absent:
+        raise MissingSetError(f"no {', '.join(absent)} in {source.folder}")
+    return {path.name: _read(path) for path in paths}
+
+
+def synthetic_registers(grade: str, seed: int, persons: int) -> dict[str, pa.Table]:
+    """Return a balanced pair of synthetic registers."""
+    population = generate_population(persons, seed, mix=_SYNTHETIC_MIX)
+    registers = make_registers(population, SYNTHETIC_REGISTERS, grade, seed, _SYNTHETIC_OVERLAP)
+    return dict(registers.tables)
+
+
+def _read(path: Path) -> pa.Table:
+    with pa.input_stream(str(path), compression="detect") as stream:
+        names = stream.read(1 << 16).split(b"\n")[0].decode().strip().split(",")
+    return pyarrow.csv.read_csv(
+        path,
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
+    )
+
+
+def _as_text(experiment: Experiment, table: pa.Table) -> pa.Table:
+    names = [column.name for column in experiment.columns]
+    columns = {name: table[name].cast(pa.string()).fill_null("") for name in names}
+    record_id = (
+        table["record_id"].cast(pa.string())
+        if "record_id" in table.column_names
+        else pa.array([str(row) for row in range(table.num_rows)])
+    )
+    return pa.table(
+        {"record_id": record_id, TRUTH: table[experiment.truth].cast(pa.string()), **columns}
+    )
+
+
+def _few_persons(tables: list[pa.Table]) -> list[pa.Table]:
+    counts: dict[str, int] = {}
+    for table in tables:
+        for value in table[TRUTH].to_pylist():
+            counts[value] = counts.get(value, 0) + 1
+    several = sorted(value for value, count in counts.items() if count > 1)
+    alone = sorted(value for value, count in counts.items() if count == 1)
+    kept = {*several[:SMALL_PERSONS], *alone[:SMALL_PERSONS]}
+    return [
+        table.filter(pa.array([value in kept for value in table[TRUTH].to_pylist()]))
+        for table in tables
+    ]

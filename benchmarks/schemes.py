@@ -1,0 +1,160 @@
+"""Our side: schemas of names and types only, their codes, and their quality.
+
+The only module of the benchmarks that knows how the product is called.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from benchmarks.experiment import Column, Experiment
+from benchmarks.records import TRUTH, RecordSet
+from keys.derive import KeyContext, LinkageKey
+from linkage import schema as schemas
+from linkage.agent.config import SourceConfig
+from linkage.agent.encoding import RecordEncoder
+from linkage.agent.evaluate import Evaluation, evaluate
+from linkage.compare.bits import as_words, popcounts
+from linkage.encode.encoder import schema_id
+from linkage.schema import LinkageSchema, parse_schema
+from linkage.solve.groups import pairs_in_groups
+
+ROWS_PER_CHUNK = 65_536
+_MOST_PAIRS = 500_000
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One encoding scheme with the settings that differ from its defaults.
+
+    Attributes:
+        text: as given on the command line: `clk`, or `saul:4096/4` for bits and order.
+        settings: of the schema's section `[encoding]`.
+    """
+
+    text: str
+    settings: dict[str, Any]
+
+
+def supported_schemes() -> tuple[str, ...]:
+    """Return the schemes that the linkage schema knows."""
+    return tuple(get_args(schemas.Scheme))
+
+
+def parse_scheme(text: str) -> Scheme:
+    """Read `NAME`, `NAME:BITS` or `NAME:BITS/ORDER`.
+
+    Raises:
+        ValueError: the schema knows no such scheme, or the numbers do not parse.
+    """
+    name, _, numbers = text.partition(":")
+    if name not in supported_schemes():
+        raise ValueError(f"no scheme {name}: the schema knows {', '.join(supported_schemes())}")
+    settings: dict[str, Any] = {"scheme": name}
+    bits, _, order = numbers.partition("/")
+    if bits:
+        settings["bits"] = int(bits)
+    if order:
+        settings["order"] = int(order)
+    return Scheme(text, settings)
+
+
+def schema_of(experiment: Experiment, scheme: Scheme) -> LinkageSchema:
+    """Return the schema of a set: names and types, the scheme, and the cardinality."""
+    lines = [f'name = "{experiment.name}"', "[encoding]"]
+    lines += [f"{name} = {value!r}" for name, value in scheme.settings.items()]
+    lines += ["[match]", f'cardinality = "{experiment.set.cardinality}"']
+    lines += _attributes(experiment.columns)
+    return parse_schema("\n".join(lines), experiment.name)
+
+
+def _attributes(columns: tuple[Column, ...]) -> list[str]:
+    return [f'[[attributes]]\nname = "{c.name}"\ntype = "{c.type}"' for c in columns]
+
+
+def evaluate_scheme(records: RecordSet, scheme: Scheme, work: Path, threads: int) -> Evaluation:
+    """Return the quality of one scheme through the code that links in earnest.
+
+    Args:
+        records: the set.
+        scheme: the scheme.
+        work: a folder for the records as files.
+        threads: threads that compare.
+    """
+    sources = []
+    for name, table in zip(records.files, records.tables, strict=True):
+        path = work / f"{name}.parquet"
+        pyarrow.parquet.write_table(table, path)
+        sources.append(_source(records.experiment, name, path))
+    return evaluate(schema_of(records.experiment, scheme), sources, TRUTH, threads)
+
+
+def _source(experiment: Experiment, name: str, path: Path) -> SourceConfig:
+    return SourceConfig(
+        path=path,
+        values=experiment.values.get(name, {}),
+        reference_year=experiment.reference_year,
+    )
+
+
+def encoder_of(schema: LinkageSchema, source: SourceConfig) -> RecordEncoder:
+    """Return an encoder under a key that is the same in every run."""
+    context = KeyContext("benchmark", schema_id(schema), "benchmark", 1)
+    key = LinkageKey(hashlib.sha256(b"benchmark").digest(), context)
+    return RecordEncoder(schema, source, key)
+
+
+def encode(encoder: RecordEncoder, table: pa.Table) -> NDArray[np.uint8]:
+    """Return the packed codes of a table, in chunks as an agent reads them."""
+    chunks = range(0, table.num_rows, ROWS_PER_CHUNK)
+    return np.concatenate([encoder.encode(table.slice(at, ROWS_PER_CHUNK)) for at in chunks])
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Median similarity of the true pairs in the unhardened filter."""
+
+    dice: float
+    cosine: float
+
+
+def similarity_of_true_pairs(records: RecordSet) -> Similarity:
+    """Return how alike the filters of two records of one person are: how dirty a set is."""
+    schema = schema_of(records.experiment, parse_scheme("clk"))
+    codes = []
+    for name, table in zip(records.files, records.tables, strict=True):
+        encoder = encoder_of(schema, _source(records.experiment, name, Path(name)))
+        codes.append(encode(encoder, table))
+    words = as_words(np.concatenate(codes))
+    pairs = true_pairs(records)
+    left, right = pairs[:_MOST_PAIRS].T
+    bits = popcounts(words).astype(np.float64)
+    common = popcounts(words[left] & words[right])
+    total, product = bits[left] + bits[right], np.sqrt(bits[left] * bits[right])
+    return Similarity(
+        dice=float(np.median(_share(2 * common, total))),
+        cosine=float(np.median(_share(common, product))),
+    )
+
+
+def _share(part: NDArray[Any], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares = np.zeros(len(whole))
+    np.divide(part, whole, out=shares, where=whole > 0)
+    return shares
+
+
+def true_pairs(records: RecordSet) -> NDArray[np.int64]:
+    """Return the pairs of records of one person, shape (n, 2); between files if several."""
+    # A person's group is called by its smallest record, as the solver calls its groups.
+    _, first, person = np.unique(records.person, return_index=True, return_inverse=True)
+    pairs = pairs_in_groups(first[person].astype(np.int32))
+    both = np.stack([pairs.left, pairs.right], axis=1).astype(np.int64)
+    if len(records.tables) > 1:
+        both = both[records.file[both[:, 0]] != records.file[both[:, 1]]]
+    return both
