@@ -8,7 +8,7 @@ positions instead of tokens). Agreement of two codes falls with the t-th power o
 strangers; the number of ones says nothing.
 
 Sums are counted bit-sliced: a word holds one bit of the counters of 64 code bits,
-and eight set positions at a time pass through a tree of full adders (Harley-Seal).
+and sixteen set positions at a time pass through a tree of full adders (Harley-Seal).
 The mean, and the half of the number of set positions that a majority needs, are put
 into the counters before the count begins, so that the end is one comparison with a
 number that is the same for all bits.
@@ -22,7 +22,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from linkage.encode.occupancy import UNIT
-from linkage.encode.wide import ROW_BYTES, WORDS, add_eight, ripple
+from linkage.encode.wide import ROW_BYTES, WORDS, add_eight, add_two, ripple
 
 
 class KeyedMajority:
@@ -45,7 +45,7 @@ class KeyedMajority:
         half_gap = _half_gap(rows[:-1], mean, tie)
         self._offset = int(np.abs(half_gap).max(initial=0)) // 2 + 2
         n_chunks = n_bits // 64 // WORDS
-        # One row of zeros at the end fills up the last group of eight positions.
+        # One row of zeros at the end fills up the last group of positions.
         words = rows.view("<u8").astype(np.uint64).reshape(-1, order, n_chunks, WORDS)
         self._rows = np.ascontiguousarray(words.transpose(2, 1, 0, 3))
         self._gap = half_gap.reshape(order, n_chunks, WORDS * 64).transpose(1, 0, 2)
@@ -64,7 +64,7 @@ class KeyedMajority:
         """
         lengths = np.diff(offsets)
         longest = int(lengths.max(initial=0))
-        n_planes = (longest + 2 * self._offset + 2).bit_length()
+        n_planes = max(5, (longest + 2 * self._offset + 2).bit_length())
         start = _start_planes(self._gap, self._offset, n_planes)
         codes = np.zeros((len(lengths), self._n_bits // 64), dtype=np.uint64)
         _majorities(positions, offsets, self._rows, start, self._offset, codes)
@@ -136,8 +136,9 @@ def _majorities(
     n_chunks, order, n_rows, _ = rows.shape
     n_planes, zero_row = start.shape[3], n_rows - 1
     planes = np.empty((n_planes, WORDS), dtype=np.uint64)
-    carry = np.empty(WORDS, dtype=np.uint64)
-    planes_at, carry_at = planes.ctypes.data, carry.ctypes.data
+    carries = np.empty((2, WORDS), dtype=np.uint64)
+    carry = carries[0]
+    planes_at, carry_at = planes.ctypes.data, carries.ctypes.data
     for chunk in range(n_chunks):
         for j in range(order):
             matrix_at = rows[chunk, j].ctypes.data
@@ -145,19 +146,22 @@ def _majorities(
                 first, last = offsets[record], offsets[record + 1]
                 n = last - first
                 planes[:] = start[chunk, j, n & 1]
-                for at in range(first, last, 8):
-                    eight = (
-                        _row_at(matrix_at, positions, at, last, zero_row),
-                        _row_at(matrix_at, positions, at + 1, last, zero_row),
-                        _row_at(matrix_at, positions, at + 2, last, zero_row),
-                        _row_at(matrix_at, positions, at + 3, last, zero_row),
-                        _row_at(matrix_at, positions, at + 4, last, zero_row),
-                        _row_at(matrix_at, positions, at + 5, last, zero_row),
-                        _row_at(matrix_at, positions, at + 6, last, zero_row),
-                        _row_at(matrix_at, positions, at + 7, last, zero_row),
-                    )
-                    add_eight(planes_at, carry_at, eight)
-                    for plane in range(3, n_planes):
+                for at in range(first, last, 16):
+                    for half in range(2):
+                        begin = at + 8 * half
+                        eight = (
+                            _row_at(matrix_at, positions, begin, last, zero_row),
+                            _row_at(matrix_at, positions, begin + 1, last, zero_row),
+                            _row_at(matrix_at, positions, begin + 2, last, zero_row),
+                            _row_at(matrix_at, positions, begin + 3, last, zero_row),
+                            _row_at(matrix_at, positions, begin + 4, last, zero_row),
+                            _row_at(matrix_at, positions, begin + 5, last, zero_row),
+                            _row_at(matrix_at, positions, begin + 6, last, zero_row),
+                            _row_at(matrix_at, positions, begin + 7, last, zero_row),
+                        )
+                        add_eight(planes_at, carry_at + half * ROW_BYTES, eight)
+                    add_two(planes_at + 3 * ROW_BYTES, carry_at, carry_at + ROW_BYTES)
+                    for plane in range(4, n_planes):
                         ripple(planes_at + plane * ROW_BYTES, carry_at)
                 # The counters are compared with a number, bit by bit from the lowest:
                 # so far equal counts as reached.

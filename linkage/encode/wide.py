@@ -81,5 +81,20 @@ def _typed_ripple(_typing: Any, plane: Any, carry: Any) -> Any:
     return signature, generate
 
 
+def _typed_add_two(_typing: Any, plane: Any, one: Any, other: Any) -> Any:
+    """Add two carry rows to a plane: `add_two(plane, one, other)`; `one` takes the new carry."""
+    signature = types.void(plane, one, other)
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        at = [_pointer(builder, address) for address in args]
+        total, carry = _full_add(builder, *(_load(builder, pointer) for pointer in at))
+        builder.store(total, at[0], align=8)
+        builder.store(carry, at[1], align=8)
+        return _context.get_dummy_value()
+
+    return signature, generate
+
+
 add_eight: Any = intrinsic(_typed_add_eight)
+add_two: Any = intrinsic(_typed_add_two)
 ripple: Any = intrinsic(_typed_ripple)
