@@ -52,7 +52,8 @@ def write_keystore(path: Path, secret: bytes, header: KeyHeader, provider: KeyPr
     """Seal a key into a new file, or not at all: the file appears whole.
 
     Raises:
-        KeystoreError: the file exists already: a key is never overwritten.
+        KeystoreError: the file exists already: a key is never overwritten; or its
+            folder cannot be made or takes no file.
     """
     head = json.dumps(asdict(header), sort_keys=True, separators=(",", ":")).encode()
     data_key, nonce = AESGCM.generate_key(256), os.urandom(_NONCE_BYTES)
@@ -69,7 +70,10 @@ def write_keystore(path: Path, secret: bytes, header: KeyHeader, provider: KeyPr
             AESGCM(data_key).encrypt(nonce, secret, head),
         )
     )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise KeystoreError(f"{path}: its folder cannot be made: {error.strerror}") from error
     write_new_file(path, content)
 
 

@@ -4,6 +4,7 @@ Plain data, shared by agents and matcher; the rules that move a job from state t
 state are the matcher's.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -17,6 +18,8 @@ KEY_CHECK_BYTES = 8
 REFERENCE_BYTES = 16
 MAX_PARTIES = 16
 MAX_COLLECT_S = 30 * 86_400
+PARTY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+AGREEMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9./-]{0,63}")
 
 
 class JobState(Enum):
@@ -130,9 +133,13 @@ class JobSpec:
 
     def _rules(self) -> dict[str, bool]:
         return {
-            "agreement_id (empty)": bool(self.agreement_id),
-            f"parties (2 to {MAX_PARTIES}, each once)": 2 <= len(self.parties) <= MAX_PARTIES
-            and len(set(self.parties)) == len(self.parties),
+            # Both stand in leaves of the log for ever: nothing of a person fits into them.
+            "agreement_id (letters, digits, full stop, slash, dash)": bool(
+                AGREEMENT_ID.fullmatch(self.agreement_id)
+            ),
+            f"parties (2 to {MAX_PARTIES} names, each once)": 2 <= len(self.parties) <= MAX_PARTIES
+            and len(set(self.parties)) == len(self.parties)
+            and all(PARTY_NAME.fullmatch(party) for party in self.parties),
             "schema_id (32 bytes)": len(self.codes.schema_id) == DIGEST_BYTES,
             "epoch (1 or more)": self.codes.epoch >= 1,
             "key_check (8 bytes)": len(self.codes.key_check) == KEY_CHECK_BYTES,

@@ -8,7 +8,7 @@ from typing import TypeVar
 import grpc
 
 from linkage.batch import Chunk, Manifest
-from linkage.errors import MalformedMessageError
+from linkage.errors import MalformedMessageError, UnavailableError
 from linkage.job import Job, JobSpec, JobState
 from linkage.rpc import convert
 from linkage.rpc.channel import repeated, translated
@@ -144,17 +144,25 @@ class MatcherClient:
         ).leaf_index
 
     def watch(self, job_id: str) -> Iterator[Progress]:
-        """Yield every change of a job until it ends."""
+        """Yield every change of a job until it ends.
+
+        A stream lives no longer than its connection, which the matcher closes from
+        time to time, so a broken one is opened again, until nothing has come for the
+        client's patience.
+        """
         request = progress_pb2.WatchProgressRequest(job_id=job_id)
-        with translated():
-            for message in self._progress.WatchProgress(request):
-                yield Progress(
-                    state=convert.state_from_proto(message.state),
-                    done=message.done,
-                    total=message.total,
-                    per_s=message.per_s,
-                    waiting_for=tuple(message.waiting_for),
-                )
+        last: Progress | None = None
+        while last is None or not last.state.final:
+            try:
+                with translated():
+                    for message in self._progress.WatchProgress(request):
+                        seen = _progress_from_proto(message)
+                        if seen != last:
+                            yield seen
+                        last = seen
+            except UnavailableError:
+                # Fails in its turn once the matcher stays away longer than patience lasts.
+                self.job(job_id)
 
     def results(self, job_id: str) -> tuple[result_pb2.ResultHeader, list[Links]]:
         """Return the receipt of the party's own links, and the links.
@@ -182,3 +190,13 @@ class MatcherClient:
 
     def _call(self, call: Callable[[], T]) -> T:
         return repeated(call, self._patience_s)
+
+
+def _progress_from_proto(message: progress_pb2.WatchProgressResponse) -> Progress:
+    return Progress(
+        state=convert.state_from_proto(message.state),
+        done=message.done,
+        total=message.total,
+        per_s=message.per_s,
+        waiting_for=tuple(message.waiting_for),
+    )

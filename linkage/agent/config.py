@@ -23,18 +23,28 @@ class Tls(_Strict):
     authority: Path
 
 
-class Agreement(_Strict):
-    """What the linkage key is bound to, beside the schema.
+class KeyName(_Strict):
+    """Which linkage key.
 
     Attributes:
         id: name of the agreement.
-        purpose: its purpose code.
         epoch: which of its keys, from 1.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]{0,63}$")]
-    purpose: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]{0,63}$")]
     epoch: Annotated[int, Field(ge=1, le=2**31)] = 1
+
+
+class Agreement(KeyName):
+    """What the linkage key is bound to, beside the schema.
+
+    Attributes:
+        purpose: the agreement's purpose code.
+        parties: all parties of the agreement; jobs with others are refused.
+    """
+
+    purpose: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]{0,63}$")]
+    parties: Annotated[tuple[str, ...], Field(min_length=2)]
 
 
 class LinkageKeyFile(_Strict):

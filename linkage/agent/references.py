@@ -36,30 +36,38 @@ class References:
         # A digest: two ids never share a map, whatever characters they have.
         name = hashlib.sha256(f"{agreement.epoch}/{agreement.id}".encode()).hexdigest()
         self._dataset = f"references-{name[:32]}"
-        self._of: dict[str, bytes] = {}
-        if store.exists(self._dataset):
-            with pa.ipc.open_file(io.BytesIO(store.read(self._dataset, _FILE))) as file:
-                table = file.read_all()
-            self._of = dict(
-                zip(
-                    cast("list[str]", table["record_id"].to_pylist()),
-                    cast("list[bytes]", table["reference"].to_pylist()),
-                    strict=True,
-                )
-            )
-        else:
-            store.create(self._dataset, expires)
-            self.save()
+        store.create(self._dataset, expires)
+        self._of: dict[str, bytes] = self._kept()
 
     def of(self, record_ids: Sequence[str]) -> bytes:
-        """Return the references of records, 16 bytes each, in a row; new ones are drawn."""
-        for record_id in record_ids:
-            if record_id not in self._of:
-                self._of[record_id] = os.urandom(REFERENCE_BYTES)
+        """Return the references of records, 16 bytes each, in a row.
+
+        Those of records not met before are drawn, and kept before they are returned.
+        """
+        new = [record_id for record_id in record_ids if record_id not in self._of]
+        if new:
+            # Another run of this agent may have met some of them in the meantime.
+            with self._store.locked(self._dataset):
+                self._of = self._kept()
+                for record_id in new:
+                    self._of.setdefault(record_id, os.urandom(REFERENCE_BYTES))
+                self._keep()
         return b"".join(self._of[record_id] for record_id in record_ids)
 
-    def save(self) -> None:
-        """Keep the map; call it before any of its references leaves the agent."""
+    def _kept(self) -> dict[str, bytes]:
+        if _FILE not in self._store.names(self._dataset):
+            return {}
+        with pa.ipc.open_file(io.BytesIO(self._store.read(self._dataset, _FILE))) as file:
+            table = file.read_all()
+        return dict(
+            zip(
+                cast("list[str]", table["record_id"].to_pylist()),
+                cast("list[bytes]", table["reference"].to_pylist()),
+                strict=True,
+            )
+        )
+
+    def _keep(self) -> None:
         table = pa.table(
             {
                 "record_id": pa.array(self._of.keys(), pa.string()),

@@ -22,7 +22,6 @@ from linkage.agent.spool import Spool
 from linkage.batch import Manifest
 from linkage.errors import DeniedError, JobStateError
 from linkage.job import Job, JobSpec, JobState
-from linkage.log.policy import parse_policy
 
 _SPOOL_DAYS = 30
 _EPOCH_DAYS = 365
@@ -94,12 +93,13 @@ def run_job(
     Raises:
         SchemaMismatchError: the job runs under another schema than ours.
         KeyMismatchError: the requester holds another key than ours.
+        DeniedError: the job's terms are not those of our settings.
         RecordError: the source cannot be used.
         JobStateError: the job ended without a release.
         VerificationError: the result or the log does not hold.
     """
     job = client.job(job_id)
-    session.codes.check_same(job.spec.codes, f"{job.requester}, who requested this job")
+    check_spec(session, job)
     agreement = session.config.agreement
     if job.state.final and job.state is not JobState.RELEASED:
         raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
@@ -113,11 +113,40 @@ def run_job(
         reporter.waiting(progress)
     job = client.job(job_id)
     if job.state is not JobState.RELEASED:
+        spool.forget_chunks()
         raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
     path = session.config.work / "results" / f"{job_id}.csv"
     n_links = _fetch(session, client, job_id, references, path)
     spool.forget_chunks()
     return Outcome(job, manifest.n_records if manifest else None, n_links, path)
+
+
+def check_spec(session: Session, job: Job) -> None:
+    """Check that a job is what this agent's own settings allow, before anything is encoded.
+
+    The requester chose the job's terms. Under a threshold of its choice a party could
+    find out how alike its records are to anyone's, so no term is taken on trust.
+
+    Raises:
+        SchemaMismatchError: the job runs under another schema than ours.
+        KeyMismatchError: the requester holds another key than ours.
+        DeniedError: another agreement, threshold, cardinality or party.
+    """
+    spec, agreement = job.spec, session.config.agreement
+    session.codes.check_same(spec.codes, f"{job.requester}, who requested this job")
+    strangers = [party for party in spec.parties if party not in agreement.parties]
+    wrong = {
+        f"agreement {spec.agreement_id}": spec.agreement_id != agreement.id,
+        f"threshold {spec.threshold}": spec.threshold != session.schema.threshold,
+        f"cardinality {spec.cardinality}": spec.cardinality != session.schema.match.cardinality,
+        f"parties outside the agreement: {', '.join(strangers)}": bool(strangers),
+        "this party is not in it": session.config.party not in spec.parties,
+    }
+    if any(wrong.values()):
+        terms = "; ".join(term for term, differs in wrong.items() if differs)
+        raise DeniedError(
+            "TERMS_DIFFER", f"{job.requester} asked for other terms than our settings: {terms}"
+        )
 
 
 def _upload(
@@ -161,7 +190,7 @@ def _counted(source: Source, on_records: Callable[[int], None]) -> Iterator[pa.T
 def _fetch(
     session: Session, client: MatcherClient, job_id: str, references: References, path: Path
 ) -> int:
-    trust = parse_policy(session.config.trust.read_bytes())
+    trust = session.trust
     header, pieces = client.results(job_id)
     result = verify_result(header, pieces, trust=trust, party=session.config.party, job_id=job_id)
     SeenCheckpoint(session.config.work / "checkpoint", trust).advance(

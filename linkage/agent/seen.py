@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from linkage.errors import LinkageError, SplitViewError, UnavailableError
+from linkage.errors import InputError, SplitViewError, VerificationError
 from linkage.log.checkpoint import Checkpoint, verify_checkpoint
 from linkage.log.policy import Policy
 from linkage.log.proof import verify_consistency
@@ -38,9 +38,7 @@ class SeenCheckpoint:
             old = verify_checkpoint(self._path.read_bytes(), self._keys)
             try:
                 self._check(old, new, consistency)
-            except UnavailableError:
-                raise
-            except LinkageError as error:
+            except (VerificationError, InputError) as error:
                 self._path.with_suffix(".contradiction").write_bytes(note)
                 raise SplitViewError(
                     f"the log of size {new.size} did not grow out of the one of size {old.size} "

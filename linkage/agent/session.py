@@ -10,6 +10,7 @@ from linkage.agent.config import AgentConfig, load_schema, load_source
 from linkage.encode.encoder import schema_id
 from linkage.errors import ConfigError
 from linkage.job import CodeId
+from linkage.log.policy import Policy, parse_policy
 from linkage.rpc.tls import TlsFiles
 from linkage.store.artefacts import ArtefactStore
 
@@ -21,8 +22,8 @@ class Session:
         config: the agent's settings.
 
     Raises:
-        ConfigError: schema or source file is refused, or the keystore is of another
-            agreement or epoch.
+        ConfigError: schema, source or trust file is refused, or the keystore is of
+            another agreement or epoch.
         KeystoreError: the linkage key cannot be opened.
     """
 
@@ -30,6 +31,7 @@ class Session:
         self.config = config
         self.schema = load_schema(config.schema_file)
         self.source = load_source(config.source)
+        self.trust = load_trust(config.trust)
         self.key = open_linkage_key(config, schema_id(self.schema))
         self.codes = CodeId(
             schema_id=schema_id(self.schema),
@@ -40,6 +42,21 @@ class Session:
         )
         self.store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
         self.tls = TlsFiles(**dict(config.tls))
+
+
+def load_trust(path: Path) -> Policy:
+    """Read the trust file of the match log.
+
+    Raises:
+        ConfigError: it cannot be read, or a line of it is refused; lists every problem.
+    """
+    try:
+        return parse_policy(path.read_bytes())
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}: name the trust file of the match log"
+        raise ConfigError(str(path), [problem]) from error
+    except ConfigError as error:
+        raise ConfigError(str(path), error.problems) from error
 
 
 def open_linkage_key(config: AgentConfig, schema: bytes) -> LinkageKey:
@@ -71,10 +88,10 @@ def ensure_key_file(path: Path) -> FileProvider:
     Raises:
         KeystoreError: the file cannot be used.
     """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             create_key_file(path)
-        except OSError as error:
-            raise KeystoreError(f"{path}: {error.strerror}") from error
+    except OSError as error:
+        raise KeystoreError(f"{path}: cannot be made: {error.strerror}") from error
     return FileProvider(path)

@@ -32,7 +32,8 @@ class Source:
         also: more columns to read, under their own names.
 
     Raises:
-        RecordError: the file cannot be read, is empty, or lacks columns.
+        RecordError: the file cannot be read, is empty, lacks columns, or has two of
+            a name that is wanted.
     """
 
     def __init__(
@@ -66,6 +67,13 @@ class Source:
             raise RecordError(
                 f"{config.path.name}: no column {', '.join(missing)}; it has "
                 f"{', '.join(present)}: name the right ones under [columns] of the source file"
+            )
+        # Which of the two is meant, nobody can tell: a reader would take either.
+        twice = [column for column in self._wanted if present.count(column) > 1]
+        if twice:
+            raise RecordError(
+                f"{config.path.name}: more than one column {', '.join(twice)}: rename the "
+                "others, or take them away"
             )
 
     def chunks(self) -> Iterator[pa.Table]:

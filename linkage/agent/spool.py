@@ -72,7 +72,6 @@ class Spool:
                 )
                 digests.append(chunk.digest())
             n_records += len(encoded)
-        references.save()
         manifest = Manifest(codes=codes, n_records=n_records, chunk_sha256=tuple(digests))
         self._store.write(self._dataset, _MANIFEST, manifest_to_bytes(manifest))
         return manifest

@@ -5,6 +5,7 @@ Results go to stdout, words and progress to stderr. Exit codes: 0 done, 1 refuse
 runs, so that `padan --help` is quick and a matcher never loads an agent.
 """
 
+import os
 import sys
 
 import click
@@ -14,6 +15,7 @@ from linkage import __version__
 from linkage.errors import ConfigError, LinkageError, VerificationError
 
 REFUSED, USAGE, UNVERIFIED = 1, 2, 3
+_OWNER_ONLY = 0o077
 
 _COMMANDS = {
     "demo": ("linkage.cli.demo", "demo"),
@@ -52,7 +54,12 @@ def padan() -> None:
 
 
 def main() -> None:
-    """Run `padan` and exit with its code."""
+    """Run `padan` and exit with its code.
+
+    Whatever a command writes, its owner alone can read: most of it is keys, records
+    or encodings of them.
+    """
+    os.umask(_OWNER_ONLY)
     try:
         padan.main(standalone_mode=False)
     except click.UsageError as error:
@@ -75,3 +82,7 @@ def main() -> None:
     except (LinkageError, KeysError) as error:
         click.echo(f"padan: {error}", err=True)
         sys.exit(REFUSED)
+    except OSError as error:
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        click.echo(f"padan: {': '.join([*names, error.strerror or str(error)])}", err=True)
+        sys.exit(USAGE)

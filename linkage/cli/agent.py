@@ -1,20 +1,49 @@
 """`padan agent`: request jobs and take part in them."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from rich.progress import Progress as ProgressBar
+
+from linkage.job import MAX_COLLECT_S, PARTY_NAME
 
 if TYPE_CHECKING:
     from linkage.agent.client import MatcherClient, Progress
     from linkage.agent.session import Session
     from linkage.job import Job
 
+
+_Given = TypeVar("_Given", str, tuple[str, ...])
+
+
+def _of_form(
+    noun: str, form: re.Pattern[str]
+) -> Callable[[click.Context, click.Parameter, _Given], _Given]:
+    """Return a check that each value has a form in which it can be sent and shown."""
+
+    def check(ctx: click.Context, param: click.Parameter, given: _Given) -> _Given:
+        for text in (given,) if isinstance(given, str) else given:
+            if not form.fullmatch(text):
+                words = f"not a {noun}: one has the form {form.pattern}"
+                raise click.BadParameter(words, ctx, param)
+        return given
+
+    return check
+
+
+_JOB = click.option(
+    "--job",
+    "job_id",
+    required=True,
+    callback=_of_form("job id", re.compile("[A-Za-z0-9-]{1,32}")),
+    help="Id of the job.",
+)
 _CONFIG = click.option(
     "--config",
     "config_path",
@@ -37,10 +66,12 @@ def agent() -> None:
     "others",
     multiple=True,
     required=True,
+    callback=_of_form("party", PARTY_NAME),
     help="Another party of the job; repeat it for several.",
 )
 @click.option(
     "--collect-timeout",
+    type=click.IntRange(1, MAX_COLLECT_S),
     default=86_400,
     show_default=True,
     help="Seconds that the parties have to upload.",
@@ -60,7 +91,7 @@ def request(
 
 @agent.command()
 @_CONFIG
-@click.option("--job", "job_id", required=True, help="Id of the job.")
+@_JOB
 @_JSON
 def run(config_path: Path, job_id: str, as_json: bool) -> None:
     """Take part in a job: encode, upload, wait, fetch and verify the own result.
@@ -105,7 +136,7 @@ def jobs(config_path: Path, as_json: bool) -> None:
 
 @agent.command()
 @_CONFIG
-@click.option("--job", "job_id", required=True, help="Id of the job.")
+@_JOB
 def cancel(config_path: Path, job_id: str) -> None:
     """End a job before its release."""
     with _connected(config_path) as (_, client):
@@ -200,5 +231,4 @@ def _job_to_dict(job: "Job") -> dict[str, object]:
         "reason": job.reason,
         "comparisons": job.counts.comparisons_done,
         "comparing_s": job.counts.comparing_s,
-        "links": job.counts.links,
     }

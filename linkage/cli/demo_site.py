@@ -4,16 +4,17 @@ Every role has its own folder and sees nothing of the others' but what a person
 would bring it: certificates, the trust file, and to the agents the linkage key.
 """
 
+import contextlib
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from keys.identity import Identity, Role, ThrowawayAuthority
 from linkage.cli.demo_data import DemoData
@@ -26,6 +27,7 @@ PURPOSE = "demo"
 _PROGRAM = (sys.executable, "-m", "linkage.cli")
 _START_S = 60.0
 _STOP_S = 20.0
+_POLL_S = 0.05
 
 
 class DemoSite:
@@ -63,8 +65,8 @@ class DemoSite:
             {_TLS}
             [log]
             origin = "{ORIGIN}"
-            signing_key = "keystore/log.key"
-            key_encryption_key = "keystore/kek"
+            signing_key = "keys/log.key"
+            key_encryption_key = "keys/kek"
             """,
         )
         config = str(self.root / "matcher" / "matcher.toml")
@@ -137,6 +139,7 @@ class DemoSite:
                 [agreement]
                 id = "{AGREEMENT}"
                 purpose = "{PURPOSE}"
+                parties = {json.dumps(self.parties)}
                 [key]
                 keystore = "keystore/linkage.key"
                 key_encryption_key = "keystore/kek"
@@ -147,12 +150,7 @@ class DemoSite:
         """Stop the matcher, if it runs."""
         if self._matcher is None:
             return
-        self._matcher.send_signal(signal.SIGTERM)
-        try:
-            self._matcher.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._matcher.kill()
-            self._matcher.wait()
+        _stop([self._matcher])
         self._matcher = None
 
     def request_job(self) -> str:
@@ -166,16 +164,25 @@ class DemoSite:
         """Run all agents at once, and return what each printed.
 
         Raises:
-            LinkageError: an agent failed; with its own words.
+            LinkageError: an agent failed; with the words of the first. The others are
+                stopped then, as they are when this one is interrupted.
         """
-        running = {
-            party: self._start(
-                "agent", "run", "--job", job_id, "--json",
-                "--config", str(self.root / "agents" / party / "agent.toml"),
-            )
-            for party in self.parties
-        }  # fmt: skip
-        return {party: json.loads(_finish(process)) for party, process in running.items()}
+        running: dict[str, subprocess.Popen[str]] = {}
+        printed: dict[str, str] = {}
+        try:
+            for party in self.parties:
+                running[party] = self._start(
+                    "agent", "run", "--job", job_id, "--json",
+                    "--config", str(self.root / "agents" / party / "agent.toml"),
+                )  # fmt: skip
+            while len(printed) < len(running):
+                for party in running.keys() - printed.keys():
+                    # Asked in turn, for the others wait for one that has failed.
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        printed[party] = _finish(running[party], _POLL_S)
+        finally:
+            _stop(running.values())
+        return {party: json.loads(printed[party]) for party in self.parties}
 
     def fetch_bundle(self) -> None:
         """Let the auditor fetch the log."""
@@ -245,8 +252,21 @@ _TLS = """
 """
 
 
-def _finish(process: subprocess.Popen[str]) -> str:
-    out, words = process.communicate()
+def _stop(processes: Iterable[subprocess.Popen[Any]]) -> None:
+    """End the processes that still run, and wait until they have ended."""
+    stopped = list(processes)
+    for process in stopped:
+        process.terminate()  # which does nothing to one that has ended
+    for process in stopped:
+        try:
+            process.communicate(timeout=_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+def _finish(process: subprocess.Popen[str], timeout_s: float | None = None) -> str:
+    out, words = process.communicate(timeout=timeout_s)
     if process.returncode != 0:
         raise LinkageError(words.strip() or f"padan ended with {process.returncode}")
     return out

@@ -28,7 +28,11 @@ import click
     "--record-id", default="record_id", show_default=True, help="Column of record numbers."
 )
 @click.option(
-    "--threads", default=os.cpu_count() or 1, show_default="all cores", help="Threads that compare."
+    "--threads",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    show_default="all cores",
+    help="Threads that compare.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(

@@ -39,24 +39,29 @@ def new_linkage(
     one of them draws it into --secret-file and brings that file to the others by
     hand; every party seals it, and the file is then destroyed.
     """
+    from pydantic import ValidationError
+
     from keys.derive import KEY_BYTES
+    from keys.errors import KeystoreError
     from keys.keystore import KeyHeader, write_keystore
+    from keys.providers import write_new_file
+    from linkage.agent.config import KeyName
     from linkage.agent.session import ensure_key_file
     from linkage.errors import ConfigError
+    from linkage.schema import problems_of
 
-    provider = ensure_key_file(key_file)
-    if secret_file is not None and secret_file.exists():
-        secret = secret_file.read_bytes()
-        if len(secret) != KEY_BYTES:
-            raise ConfigError(
-                str(secret_file), [f"{len(secret)} bytes, not the {KEY_BYTES} of a key"]
-            )
-    else:
+    try:
+        KeyName(id=agreement, epoch=epoch)
+    except ValidationError as error:
+        raise ConfigError("agreement and epoch", problems_of(error)) from error
+    if os.path.lexists(out):
+        raise KeystoreError(f"{out}: exists; a key file is never overwritten")
+    drawn = secret_file is None or not secret_file.exists()
+    if secret_file is None or drawn:
         secret = os.urandom(KEY_BYTES)
-        if secret_file is not None:
-            descriptor = os.open(secret_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secret)
+    else:
+        secret = _read_secret(secret_file, KEY_BYTES)
+    provider = ensure_key_file(key_file)
     header = KeyHeader(
         key_id=os.urandom(8).hex(),
         kind="linkage",
@@ -65,7 +70,15 @@ def new_linkage(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         provider=provider.name,
     )
-    write_keystore(out, secret, header, provider)
+    if secret_file is not None and drawn:
+        write_new_file(secret_file, secret)
+    try:
+        write_keystore(out, secret, header, provider)
+    except BaseException:
+        # A secret that no keystore holds would pass for the agreement's own.
+        if secret_file is not None and drawn:
+            secret_file.unlink(missing_ok=True)
+        raise
     click.echo(f"{out}: linkage key of {agreement}, epoch {epoch}", err=True)
 
 
@@ -84,3 +97,15 @@ def show(path: Path, as_json: bool) -> None:
         return
     for name, value in header.items():
         click.echo(f"{name:13} {value}")
+
+
+def _read_secret(path: Path, n_bytes: int) -> bytes:
+    from linkage.errors import ConfigError
+
+    try:
+        secret = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
+    if len(secret) != n_bytes:
+        raise ConfigError(str(path), [f"{len(secret)} bytes, not the {n_bytes} of a key"])
+    return secret

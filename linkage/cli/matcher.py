@@ -5,8 +5,17 @@ import os
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from linkage.matcher.config import Log
+
+
+_LOG_KEY = "log-signing"
 
 
 @click.group()
@@ -30,6 +39,7 @@ def matcher() -> None:
 def serve(config_path: Path, address_file: Path | None) -> None:
     """Serve until a SIGTERM or SIGINT, then finish the calls at hand."""
     from linkage.cli.log import configure_log
+    from linkage.errors import UnavailableError
     from linkage.matcher.config import load_config
     from linkage.matcher.server import Matcher
 
@@ -43,7 +53,16 @@ def serve(config_path: Path, address_file: Path | None) -> None:
             loop.add_signal_handler(number, stop.set)
         await Matcher(config).serve(stop, address_file)
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except RuntimeError as error:
+        # The library has no class of its own for an address that it cannot have.
+        if "failed to bind" not in str(error).lower():
+            raise
+        raise UnavailableError(
+            f"{config.listen}: cannot listen there: the port is taken or not allowed, or the "
+            "address is not this machine's"
+        ) from error
 
 
 @matcher.command("init-log")
@@ -64,32 +83,66 @@ def init_log(config_path: Path, trust: Path) -> None:
     """Make the signing key of a new match log, and the trust file that names it.
 
     Bring the trust file to every agent and auditor by a way that the matcher's
-    operator does not control: who holds it can tell this log from any other.
+    operator does not control: who holds it can tell this log from any other. A
+    signing key that exists already is kept, and the file names that one.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from keys.keystore import KeyHeader, write_keystore
-    from keys.providers import FileProvider, create_key_file
+    from linkage.errors import ConfigError
     from linkage.log.note import Ed25519Signer
     from linkage.log.policy import LogLine, Policy, format_policy
     from linkage.matcher.config import load_config
 
     config = load_config(config_path)
-    config.log.key_encryption_key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not config.log.key_encryption_key.exists():
-        create_key_file(config.log.key_encryption_key)
-    provider = FileProvider(config.log.key_encryption_key)
+    if not trust.parent.is_dir():
+        raise ConfigError(str(trust), [f"{trust.parent} is no folder: make it first"])
+    if trust.is_dir():
+        raise ConfigError(str(trust), ["is a folder: name the file to write"])
+    if config.log.signing_key.exists():
+        private = _open_log_key(config.log)
+        click.echo(f"{config.log.signing_key}: signing key exists, and is kept", err=True)
+    else:
+        private = _make_log_key(config.log)
+    signer = Ed25519Signer(config.log.origin, private)
+    policy = Policy((LogLine(signer.key),))
+    try:
+        trust.write_bytes(format_policy(policy, f"Trust file of the match log {config.log.origin}"))
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror}: run the command again with another path"
+        raise ConfigError(str(trust), [problem]) from error
+    click.echo(f"{trust}: trust file of {config.log.origin}", err=True)
+
+
+def _open_log_key(log: "Log") -> "Ed25519PrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from keys.keystore import open_keystore
+    from keys.providers import FileProvider
+    from linkage.errors import ConfigError
+
+    header, seed = open_keystore(log.signing_key, FileProvider(log.key_encryption_key))
+    if header.kind != _LOG_KEY:
+        problem = f"holds a {header.kind} key, not the {_LOG_KEY} key of a log"
+        raise ConfigError(str(log.signing_key), [problem])
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def _make_log_key(log: "Log") -> "Ed25519PrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from keys.keystore import KeyHeader, write_keystore
+    from keys.providers import FileProvider, create_key_file
+
+    if not log.key_encryption_key.exists():
+        log.key_encryption_key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        create_key_file(log.key_encryption_key)
+    provider = FileProvider(log.key_encryption_key)
     private = Ed25519PrivateKey.generate()
     header = KeyHeader(
         key_id=os.urandom(8).hex(),
-        kind="log-signing",
+        kind=_LOG_KEY,
         agreement_id="",
         epoch=0,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         provider=provider.name,
     )
-    write_keystore(config.log.signing_key, private.private_bytes_raw(), header, provider)
-    signer = Ed25519Signer(config.log.origin, private)
-    policy = Policy((LogLine(signer.key),))
-    trust.write_bytes(format_policy(policy, f"Trust file of the match log {config.log.origin}"))
-    click.echo(f"{trust}: trust file of {config.log.origin}", err=True)
+    write_keystore(log.signing_key, private.private_bytes_raw(), header, provider)
+    return private

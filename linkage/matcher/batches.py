@@ -30,7 +30,7 @@ class Batches:
         log: publishes them.
         artefact_days: days until an upload can no longer be read.
         max_records: most records of one upload.
-        on_ready: told the id of a job whose uploads are complete.
+        on_ready: called when the uploads of a job are complete.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Batches:
         *,
         artefact_days: int,
         max_records: int,
-        on_ready: Callable[[str], None],
+        on_ready: Callable[[], None],
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._log = journal, log
@@ -119,6 +119,8 @@ class Batches:
                 leaf = transaction.batch_leaf(batch_id)
                 if leaf is None:
                     raise JobStateError("the batch is committed and has no leaf")
+                # The answer to the first try may have failed before its checkpoint.
+                self._log.publish()
                 return leaf
             job = job_for(transaction, party, batch.job_id)
             _check_collecting(job, self._journal.clock())
@@ -142,14 +144,15 @@ class Batches:
                     "manifest": manifest.digest().hex(),
                     "n_records": manifest.n_records,
                 },
+                job_id=job.job_id,
             )
             transaction.set_committed(batch_id, leaf)
             ready = set(job.missing) == {party}
             if ready:
                 transaction.set_state(job.job_id, JobState.PLANNED)
-        self._log.publish()
         if ready:
-            self._on_ready(job.job_id)
+            self._on_ready()
+        self._log.publish()
         return leaf
 
     def _check(self, manifest: Manifest, job: Job) -> None:

@@ -4,12 +4,20 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from linkage.errors import ConfigError
 from linkage.schema import problems_of
 
+_MAX_PORT = 65_535
 _Party = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+def _check_port(address: str) -> str:
+    # The library would take the port modulo 65,536, and listen somewhere else.
+    if int(address.rpartition(":")[2]) > _MAX_PORT:
+        raise ValueError(f"a port is at most {_MAX_PORT}")
+    return address
 
 
 class _Strict(BaseModel):
@@ -57,7 +65,7 @@ class MatcherConfig(_Strict):
     """
 
     trust_domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,64}$")]
-    listen: str
+    listen: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$"), AfterValidator(_check_port)]
     data: Path
     keystore: Path
     parties: Annotated[tuple[_Party, ...], Field(min_length=1)]

@@ -162,7 +162,9 @@ class Jobs:
     ) -> int:
         whole: JsonObject = {"job": job.job_id, **body}
         agreement = job.spec.agreement_id
-        return self._journal.record(transaction, leaf_type, actor, agreement, whole, refs)
+        return self._journal.record(
+            transaction, leaf_type, actor, agreement, whole, refs, job.job_id
+        )
 
 
 def job_for(transaction: Transaction, party: str, job_id: str) -> Job:

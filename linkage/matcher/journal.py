@@ -36,6 +36,7 @@ class Journal:
         agreement_id: str | None,
         body: JsonObject,
         refs: Sequence[int] = (),
+        job_id: str | None = None,
     ) -> int:
         """Append an entry and return its index.
 
@@ -46,13 +47,16 @@ class Journal:
             agreement_id: the agreement it belongs to, if any.
             body: what happened: ids, counts and digests, never personal data.
             refs: indexes of earlier leaves that it builds on.
+            job_id: the job it belongs to: whose parties may read its body.
         """
         time = datetime.fromtimestamp(int(self.clock()), UTC)
         ref = tuple(sorted(set(refs)))
         if not is_confidential(leaf_type):
             entry = Entry(leaf_type, time, actor, agreement_id, ref, body=body)
-            return transaction.append(NewEntry(format_entry(entry), agreement_id))
+            return transaction.append(NewEntry(format_entry(entry), agreement_id, job_id))
         opening, content = os.urandom(OPENING_BYTES), format_json(body)
         commitment = commit_body(opening, content)
         entry = Entry(leaf_type, time, actor, agreement_id, ref, commitment=commitment)
-        return transaction.append(NewEntry(format_entry(entry), agreement_id, opening, content))
+        return transaction.append(
+            NewEntry(format_entry(entry), agreement_id, job_id, opening, content)
+        )

@@ -2,6 +2,9 @@
 
 from keys.identity import Identity
 from linkage.errors import MalformedMessageError
+from linkage.job import Job
+from linkage.log.checkpoint import parse_checkpoint
+from linkage.log.note import parse_note
 from linkage.matcher.match_log import MatchLog
 from linkage.store.metadata import Metadata, StoredEntry
 
@@ -27,26 +30,30 @@ class LogReader:
         """
         return self._log.checkpoint()
 
+    def size(self) -> int:
+        """Return the number of published entries."""
+        return parse_checkpoint(parse_note(self._log.checkpoint()).text).size
+
     def entries(self, reader: Identity, start: int, end: int) -> list[StoredEntry]:
-        """Return a range of entries, without the bodies that are not the reader's.
+        """Return a range of published entries, without the bodies that are not the reader's.
+
+        A body is for the parties of its own job and for auditors. Naming an agreement
+        in a request of one's own opens nothing.
 
         Raises:
-            MalformedMessageError: the range is empty or too long.
+            MalformedMessageError: the range is empty, too long, or not published.
         """
-        if not start < end <= start + self.PAGE:
-            raise MalformedMessageError("entries are read from a start to a later end")
+        if not start < end <= min(start + self.PAGE, self.size()):
+            raise MalformedMessageError(f"entries are read from 0 up to {self.size()}")
         with self._metadata.read() as transaction:
             entries = transaction.entries(start, end)
-            mine = (
-                None
-                if reader.role == "auditor"
-                else {job.spec.agreement_id for job in transaction.jobs_of(reader.name, 2**31)}
-            )
-        if mine is None:
+            jobs = {entry.job_id for entry in entries if entry.job_id is not None}
+            mine = {job_id for job_id in jobs if _concerns(transaction.job(job_id), reader.name)}
+        if reader.role == "auditor":
             return entries
         return [
             entry
-            if entry.agreement_id in mine
+            if entry.job_id in mine
             else StoredEntry(entry.leaf, entry.agreement_id, index=entry.index)
             for entry in entries
         ]
@@ -58,3 +65,7 @@ class LogReader:
     def consistency_proof(self, old: int, new: int) -> list[bytes]:
         """Return the proof that the tree of one size grew out of a smaller one."""
         return self._log.consistency_proof(old, new)
+
+
+def _concerns(job: Job | None, party: str) -> bool:
+    return job is not None and (party in job.spec.parties or party == job.requester)

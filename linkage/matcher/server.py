@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import fcntl
 import time
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import grpc.aio
 import structlog
@@ -14,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from keys.identity import Identity
 from keys.keystore import open_keystore
 from keys.providers import FileProvider
+from linkage.errors import ConfigError
 from linkage.log.note import Ed25519Signer
 from linkage.matcher.batches import Batches
 from linkage.matcher.config import MatcherConfig
@@ -64,6 +67,7 @@ class Matcher:
         self._config = config
         self._log = structlog.get_logger("matcher")
         config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = _lock(config.data / "lock")
         self._metadata = Metadata(f"sqlite:///{config.data / 'matcher.db'}")
         artefacts = ArtefactStore(config.data / "artefacts", config.keystore / "artefacts")
         provider = FileProvider(config.log.key_encryption_key)
@@ -83,7 +87,7 @@ class Matcher:
             journal,
             match_log,
             self._jobs,
-            PairKeys(config.keystore / "pairs", provider, clock),
+            PairKeys(config.data / "pair-keys", provider, clock),
             threads=config.threads,
             artefact_days=config.artefact_days,
             max_candidates=config.max_candidates,
@@ -95,7 +99,7 @@ class Matcher:
             match_log,
             artefact_days=config.artefact_days,
             max_records=config.max_records,
-            on_ready=self._worker.add,
+            on_ready=self._worker.wake,
         )
         results = Results(self._metadata, artefacts, match_log)
         reader = LogReader(self._metadata, match_log)
@@ -149,6 +153,7 @@ class Matcher:
             await server.stop(GRACE_S)
             await asyncio.to_thread(self._worker.stop)
             self._metadata.close()
+            self._lock.close()
 
     def _admits(self, identity: Identity) -> bool:
         members = {"party": self._config.parties, "auditor": self._config.auditors}
@@ -175,3 +180,20 @@ class Matcher:
                     self._log.info("job expired", job=job_id)
             except Exception as error:  # noqa: BLE001 -- the watch goes on; the operator is told
                 self._log.error("expiry check failed", error=type(error).__name__)
+
+
+def _lock(path: Path) -> IO[bytes]:
+    """Keep a second matcher off the same data, as long as the file stays open.
+
+    Raises:
+        ConfigError: another matcher runs on it.
+    """
+    file = path.open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise ConfigError(
+            str(path.parent), ["another matcher runs on this data: stop it"]
+        ) from error
+    return file

@@ -192,6 +192,9 @@ class LogService(log_pb2_grpc.LogServiceServicer):
     ) -> AsyncIterator[log_pb2.GetEntriesResponse]:
         """Stream leaves, with the bodies that are the caller's to read."""
         reader = identity_of(context)
+        size = await asyncio.to_thread(self._reader.size)
+        if not request.start < request.end <= size:
+            raise MalformedMessageError(f"entries are read from 0 up to {size}")
         for start in range(request.start, request.end, LogReader.PAGE):
             end = min(start + LogReader.PAGE, request.end)
             for entry in await asyncio.to_thread(self._reader.entries, reader, start, end):

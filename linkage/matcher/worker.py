@@ -8,7 +8,6 @@ after its leaf is in a published checkpoint.
 
 import datetime
 import io
-import queue
 import threading
 import time
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.engine.local import PreparedCodes, prepare, run_all, run_task, warm_up
 from linkage.engine.plan import Task, plan_all_pairs
-from linkage.errors import JobStateError, LinkageError, QuotaExceededError
+from linkage.errors import JobStateError, QuotaExceededError, RecordError, UnavailableError
 from linkage.job import REFERENCE_BYTES, Job, JobCounts, JobState
 from linkage.log.canonical import JsonObject
 from linkage.matcher.batches import chunks_of
@@ -29,12 +28,14 @@ from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
 from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.results import write_results
-from linkage.solve.groups import Groups, pairs_in_groups, single_parties, solve_groups
+from linkage.solve.groups import Groups, pairs_between, single_parties, solve_groups
 from linkage.solve.links import Links, links_digest, links_of_pair
 from linkage.store.artefacts import ArtefactStore
-from linkage.store.metadata import Metadata
+from linkage.store.metadata import Metadata, Transaction
 
 METHOD_VERSION = "dice-greedy/1"
+_POLL_S = 1.0
+_PAUSE_S = 5.0
 _RUNNABLE = (JobState.PLANNED, JobState.COMPARING, JobState.SOLVING)
 
 
@@ -83,17 +84,15 @@ class Worker:
         self._journal, self._match_log, self._jobs = journal, log, jobs
         self._pair_keys, self._threads = pair_keys, threads
         self._days, self._max_candidates = artefact_days, max_candidates
-        self._queue: queue.Queue[str | None] = queue.Queue()
+        self._wake = threading.Event()
+        self._not_before: dict[str, float] = {}
         self._cancelled: dict[str, threading.Event] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker")
         self._log = structlog.get_logger("worker")
 
     def start(self) -> None:
-        """Start the thread, with the jobs that an earlier run left unfinished."""
-        with self._metadata.read() as transaction:
-            for job in transaction.jobs_in(*_RUNNABLE):
-                self._queue.put(job.job_id)
+        """Start the thread; it begins with what an earlier run left unfinished."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -101,12 +100,12 @@ class Worker:
         self._stopping.set()
         for event in list(self._cancelled.values()):
             event.set()
-        self._queue.put(None)
+        self._wake.set()
         self._thread.join()
 
-    def add(self, job_id: str) -> None:
-        """Run a job when its turn comes."""
-        self._queue.put(job_id)
+    def wake(self) -> None:
+        """Look for jobs to run now; the thread also looks by itself from time to time."""
+        self._wake.set()
 
     def cancel(self, job_id: str) -> None:
         """Stop a running job after the tasks at hand."""
@@ -116,22 +115,42 @@ class Worker:
 
     def _run(self) -> None:
         warm_up()
-        while (job_id := self._queue.get()) is not None and not self._stopping.is_set():
-            self._cancelled[job_id] = threading.Event()
+        while not self._stopping.is_set():
+            # The database is the queue: a wake-up that got lost costs a second, not a job.
+            self._wake.wait(_POLL_S)
+            self._wake.clear()
             try:
-                self.run_job(job_id)
-            except QuotaExceededError as error:
-                self._jobs.fail(job_id, "TOO_MANY_CANDIDATES", str(error))
-            except JobStateError:
-                self._log.info("job stopped", job=job_id)
-            except LinkageError as error:
-                self._log.error("job failed", job=job_id, error=type(error).__name__)
-                self._jobs.fail(job_id, type(error).__name__.upper(), str(error))
-            except Exception as error:  # noqa: BLE001 -- the job fails, the worker goes on
-                self._log.error("job failed", job=job_id, error=type(error).__name__)
-                self._jobs.fail(job_id, "INTERNAL", "the matcher failed: ask its operator")
-            finally:
-                del self._cancelled[job_id]
+                for job_id in self._runnable():
+                    if not self._stopping.is_set():
+                        self._run_one(job_id)
+            except Exception as error:  # noqa: BLE001 -- the worker goes on, whatever it was
+                self._log.error("worker failed", error=type(error).__name__)
+
+    def _runnable(self) -> list[str]:
+        with self._metadata.read() as transaction:
+            jobs = transaction.jobs_in(*_RUNNABLE)
+        now = time.monotonic()
+        return [job.job_id for job in jobs if self._not_before.get(job.job_id, 0.0) <= now]
+
+    def _run_one(self, job_id: str) -> None:
+        self._cancelled[job_id] = threading.Event()
+        try:
+            self.run_job(job_id)
+        except QuotaExceededError as error:
+            self._jobs.fail(job_id, "TOO_MANY_CANDIDATES", str(error))
+        except RecordError as error:
+            self._jobs.fail(job_id, "BATCH_UNUSABLE", str(error))
+        except JobStateError:
+            self._log.info("job stopped", job=job_id)
+        except (UnavailableError, OSError) as error:
+            # Disk full, database gone: the job waits and goes on where it was.
+            self._not_before[job_id] = time.monotonic() + _PAUSE_S
+            self._log.error("job waits", job=job_id, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 -- the job fails, the worker goes on
+            self._log.error("job failed", job=job_id, error=type(error).__name__)
+            self._jobs.fail(job_id, "INTERNAL", "the matcher failed: ask its operator")
+        finally:
+            del self._cancelled[job_id]
 
     def run_job(self, job_id: str) -> None:
         """Bring a job from its planning to its release.
@@ -163,11 +182,18 @@ class Worker:
             packed = np.frombuffer(b"".join(part[1] for part in parts), dtype=np.uint8)
             packed = packed.reshape(-1, job.spec.codes.code_bits // 8)
             codes.append(prepare(packed, job.spec.codes.scheme))
-        sizes = [len(part) // REFERENCE_BYTES for part in references]
+        rows = [
+            np.frombuffer(part, dtype=np.uint8).reshape(-1, REFERENCE_BYTES) for part in references
+        ]
+        for party, own in zip(job.spec.parties, rows, strict=True):
+            # Two records under one reference would give two persons one link id.
+            if len(np.unique(own, axis=0)) < len(own):
+                raise RecordError(f"the batch of {party} has two records under one reference")
+        sizes = [len(own) for own in rows]
         return _Uploads(
             sizes,
             np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes),
-            np.frombuffer(b"".join(references), dtype=np.uint8).reshape(-1, REFERENCE_BYTES),
+            np.concatenate(rows),
             codes,
         )
 
@@ -218,8 +244,7 @@ class Worker:
         body: JsonObject = {"job": job.job_id, "comparisons": planned}
         with self._metadata.write() as transaction:
             _check_running(transaction.job(job.job_id))
-            agreement = job.spec.agreement_id
-            self._journal.record(transaction, "job.plan", MATCHER, agreement, body)
+            self._record(transaction, job, "job.plan", body)
             transaction.set_counts(job.job_id, JobCounts(comparisons_planned=planned))
             transaction.set_state(job.job_id, JobState.COMPARING)
         self._match_log.publish()
@@ -228,26 +253,27 @@ class Worker:
         links = self._links(job, uploads, groups)
         for party, parts in links.items():
             write_results(self._artefacts, _dataset(job), party, parts)
-        n_links = _pairs_between_parties(groups, uploads.party_of)
+        n_links = pairs_between(groups.label, uploads.party_of)
         body: JsonObject = {
             "job": job.job_id,
             "method": METHOD_VERSION,
             "results": {party: links_digest(parts).hex() for party, parts in links.items()},
         }
-        agreement = job.spec.agreement_id
         with self._metadata.write() as transaction:
             current = transaction.job(job.job_id)
             _check_running(current)
-            result = self._journal.record(transaction, "result", MATCHER, agreement, body)
+            # A restart in between gives the same result again, and needs no second leaf.
+            logged = transaction.result_leaf(job.job_id)
+            result = (
+                logged if logged is not None else self._record(transaction, job, "result", body)
+            )
             transaction.set_result_leaf(job.job_id, result)
         # Nothing is released before its leaf is in a published checkpoint.
         self._match_log.publish()
         with self._metadata.write() as transaction:
             current = transaction.job(job.job_id)
             _check_running(current)
-            self._journal.record(
-                transaction, "release", MATCHER, agreement, {"job": job.job_id}, (result,)
-            )
+            self._record(transaction, job, "release", {"job": job.job_id}, result)
             if current is not None:
                 counts = current.counts
                 transaction.set_counts(
@@ -276,6 +302,13 @@ class Worker:
                 links[parties[j]].append(Links(one, *sides[1]))
         return links
 
+    def _record(
+        self, transaction: Transaction, job: Job, leaf_type: str, body: JsonObject, *refs: int
+    ) -> int:
+        return self._journal.record(
+            transaction, leaf_type, MATCHER, job.spec.agreement_id, body, refs, job.job_id
+        )
+
     def _enter(self, job_id: str, state: JobState) -> None:
         with self._metadata.write() as transaction:
             _check_running(transaction.job(job_id))
@@ -294,11 +327,6 @@ class Worker:
         content = self._artefacts.read(dataset, f"pairs-{number:06}")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return Candidates(arrays["left"], arrays["right"], arrays["similarity"])
-
-
-def _pairs_between_parties(groups: Groups, party_of: NDArray[np.uint8]) -> int:
-    pairs = pairs_in_groups(groups.label)
-    return int((party_of[pairs.left] != party_of[pairs.right]).sum())
 
 
 def _dataset(job: Job) -> str:

@@ -106,8 +106,6 @@ def job_to_proto(job: Job) -> job_pb2.Job:
         counts=job_pb2.JobCounts(
             comparisons_planned=job.counts.comparisons_planned,
             comparisons_done=job.counts.comparisons_done,
-            candidate_pairs=job.counts.candidate_pairs,
-            links=job.counts.links,
             comparing_s=job.counts.comparing_s,
         ),
     )
@@ -131,11 +129,9 @@ def job_from_proto(message: job_pb2.Job) -> Job:
         reason_code=message.reason_code,
         reason=message.reason,
         counts=JobCounts(
-            counts.comparisons_planned,
-            counts.comparisons_done,
-            counts.candidate_pairs,
-            counts.links,
-            counts.comparing_s,
+            comparisons_planned=counts.comparisons_planned,
+            comparisons_done=counts.comparisons_done,
+            comparing_s=counts.comparing_s,
         ),
     )
 

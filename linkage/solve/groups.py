@@ -74,6 +74,16 @@ def single_parties(cardinality: Cardinality, n_parties: int) -> frozenset[int]:
             return frozenset()
 
 
+def pairs_between(label: NDArray[np.int32], party_of: NDArray[np.uint8]) -> int:
+    """Return the number of pairs of records of unlike parties that share a group.
+
+    Counted, not listed: a group of n records has n^2 / 2 pairs.
+    """
+    of_group = np.bincount(label).astype(np.int64)
+    of_cell = np.unique(label.astype(np.int64) * MAX_PARTIES + party_of, return_counts=True)[1]
+    return int((of_group**2).sum() - (of_cell.astype(np.int64) ** 2).sum()) // 2
+
+
 def pairs_in_groups(label: NDArray[np.int32]) -> Candidates:
     """Return every pair of records that share a group, those implied counted too.
 

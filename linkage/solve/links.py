@@ -71,9 +71,13 @@ def _link_id(key: bytes, group: bytes) -> bytes:
 
 
 def links_digest(parts: list[Links]) -> bytes:
-    """Return SHA-256 over all links of one party, 32 bytes: what the result leaf commits to."""
+    """Return SHA-256 over all links of one party, 32 bytes: what the result leaf commits to.
+
+    Counterparts count in the order of their names, and only where there are links.
+    """
     digest = hashlib.sha256()
-    for part in parts:
+    there = [part for part in parts if part.references or part.link_ids]
+    for part in sorted(there, key=lambda part: part.counterpart):
         for field in (part.counterpart.encode(), part.references, part.link_ids):
             digest.update(len(field).to_bytes(8, "big"))
             digest.update(field)

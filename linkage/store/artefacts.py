@@ -11,17 +11,20 @@ day unreadable, in the store and in every backup of it.
 """
 
 import datetime
+import fcntl
 import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keys.errors import KeystoreError
-from keys.providers import FileProvider, create_key_file
+from keys.providers import FileProvider, create_key_file, write_new_file
 from linkage.errors import NotFoundError, UnavailableError, VerificationError
 
 _NONCE_BYTES = 12
@@ -57,7 +60,21 @@ class ArtefactStore:
                     raise
         folder.mkdir(exist_ok=True, mode=0o700)
         wrapped = FileProvider(day_key).wrap(AESGCM.generate_key(256), dataset.encode())
-        self._write(folder / "key", expires.isoformat().encode() + b"\n" + wrapped)
+        try:
+            write_new_file(folder / "key", expires.isoformat().encode() + b"\n" + wrapped)
+        except KeystoreError as error:
+            if not (folder / "key").exists():  # else another process was first: its key holds
+                raise UnavailableError(f"cannot store an artefact: {error}") from error
+
+    @contextmanager
+    def locked(self, dataset: str) -> Iterator[None]:
+        """Keep all other processes and threads out of a dataset that is locked likewise."""
+        descriptor = os.open(self._folder(dataset) / "key", os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def exists(self, dataset: str) -> bool:
         """Return whether a dataset is there, readable or not."""

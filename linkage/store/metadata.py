@@ -23,10 +23,11 @@ from linkage.store import tables
 
 @dataclass(frozen=True)
 class NewEntry:
-    """A leaf to be logged, and what opens it to the parties of its agreement."""
+    """A leaf to be logged, and what opens it to the parties of its job."""
 
     leaf: bytes
     agreement_id: str | None = None
+    job_id: str | None = None
     opening: bytes | None = None
     body: bytes | None = None
 

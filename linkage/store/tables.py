@@ -23,6 +23,7 @@ entries = Table(
     Column("index", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("leaf", LargeBinary, nullable=False),
     Column("agreement_id", String(64)),
+    Column("job_id", String(32)),
     Column("opening", LargeBinary),
     Column("body", LargeBinary),
 )

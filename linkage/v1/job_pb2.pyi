@@ -206,30 +206,26 @@ Global___Job: _TypeAlias = Job  # noqa: Y015
 
 @_typing.final
 class JobCounts(_message.Message):
+    """How much was compared. What was found is told by results alone."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     COMPARISONS_PLANNED_FIELD_NUMBER: _builtins.int
     COMPARISONS_DONE_FIELD_NUMBER: _builtins.int
-    CANDIDATE_PAIRS_FIELD_NUMBER: _builtins.int
-    LINKS_FIELD_NUMBER: _builtins.int
     COMPARING_S_FIELD_NUMBER: _builtins.int
     comparisons_planned: _builtins.int
     comparisons_done: _builtins.int
-    candidate_pairs: _builtins.int
-    links: _builtins.int
     comparing_s: _builtins.float
     def __init__(
         self,
         *,
         comparisons_planned: _builtins.int = ...,
         comparisons_done: _builtins.int = ...,
-        candidate_pairs: _builtins.int = ...,
-        links: _builtins.int = ...,
         comparing_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate_pairs", b"candidate_pairs", "comparing_s", b"comparing_s", "comparisons_done", b"comparisons_done", "comparisons_planned", b"comparisons_planned", "links", b"links"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparing_s", b"comparing_s", "comparisons_done", b"comparisons_done", "comparisons_planned", b"comparisons_planned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

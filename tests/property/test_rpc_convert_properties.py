@@ -12,7 +12,7 @@ from linkage.rpc.fields import check_fields
 from linkage.solve.links import Links
 from linkage.v1 import batch_pb2, job_pb2, result_pb2
 
-IDS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=32)
+IDS = st.from_regex(r"[a-z0-9][a-z0-9-]{0,31}", fullmatch=True)
 U32 = st.integers(min_value=0, max_value=2**32 - 1)
 U64 = st.integers(min_value=0, max_value=2**64 - 1)
 CODES = st.builds(
@@ -32,7 +32,10 @@ SPECS = st.builds(
     cardinality=st.sampled_from(["many-to-many", "one-to-many", "one-to-one"]),
     collect_timeout_s=st.integers(min_value=1, max_value=MAX_COLLECT_S),
 )
-COUNTS = st.builds(JobCounts, U64, U64, U64, U64, st.floats(min_value=0, max_value=1e12))
+# What was found is not told.
+COUNTS = st.builds(
+    JobCounts, U64, U64, st.just(0), st.just(0), st.floats(min_value=0, max_value=1e12)
+)
 SECONDS = st.integers(min_value=0, max_value=2**62)
 JOBS = st.builds(
     Job,

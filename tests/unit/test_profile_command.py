@@ -14,7 +14,7 @@ from linkage.agent.fieldlength import FieldLength
 from linkage.agent.profile import SourceProfile, profile_source
 from linkage.cli import padan
 from linkage.cli.profile_table import MEANING
-from linkage.errors import ConfigError, RecordError
+from linkage.errors import RecordError
 from linkage.normalise.flags import DateFlag, IdFlag, NameFlag, PlaceFlag
 from linkage.schema import LinkageSchema, parse_schema
 
@@ -61,6 +61,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "agent.toml").write_text(
         'party = "dukcapil"\nmatcher = "127.0.0.1:1"\nwork = "work"\nschema = "schema.toml"\n'
         'source = "source.toml"\ntrust = "none"\n[agreement]\nid = "A"\npurpose = "p"\n'
+        'parties = ["dukcapil", "imigrasi"]\n'
         '[key]\nkeystore = "none"\nkey_encryption_key = "none"\n'
         '[tls]\ncertificate = "none"\nprivate_key = "none"\nauthority = "none"\n'
     )
@@ -164,12 +165,12 @@ def test_rows_are_bounded_and_counts_are_not(tmp_path: Path) -> None:
     assert found.rows == (1, 5, 9, 13, 17)
 
 
-def test_an_age_needs_its_year(tmp_path: Path) -> None:
+def test_an_age_without_its_year_is_read_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("record_id,umur\n1,20\n")
     schema = parse_schema('name = "a"\n[[attributes]]\nname = "umur"\ntype = "age"\n')
-    with pytest.raises(ConfigError, match="reference_year"):
-        profile_of(SourceConfig(path=path), schema)
+    profile = str(profile_of(SourceConfig(path=path), schema).to_dict())
+    assert "umur" in profile
 
 
 def test_a_missing_column_is_refused(tmp_path: Path) -> None:

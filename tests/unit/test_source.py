@@ -305,3 +305,14 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
     content[4:40] = b"x" * 36
     path.write_bytes(content)
     refused(path)
+
+
+@pytest.mark.parametrize("name", ["record_id", "nama"])
+def test_a_wanted_column_that_is_there_twice_is_named(tmp_path: Path, name: str) -> None:
+    content = f"record_id,nama,tgl_lahir,{name}\n1,{SENTINEL},,{SENTINEL}\n"
+    assert f"more than one column {name}" in refused(write(tmp_path, content))
+
+
+def test_a_column_that_nobody_wants_may_be_there_twice(tmp_path: Path) -> None:
+    content = "record_id,x,nama,x,tgl_lahir\n1,,BUDI,,1990-02-13\n2,,SITI,,\n"
+    assert read(write(tmp_path, content)) == READ

@@ -92,8 +92,8 @@ def test_entries_are_numbered_from_zero_without_a_gap(metadata: Metadata) -> Non
 def test_an_entry_comes_back_with_all_of_its_parts(metadata: Metadata) -> None:
     entries = [
         NewEntry(b"public"),
-        NewEntry(b"\0\xff", "pks/1", bytes(32), b'{"n":1}'),
-        NewEntry(b"", "", b"", b""),
+        NewEntry(b"\0\xff", "pks/1", "job1", bytes(32), b'{"n":1}'),
+        NewEntry(b"", "", "", b"", b""),
     ]
     with metadata.write() as transaction:
         for entry in entries:
@@ -101,7 +101,7 @@ def test_an_entry_comes_back_with_all_of_its_parts(metadata: Metadata) -> None:
     with metadata.read() as transaction:
         got = transaction.entries(0, 3)
     assert got == [
-        StoredEntry(e.leaf, e.agreement_id, e.opening, e.body, index=i)
+        StoredEntry(e.leaf, e.agreement_id, e.job_id, e.opening, e.body, index=i)
         for i, e in enumerate(entries)
     ]
 
