@@ -12,6 +12,7 @@ import string
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def person(number: int) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> DemoSite:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoSite]:
     persons = [person(number) for number in range(SHARED + 2 * OWN)]
     data = DemoData(
         SCHEMA,
@@ -67,7 +68,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> DemoSite:
         port = free.getsockname()[1]
     config = made.root / "matcher" / "matcher.toml"
     config.write_text(config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
-    return made
+    yield made
+    made.stop_matcher()
 
 
 def start_agent(site: DemoSite, party: str, job_id: str) -> subprocess.Popen[bytes]:
