@@ -17,6 +17,7 @@ from linkage.normalise.options import NormaliseOptions
 from linkage.normalise.places import place_column
 from linkage.normalise.sexes import parse_sex, sex_system
 from linkage.normalise.textcolumns import code_column, identifier_column, text_column
+from linkage.normalise.usualdates import read_usual_date
 
 TEXT_KINDS = frozenset({"text", "address"})
 CODE_KINDS = frozenset({"code", "number", "postcode", "phone", "email"})
@@ -78,7 +79,10 @@ def date_column(values: Values, options: NormaliseOptions = _DEFAULT) -> Flagged
     placeholders = options.applies("D02")
 
     def read(value: str) -> tuple[list[str], int]:
-        date = read_date(value, options.date_order, options.year_pivot, placeholders=placeholders)
+        order, pivot = options.date_order, options.year_pivot
+        date = read_usual_date(value, order, placeholders=placeholders) or read_date(
+            value, order, pivot, placeholders=placeholders
+        )
         return ([date.word] if date.word else []), int(date.flags)
 
     column = flagged_by_value(values, read)

@@ -99,7 +99,7 @@ def read_date(
         return Date("", flags)
     if not (year and month and day):
         flags |= DateFlag.INCOMPLETE
-    elif placeholders and _is_placeholder(int(month), int(day)):
+    elif placeholders and is_placeholder(int(month), int(day)):
         flags |= DateFlag.PLACEHOLDER
     return Date(f"{year or '----'}-{month or '--'}-{day or '--'}", flags)
 
@@ -145,5 +145,6 @@ def _within(digits: str, lowest: int, highest: int, width: int) -> str:
     return f"{int(digits):0{width}}" if digits and lowest <= int(digits) <= highest else ""
 
 
-def _is_placeholder(month: int, day: int) -> bool:
+def is_placeholder(month: int, day: int) -> bool:
+    """Return whether registers write this day where they know none (rule D02)."""
     return (month, day) in _PLACEHOLDERS or day == _MONTH_KNOWN_DAY
