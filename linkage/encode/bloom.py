@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from linkage.encode.tokenids import n_tokens, token_text
+from linkage.encode.wide import trailing_zeros
 from linkage.types import Kind
 
 
@@ -129,14 +130,7 @@ def set_bits(filters: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray
         for w in range(filters.shape[1]):
             word = filters[record, w]
             while word:
-                low = word & (~word + np.uint64(1))
-                # The position of a lone bit, by halving: numba has no trailing-zero count.
-                bit = 0
-                for step in (32, 16, 8, 4, 2, 1):
-                    if low >> np.uint64(step):
-                        bit += step
-                        low >>= np.uint64(step)
-                out[at] = w * 64 + bit
+                out[at] = w * 64 + trailing_zeros(word)
                 at += 1
                 word &= word - np.uint64(1)
     return out

@@ -1,4 +1,4 @@
-"""Logic on sixteen 64-bit words at once, as single vector values.
+"""Logic on sixteen 64-bit words at once, as single vector values, and a bit count.
 
 The compiler does not turn the loops of a tree of adders into vector code: it would
 have to prove that a dozen rows do not overlap. Here the vectors are written down.
@@ -95,6 +95,16 @@ def _typed_add_two(_typing: Any, plane: Any, one: Any, other: Any) -> Any:
     return signature, generate
 
 
+def _typed_trailing_zeros(_typing: Any, _word: Any) -> Any:
+    """Count the zeros below the lowest set bit of a 64-bit word that is not 0."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.IntType(1)(1))
+
+    return types.uint64(types.uint64), generate
+
+
+trailing_zeros: Any = intrinsic(_typed_trailing_zeros)
 add_eight: Any = intrinsic(_typed_add_eight)
 add_two: Any = intrinsic(_typed_add_two)
 ripple: Any = intrinsic(_typed_ripple)

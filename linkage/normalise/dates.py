@@ -104,6 +104,12 @@ def read_date(
     return Date(f"{year or '----'}-{month or '--'}-{day or '--'}", flags)
 
 
+_INCOMPLETE = {
+    (False, True, True): Precision.YEAR,
+    (False, False, True): Precision.MONTH,
+}
+
+
 def precision_of(word: str, *, placeholders: bool = True) -> Precision:
     """Return how far a normalised date can be trusted.
 
@@ -114,16 +120,16 @@ def precision_of(word: str, *, placeholders: bool = True) -> Precision:
     Raises:
         ValueError: `word` is no date word.
     """
-    year, month, day = parts_of_word(word)
-    if year is None:
-        return Precision.PARTS
-    if month is None:
-        return Precision.YEAR if day is None else Precision.PARTS
-    if day is None:
-        return Precision.MONTH
-    if placeholders and (month, day) in _PLACEHOLDERS:
+    match = WORD.fullmatch(word)
+    if not match:
+        raise ValueError("no date word")
+    year, month, day = match.groups()
+    unknown = year[0] == "-", month[0] == "-", day[0] == "-"
+    if any(unknown):
+        return _INCOMPLETE.get(unknown, Precision.PARTS)
+    if placeholders and (int(month), int(day)) in _PLACEHOLDERS:
         return Precision.MONTH_DOUBTFUL
-    if placeholders and day == _MONTH_KNOWN_DAY:
+    if placeholders and int(day) == _MONTH_KNOWN_DAY:
         return Precision.DAY_DOUBTFUL
     return Precision.DAY
 
