@@ -1,9 +1,12 @@
 """Matcher and agents killed at random moments: nothing is lost, released twice, or unlogged.
 
+The counts go to benchmarks/results/soak-kills.json.
+
 `PADAN_SOAK_ROUNDS` sets the number of jobs (20), `PADAN_SOAK_SEED` the moments.
 """
 
 import csv
+import json
 import os
 import random
 import signal
@@ -27,6 +30,7 @@ SEED = int(os.environ.get("PADAN_SOAK_SEED", "1"))
 PROGRAM = [sys.executable, "-m", "linkage.cli"]
 SHARED, OWN = 1500, 500
 KILLS = 6
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 SCHEMA = """
 name = "soak"
 [encoding]
@@ -123,6 +127,13 @@ def run_with_kills(site: DemoSite, draw: random.Random) -> tuple[str, int]:
     return job_id, kills
 
 
+def write_result(figures: dict[str, object]) -> None:
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(git, cwd=RESULTS, capture_output=True, text=True, check=False)
+    text = json.dumps({**figures, "commit": done.stdout.strip()}, indent=1)
+    (RESULTS / "soak-kills.json").write_text(text + "\n", "utf-8")
+
+
 def test_whatever_is_killed_every_job_ends_with_the_same_links_and_a_whole_log(
     site: DemoSite,
 ) -> None:
@@ -150,3 +161,4 @@ def test_whatever_is_killed_every_job_ends_with_the_same_links_and_a_whole_log(
     assert entries["job.request"] == entries["release"] == ROUNDS
     assert entries["batch"] == 2 * ROUNDS
     assert total >= ROUNDS
+    write_result({"jobs": ROUNDS, "kills": total, "seed": SEED, "log_entries": report["size"]})
