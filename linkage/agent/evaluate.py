@@ -110,7 +110,7 @@ def evaluate(
             f"{planned:,} comparisons: all pairs are compared up to {MAX_COMPARISONS:,}; "
             "take a sample of the files"
         )
-    loaded_s, started = time.monotonic() - started, time.monotonic()
+    loaded_s = time.monotonic() - started
     threshold = schema.threshold
     floor = _floor(records, tasks, threads, threshold, lambda done: on_progress(done, 2 * planned))
     started = time.monotonic()

@@ -216,8 +216,11 @@ def _connected(config_path: Path) -> Iterator[tuple["Session", "MatcherClient"]]
 
     config = load_agent(config_path)
     session = Session(config)
-    with open_channel(config.matcher, session.tls) as channel:
-        yield session, MatcherClient(channel, config.patience_s)
+    try:
+        with open_channel(config.matcher, session.tls) as channel:
+            yield session, MatcherClient(channel, config.patience_s)
+    finally:
+        session.key.wipe()
 
 
 def _job_to_dict(job: "Job") -> dict[str, object]:

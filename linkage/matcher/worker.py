@@ -10,7 +10,7 @@ import datetime
 import io
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
@@ -21,7 +21,7 @@ from linkage.engine.local import PreparedCodes, prepare, run_all, run_task, warm
 from linkage.engine.plan import Task, plan_all_pairs
 from linkage.errors import JobStateError, QuotaExceededError, RecordError, UnavailableError
 from linkage.job import REFERENCE_BYTES, Job, JobCounts, JobState
-from linkage.log.canonical import JsonObject
+from linkage.log.canonical import JsonObject, format_json
 from linkage.matcher.batches import chunks_of
 from linkage.matcher.jobs import MATCHER, Jobs
 from linkage.matcher.journal import Journal
@@ -243,7 +243,7 @@ class Worker:
     def _log_plan(self, job: Job, planned: int) -> None:
         body: JsonObject = {"job": job.job_id, "comparisons": planned}
         with self._metadata.write() as transaction:
-            _check_running(transaction.job(job.job_id))
+            _running(transaction, job.job_id)
             self._record(transaction, job, "job.plan", body)
             transaction.set_counts(job.job_id, JobCounts(comparisons_planned=planned))
             transaction.set_state(job.job_id, JobState.COMPARING)
@@ -260,32 +260,15 @@ class Worker:
             "results": {party: links_digest(parts).hex() for party, parts in links.items()},
         }
         with self._metadata.write() as transaction:
-            current = transaction.job(job.job_id)
-            _check_running(current)
-            # A restart in between gives the same result again, and needs no second leaf.
-            logged = transaction.result_leaf(job.job_id)
-            result = (
-                logged if logged is not None else self._record(transaction, job, "result", body)
-            )
+            _running(transaction, job.job_id)
+            result = self._result_leaf(transaction, job, body)
             transaction.set_result_leaf(job.job_id, result)
         # Nothing is released before its leaf is in a published checkpoint.
         self._match_log.publish()
         with self._metadata.write() as transaction:
-            current = transaction.job(job.job_id)
-            _check_running(current)
+            counts = _running(transaction, job.job_id).counts
             self._record(transaction, job, "release", {"job": job.job_id}, result)
-            if current is not None:
-                counts = current.counts
-                transaction.set_counts(
-                    job.job_id,
-                    JobCounts(
-                        counts.comparisons_planned,
-                        counts.comparisons_done,
-                        counts.candidate_pairs,
-                        n_links,
-                        counts.comparing_s,
-                    ),
-                )
+            transaction.set_counts(job.job_id, replace(counts, links=n_links))
             transaction.set_state(job.job_id, JobState.RELEASED)
         self._match_log.publish()
 
@@ -302,6 +285,16 @@ class Worker:
                 links[parties[j]].append(Links(one, *sides[1]))
         return links
 
+    def _result_leaf(self, transaction: Transaction, job: Job, body: JsonObject) -> int:
+        """Return the leaf that commits to a result, logged now or before a restart."""
+        logged = transaction.result_leaf(job.job_id)
+        # Another version of the matcher may have come to another result before.
+        if logged is not None and transaction.entries(logged, logged + 1)[0].body == format_json(
+            body
+        ):
+            return logged
+        return self._record(transaction, job, "result", body)
+
     def _record(
         self, transaction: Transaction, job: Job, leaf_type: str, body: JsonObject, *refs: int
     ) -> int:
@@ -311,7 +304,7 @@ class Worker:
 
     def _enter(self, job_id: str, state: JobState) -> None:
         with self._metadata.write() as transaction:
-            _check_running(transaction.job(job_id))
+            _running(transaction, job_id)
             transaction.set_state(job_id, state)
 
     def _expires(self) -> datetime.date:
@@ -333,6 +326,13 @@ def _dataset(job: Job) -> str:
     return f"job-{job.job_id}"
 
 
-def _check_running(job: Job | None) -> None:
+def _running(transaction: Transaction, job_id: str) -> Job:
+    """Return a job that has not ended.
+
+    Raises:
+        JobStateError: it has: nothing more is done for it.
+    """
+    job = transaction.job(job_id)
     if job is None or job.state.final:
         raise JobStateError("the job has ended")
+    return job
