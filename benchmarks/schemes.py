@@ -1,9 +1,10 @@
-"""Our side: schemas of names and types only, their codes, and their quality.
+"""Our side: schemas of names and types, what they leave out, their codes and their quality.
 
 The only module of the benchmarks that knows how the product is called.
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -18,11 +19,11 @@ from benchmarks.records import TRUTH, RecordSet
 from keys.derive import KeyContext, LinkageKey
 from linkage import schema as schemas
 from linkage.agent.config import SourceConfig
-from linkage.agent.encoding import RecordEncoder
+from linkage.agent.encoding import RecordEncoder, RecordNormaliser
 from linkage.agent.evaluate import Evaluation, evaluate
 from linkage.compare.bits import as_words, popcounts
-from linkage.encode.encoder import schema_id
-from linkage.schema import LinkageSchema, parse_schema
+from linkage.encode.encoder import Encoder
+from linkage.schema import Language, LinkageSchema, parse_schema
 from linkage.solve.groups import pairs_in_groups
 
 ROWS_PER_CHUNK = 65_536
@@ -65,17 +66,37 @@ def parse_scheme(text: str) -> Scheme:
     return Scheme(text, settings)
 
 
-def schema_of(experiment: Experiment, scheme: Scheme) -> LinkageSchema:
+@dataclass(frozen=True)
+class Variant:
+    """What a schema says of all its attributes beside their names and types.
+
+    Attributes:
+        language: whose names and places they hold.
+        without: ids of normalisation rules that are left out.
+        rarity: whether words are weighed by how rare they are; by type where None.
+    """
+
+    language: Language = "any"
+    without: tuple[str, ...] = ()
+    rarity: bool | None = None
+
+
+DEFAULTS = Variant()
+
+
+def schema_of(experiment: Experiment, scheme: Scheme, variant: Variant = DEFAULTS) -> LinkageSchema:
     """Return the schema of a set: names and types, the scheme, and the cardinality."""
     lines = [f'name = "{experiment.name}"', "[encoding]"]
     lines += [f"{name} = {value!r}" for name, value in scheme.settings.items()]
     lines += ["[match]", f'cardinality = "{experiment.set.cardinality}"']
-    lines += _attributes(experiment.columns)
+    lines += [line for column in experiment.columns for line in _attribute(column, variant)]
     return parse_schema("\n".join(lines), experiment.name)
 
 
-def _attributes(columns: tuple[Column, ...]) -> list[str]:
-    return [f'[[attributes]]\nname = "{c.name}"\ntype = "{c.type}"' for c in columns]
+def _attribute(column: Column, variant: Variant) -> list[str]:
+    lines = ["[[attributes]]", f'name = "{column.name}"', f'type = "{column.type}"']
+    lines += [f'language = "{variant.language}"', f"without = {list(variant.without)}"]
+    return lines + ([] if variant.rarity is None else [f"rarity = {str(variant.rarity).lower()}"])
 
 
 def evaluate_scheme(records: RecordSet, scheme: Scheme, work: Path, threads: int) -> Evaluation:
@@ -105,15 +126,34 @@ def _source(experiment: Experiment, name: str, path: Path) -> SourceConfig:
 
 def encoder_of(schema: LinkageSchema, source: SourceConfig) -> RecordEncoder:
     """Return an encoder under a key that is the same in every run."""
-    context = KeyContext("benchmark", schema_id(schema), "benchmark", 1)
-    key = LinkageKey(hashlib.sha256(b"benchmark").digest(), context)
-    return RecordEncoder(schema, source, key)
+    return RecordEncoder(schema, source, key_of(0))
+
+
+def key_of(number: int) -> LinkageKey:
+    """Return one of the keys of the benchmarks, the same in every run.
+
+    A key in earnest is bound to its schema. These are not, so that what differs between
+    two schemas under one of them is due to the schemas alone.
+    """
+    secret = hashlib.sha256(f"benchmark {number}".encode()).digest()
+    return LinkageKey(secret, KeyContext("benchmark", bytes(32), "benchmark", 1))
 
 
 def encode(encoder: RecordEncoder, table: pa.Table) -> NDArray[np.uint8]:
     """Return the packed codes of a table, in chunks as an agent reads them."""
     chunks = range(0, table.num_rows, ROWS_PER_CHUNK)
-    return np.concatenate([encoder.encode(table.slice(at, ROWS_PER_CHUNK)) for at in chunks])
+    return np.concatenate([encoder.codes(table.slice(at, ROWS_PER_CHUNK)) for at in chunks])
+
+
+def encode_set(records: RecordSet, schema: LinkageSchema, key: int = 0) -> list[NDArray[np.uint8]]:
+    """Return the packed codes of every file of a set under a numbered key."""
+    # One encoder for all files: to make one takes longer than to encode a small file.
+    encoder = Encoder(schema, key_of(key), os.urandom)
+    codes = []
+    for name, table in zip(records.files, records.tables, strict=True):
+        source = _source(records.experiment, name, Path(name))
+        codes.append(encoder.codes(RecordNormaliser(schema, source).columns(table)))
+    return codes
 
 
 @dataclass(frozen=True)
@@ -127,11 +167,7 @@ class Similarity:
 def similarity_of_true_pairs(records: RecordSet) -> Similarity:
     """Return how alike the filters of two records of one person are: how dirty a set is."""
     schema = schema_of(records.experiment, parse_scheme("clk"))
-    codes = []
-    for name, table in zip(records.files, records.tables, strict=True):
-        encoder = encoder_of(schema, _source(records.experiment, name, Path(name)))
-        codes.append(encode(encoder, table))
-    words = as_words(np.concatenate(codes))
+    words = as_words(np.concatenate(encode_set(records, schema)))
     pairs = true_pairs(records)
     left, right = pairs[:_MOST_PAIRS].T
     bits = popcounts(words).astype(np.float64)

@@ -25,6 +25,8 @@ class Use(Enum):
 
     ENCODE = "encode"
     HARDEN = "harden"
+    BLOCK = "block"
+    EXACT = "exact"
     KEY_CHECK = "kcv"
 
 
@@ -83,6 +85,14 @@ class LinkageKey:
     def hardening_key(self) -> bytes:
         """Return the key of the hardening of filters, 32 bytes."""
         return self._expand(Use.HARDEN, b"", KEY_BYTES)
+
+    def block_key(self, label: str) -> bytes:
+        """Return a key of the block tokens, 32 bytes."""
+        return self._expand(Use.BLOCK, label.encode(), KEY_BYTES)
+
+    def exact_key(self, space: str) -> bytes:
+        """Return the key of the exact tokens of one space, 32 bytes."""
+        return self._expand(Use.EXACT, space.encode(), KEY_BYTES)
 
     def key_check(self) -> bytes:
         """Return 8 bytes that are equal at parties with the same key and context."""

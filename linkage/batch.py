@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import rfc8785
 
 from linkage.errors import MalformedMessageError
-from linkage.job import REFERENCE_BYTES, CodeId
+from linkage.job import BLOCK_TOKEN_BYTES, EXACT_TOKEN_BYTES, REFERENCE_BYTES, CodeId
 
 # A chunk is one message: small enough for the server's limit of 4 MiB with room to
 # spare, large enough that a batch of a million records has about a thousand.
@@ -25,18 +25,51 @@ class Chunk:
     Attributes:
         references: 16 bytes for each record, in a row.
         codes: the packed code of each record, in the same order.
+        blocks: the block tokens of each record, 4 bytes each, little-endian.
+        exact: the exact tokens of each record, 16 bytes each.
     """
 
     references: bytes
     codes: bytes
+    blocks: bytes = b""
+    exact: bytes = b""
 
     def digest(self) -> bytes:
-        """Return SHA-256 over the references, then the codes, 32 bytes.
+        """Return SHA-256 over the chunk, 32 bytes.
 
-        The number of records follows from the references and the length of a code
-        from the manifest, so the two parts cannot be cut in another place.
+        The number of records follows from the length and what the manifest says of a
+        record, so the parts cannot be cut in other places.
         """
-        return hashlib.sha256(self.references + self.codes).digest()
+        return hashlib.sha256(self.to_bytes()).digest()
+
+    def to_bytes(self) -> bytes:
+        """Return all parts in a row, as they are kept."""
+        return self.references + self.codes + self.blocks + self.exact
+
+    @classmethod
+    def from_bytes(cls, content: bytes, codes: CodeId) -> "Chunk":
+        """Return the chunk that `to_bytes` wrote.
+
+        Args:
+            content: the parts in a row.
+            codes: under what the records were encoded.
+        """
+        n_records = len(content) // codes.record_bytes
+        parts, start = [], 0
+        for n_bytes in part_bytes(codes):
+            parts.append(content[start : start + n_records * n_bytes])
+            start += n_records * n_bytes
+        return cls(*parts)
+
+
+def part_bytes(codes: CodeId) -> tuple[int, int, int, int]:
+    """Return how long each part of a record is, in the order of a chunk."""
+    return (
+        REFERENCE_BYTES,
+        codes.code_bits // 8,
+        codes.block_slots * BLOCK_TOKEN_BYTES,
+        codes.exact_slots * EXACT_TOKEN_BYTES,
+    )
 
 
 @dataclass(frozen=True)
@@ -63,6 +96,8 @@ class Manifest:
                     "key_check": self.codes.key_check.hex(),
                     "scheme": self.codes.scheme,
                     "code_bits": self.codes.code_bits,
+                    "block_slots": self.codes.block_slots,
+                    "exact_slots": self.codes.exact_slots,
                     "n_records": self.n_records,
                     "chunks": hashlib.sha256(b"".join(self.chunk_sha256)).hexdigest(),
                 }
@@ -80,9 +115,12 @@ class Manifest:
                 f"chunk {index}: the manifest has {len(self.chunk_sha256)} chunks"
             )
         n_records, rest = divmod(len(chunk.references), REFERENCE_BYTES)
-        if rest or len(chunk.codes) != n_records * self.codes.code_bits // 8:
+        parts = (chunk.references, chunk.codes, chunk.blocks, chunk.exact)
+        promised = [n_records * n_bytes for n_bytes in part_bytes(self.codes)]
+        if rest or [len(part) for part in parts] != promised:
             raise MalformedMessageError(
-                f"chunk {index}: truncated, or its codes have another length than the manifest says"
+                f"chunk {index}: truncated, or its records have another length than the "
+                "manifest says"
             )
         if chunk.digest() != self.chunk_sha256[index]:
             raise MalformedMessageError(

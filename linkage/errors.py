@@ -84,7 +84,15 @@ class DeniedError(PolicyError):
 
 
 class QuotaExceededError(PolicyError):
-    """More than the agreed number or size."""
+    """More than the agreed number or size.
+
+    Attributes:
+        code: which limit it was, where a job fails for it.
+    """
+
+    def __init__(self, text: str, code: str = "QUOTA_EXCEEDED") -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class JobStateError(PolicyError):

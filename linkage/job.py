@@ -16,6 +16,10 @@ MAX_CODE_BITS = 32_768
 DIGEST_BYTES = 32
 KEY_CHECK_BYTES = 8
 REFERENCE_BYTES = 16
+BLOCK_TOKEN_BYTES = 4
+EXACT_TOKEN_BYTES = 16
+MAX_BLOCK_SLOTS = 32
+MAX_EXACT_SLOTS = 8
 MAX_PARTIES = 16
 MAX_COLLECT_S = 30 * 86_400
 PARTY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -66,6 +70,8 @@ class CodeId:
         key_check: derived from the linkage key; tells a wrong one, 8 bytes.
         scheme: how codes are made.
         code_bits: length of a code.
+        block_slots: block tokens of each record.
+        exact_slots: exact tokens of each record.
     """
 
     schema_id: bytes
@@ -73,6 +79,19 @@ class CodeId:
     key_check: bytes
     scheme: Scheme
     code_bits: int
+    block_slots: int = 0
+    exact_slots: int = 0
+
+    @property
+    def record_bytes(self) -> int:
+        """Length of a record in a chunk: its reference, code and tokens."""
+        tokens = self.block_slots * BLOCK_TOKEN_BYTES + self.exact_slots * EXACT_TOKEN_BYTES
+        return REFERENCE_BYTES + self.code_bits // 8 + tokens
+
+    @property
+    def form(self) -> tuple[Scheme, int, int, int]:
+        """How a record is built, which follows from the schema."""
+        return self.scheme, self.code_bits, self.block_slots, self.exact_slots
 
     def check_same(self, other: "CodeId", whose: str) -> None:
         """Check that codes of this kind can be compared with others.
@@ -85,11 +104,7 @@ class CodeId:
             SchemaMismatchError: encoded under another schema, scheme or length.
             KeyMismatchError: encoded under another key or epoch.
         """
-        if (self.schema_id, self.scheme, self.code_bits) != (
-            other.schema_id,
-            other.scheme,
-            other.code_bits,
-        ):
+        if (self.schema_id, self.form) != (other.schema_id, other.form):
             raise SchemaMismatchError(
                 f"another linkage schema than {whose}: compare the schema ids that "
                 "'padan schema show' prints at both, and encode again under the agreed schema"
@@ -148,6 +163,8 @@ class JobSpec:
             <= self.codes.code_bits
             <= MAX_CODE_BITS
             and self.codes.code_bits % 64 == 0,
+            f"block_slots (0 to {MAX_BLOCK_SLOTS})": 0 <= self.codes.block_slots <= MAX_BLOCK_SLOTS,
+            f"exact_slots (0 to {MAX_EXACT_SLOTS})": 0 <= self.codes.exact_slots <= MAX_EXACT_SLOTS,
             "threshold (above 0, at most 1)": 0 < self.threshold <= 1,
             f"collect_timeout_s (1 to {MAX_COLLECT_S})": 1
             <= self.collect_timeout_s

@@ -12,11 +12,13 @@ is the agent's source file.
 import hashlib
 import math
 import tomllib
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from linkage.blockentry import BlockEntry, default_entries, parse_entry, problem_with
 from linkage.errors import ConfigError
 from linkage.types import ATTRIBUTE_TYPES, AttributeType, refused_word_in
 
@@ -25,6 +27,10 @@ Scheme = Literal["clk", "diffused", "saul"]
 Language = Literal["any", "indonesian", "foreign"]
 
 MAX_ATTRIBUTES = 32
+MAX_BLOCKS = 8
+MAX_EXACT = 8
+# Records that share a block token at least, on average: fewer would make it a name.
+_BUCKET_RECORDS = 20
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -83,10 +89,18 @@ class Match(_Strict):
         cardinality: how many records of each party may be one person. In
             `one-to-many` the first party of a job is the one.
         threshold: lowest similarity of a link; by scheme where absent.
+        expected_records: records of the largest register; sets how coarse block tokens
+            are, so that an average bucket holds at least 20 of them.
     """
 
     cardinality: Cardinality = "many-to-many"
     threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    expected_records: Annotated[int, Field(ge=1, le=2_000_000_000)] = 1_000_000
+
+    @property
+    def block_bits(self) -> int:
+        """Length of a block token."""
+        return max(1, math.floor(math.log2(max(2, self.expected_records / _BUCKET_RECORDS))))
 
 
 class Attribute(_Strict):
@@ -131,8 +145,6 @@ class Attribute(_Strict):
         known = ATTRIBUTE_TYPES.get(name)
         if known is None:
             raise ValueError(f"no such type: use one of {', '.join(ATTRIBUTE_TYPES)}")
-        if known.kind == "identifier":
-            raise ValueError(f"an identifier such as {name} never enters the fuzzy code")
         return name
 
     @property
@@ -151,6 +163,45 @@ class Attribute(_Strict):
         return self.of_type.weight if self.weight is None else self.weight
 
 
+class Block(_Strict):
+    """A rule by which records become candidates.
+
+    Attributes:
+        on: parts that must agree together, see `linkage.blockentry`.
+    """
+
+    on: tuple[str, ...]
+
+    @field_validator("on", mode="before")
+    @classmethod
+    def _parts_as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("on")
+    @classmethod
+    def _can_be_read(cls, on: tuple[str, ...]) -> tuple[str, ...]:
+        parse_entry(on)
+        return on
+
+
+class Exact(_Strict):
+    """Which attributes are compared as wholes, by keyed equality tokens.
+
+    Attributes:
+        names: names of attributes; a type of identifier that is no attribute of the
+            schema stands for an attribute of that name and type.
+    """
+
+    names: tuple[_Name, ...] = ()
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _names_as_tuple(cls, value: Any) -> Any:
+        if isinstance(value, list) and len(value) > MAX_EXACT:
+            raise ValueError(f"{len(value)} names: at most {MAX_EXACT}")
+        return tuple(value) if isinstance(value, list) else value
+
+
 class LinkageSchema(_Strict):
     """A whole schema, checked. See `parse_schema`."""
 
@@ -160,6 +211,15 @@ class LinkageSchema(_Strict):
     match: Match = Match()
     language: Language = "any"
     attributes: tuple[Attribute, ...]
+    exact: Exact = Exact()
+    block: tuple[Block, ...] | None = None
+
+    @field_validator("block", mode="before")
+    @classmethod
+    def _blocks_as_tuple(cls, value: Any) -> Any:
+        if isinstance(value, list) and len(value) > MAX_BLOCKS:
+            raise ValueError(f"{len(value)} entries: at most {MAX_BLOCKS}")
+        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("attributes", mode="before")
     @classmethod
@@ -168,6 +228,49 @@ class LinkageSchema(_Strict):
         if isinstance(value, list) and not 1 <= len(value) <= MAX_ATTRIBUTES:
             raise ValueError(f"{len(value)} attributes: a schema has 1 to {MAX_ATTRIBUTES}")
         return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "LinkageSchema":
+        by_name = {a.name: a for a in self.attributes}
+        if not self.fuzzy:
+            raise ValueError("at least one attribute that is no identifier is needed")
+        problems = [
+            f"exact.names: {name} is no attribute of the schema"
+            for name in self.exact.names
+            if name not in by_name
+        ]
+        types = {a.name: a.type for a in self.attributes}
+        problems += [
+            f"block on {', '.join(block.on)}: {problem}"
+            for block in self.block or ()
+            if (problem := problem_with(parse_entry(block.on), types))
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @cached_property
+    def fuzzy(self) -> tuple[Attribute, ...]:
+        """The attributes that enter the code: all but identifiers."""
+        return tuple(a for a in self.attributes if a.of_type.kind != "identifier")
+
+    @cached_property
+    def exact_attributes(self) -> tuple[Attribute, ...]:
+        """The attributes that become exact tokens, in the order of `exact.names`."""
+        by_name = {a.name: a for a in self.attributes}
+        return tuple(by_name[name] for name in self.exact.names)
+
+    @cached_property
+    def block_entries(self) -> tuple[BlockEntry, ...]:
+        """The rules by which records become candidates, given or by types."""
+        if self.block is None:
+            return default_entries([(a.name, a.type) for a in self.fuzzy])
+        return tuple(parse_entry(block.on) for block in self.block)
+
+    @property
+    def block_slots(self) -> int:
+        """How many block tokens a record has."""
+        return sum(entry.slots for entry in self.block_entries)
 
     @property
     def threshold(self) -> float:
@@ -198,8 +301,8 @@ def parse_schema(text: str, what: str = "schema") -> LinkageSchema:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(what, [f"not valid TOML: {error}"]) from error
-    problems = _named_twice(tables.get("attributes"))
-    tables = _with_language(tables)
+    problems = _named_twice(tables.get("attributes")) + _identifiers_in_code(tables)
+    tables = _with_language(_with_identifiers(tables))
     try:
         schema = LinkageSchema.model_validate(tables)
     except ValidationError as error:
@@ -207,6 +310,41 @@ def parse_schema(text: str, what: str = "schema") -> LinkageSchema:
     if problems:
         raise ConfigError(what, problems)
     return schema
+
+
+def _identifiers_in_code(tables: dict[str, Any]) -> list[str]:
+    """Find identifiers that are no exact names, also where another part is wrong."""
+    attributes, exact = tables.get("attributes"), tables.get("exact")
+    names = exact.get("names") if isinstance(exact, dict) else None
+    taken = names if isinstance(names, list) else []
+    problems = []
+    for number, table in enumerate(attributes if isinstance(attributes, list) else []):
+        name, type_ = (table.get(k) if isinstance(table, dict) else None for k in ("name", "type"))
+        known = ATTRIBUTE_TYPES.get(type_) if isinstance(type_, str) else None
+        if known and known.kind == "identifier" and name not in taken:
+            problems.append(
+                f"attributes.{number}.type: an identifier such as {type_} never enters the fuzzy "
+                f'code: add it to [exact] names = ["{name}"]'
+            )
+    return problems
+
+
+def _with_identifiers(tables: dict[str, Any]) -> dict[str, Any]:
+    """Add the attributes that `exact.names` takes from the table of types."""
+    attributes, exact = tables.get("attributes"), tables.get("exact")
+    names = exact.get("names") if isinstance(exact, dict) else None
+    if not isinstance(attributes, list) or not isinstance(names, list):
+        return tables
+    there = {a.get("name") for a in attributes if isinstance(a, dict)}
+    missing = [
+        {"name": name, "type": name}
+        for name in names
+        if isinstance(name, str)
+        and name not in there
+        and name in ATTRIBUTE_TYPES
+        and ATTRIBUTE_TYPES[name].kind == "identifier"
+    ]
+    return {**tables, "attributes": [*attributes, *missing]}
 
 
 def _with_language(tables: dict[str, Any]) -> dict[str, Any]:
@@ -267,8 +405,17 @@ def resolve(schema: LinkageSchema, versions: dict[str, Any]) -> dict[str, Any]:
             "order": encoding.code_order,
             "filter_bits": encoding.filter_length,
         },
-        "match": {"cardinality": schema.match.cardinality, "threshold": schema.threshold},
+        "match": {
+            "cardinality": schema.match.cardinality,
+            "threshold": schema.threshold,
+            "expected_records": schema.match.expected_records,
+        },
         "attributes": attributes,
+        "exact": list(schema.exact.names),
+        "block": {
+            "bits": schema.match.block_bits,
+            "entries": [[str(part) for part in entry.parts] for entry in schema.block_entries],
+        },
         "versions": versions,
     }
 

@@ -1,11 +1,13 @@
 """Source columns to codes: normalise each attribute by its type, then encode."""
 
+import os
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from linkage.agent.config import SourceConfig
-from linkage.encode.encoder import Encoder, EncodingKeys
+from linkage.encode.encoder import EncodedRecords, Encoder, EncodingKeys
 from linkage.errors import ConfigError
 from linkage.normalise.attributes import normalise_column
 from linkage.normalise.columns import FlaggedColumn
@@ -70,11 +72,15 @@ class RecordEncoder:
 
     def __init__(self, schema: LinkageSchema, source: SourceConfig, keys: EncodingKeys) -> None:
         self._normaliser = RecordNormaliser(schema, source)
-        self._encoder = Encoder(schema, keys)
+        self._encoder = Encoder(schema, keys, os.urandom)
 
-    def encode(self, table: pa.Table) -> NDArray[np.uint8]:
-        """Return the packed codes of a table, shape (n_records, bits / 8)."""
+    def encode(self, table: pa.Table) -> EncodedRecords:
+        """Return the codes and tokens of a table."""
         return self._encoder.encode(self._normaliser.columns(table))
+
+    def codes(self, table: pa.Table) -> NDArray[np.uint8]:
+        """Return the packed codes of a table alone, shape (n_records, bits / 8)."""
+        return self._encoder.codes(self._normaliser.columns(table))
 
 
 def _options(attribute: Attribute, source: SourceConfig) -> NormaliseOptions:

@@ -20,9 +20,10 @@ from linkage.agent.encoding import RecordEncoder
 from linkage.agent.source import Source
 from linkage.classify.quality import Quality, best_threshold, quality_of
 from linkage.compare.candidates import Candidates, concatenate
-from linkage.encode.encoder import schema_id
-from linkage.engine.local import PreparedCodes, prepare, run_all, run_histogram, run_task
-from linkage.engine.plan import Task, plan_all_pairs
+from linkage.encode.encoder import EncodedRecords, schema_id
+from linkage.engine.local import run_all, run_histogram, run_task
+from linkage.engine.plan import Task, plan
+from linkage.engine.records import PreparedRecords, prepare
 from linkage.errors import QuotaExceededError, RecordError
 from linkage.schema import LinkageSchema
 from linkage.solve.groups import single_parties, solve_groups
@@ -70,13 +71,13 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Records:
-    codes: list[PreparedCodes]
+    parties: list[PreparedRecords]
     person: NDArray[np.int64]
     file: NDArray[np.uint8]
 
     @property
     def sizes(self) -> list[int]:
-        return [len(part) for part in self.codes]
+        return [len(part) for part in self.parties]
 
 
 def evaluate(
@@ -103,12 +104,12 @@ def evaluate(
         raise RecordError(f"the truth column {truth} is an attribute of the schema: take it out")
     started = time.monotonic()
     records = _load(schema, inputs, truth)
-    tasks = plan_all_pairs(records.sizes)
+    tasks = plan(records.parties, MAX_COMPARISONS)
     planned = sum(task.comparisons for task in tasks)
     if planned > MAX_COMPARISONS:
         raise QuotaExceededError(
-            f"{planned:,} comparisons: all pairs are compared up to {MAX_COMPARISONS:,}; "
-            "take a sample of the files"
+            f"{planned:,} comparisons, also with blocks: at most {MAX_COMPARISONS:,} are made; "
+            "take a sample of the files, or blocks that tell more"
         )
     loaded_s = time.monotonic() - started
     threshold = schema.threshold
@@ -129,24 +130,32 @@ def evaluate(
 def _load(schema: LinkageSchema, inputs: Sequence[SourceConfig], truth: str) -> _Records:
     context = KeyContext("evaluation", schema_id(schema), "evaluation", 1)
     key = LinkageKey(os.urandom(32), context)
-    codes, persons, sizes = [], [], []
+    parties: list[PreparedRecords] = []
+    persons: list[str] = []
     for config in inputs:
         encoder = RecordEncoder(schema, config, key)
-        parts: list[NDArray[np.uint8]] = []
+        parts: list[EncodedRecords] = []
         truths: list[pa.ChunkedArray[pa.StringScalar]] = []
         for table in Source(config, schema, also=(truth,)).chunks():
             parts.append(encoder.encode(table))
             truths.append(table[truth])
-        codes.append(prepare(np.concatenate(parts), schema.encoding.scheme))
+        parties.append(
+            prepare(
+                np.concatenate([part.codes for part in parts]),
+                schema.encoding.scheme,
+                np.concatenate([part.blocks for part in parts]),
+                np.concatenate([part.exact for part in parts]),
+            )
+        )
         # Whoever has no truth is a person of its own.
         persons += [
-            value or f"\0{len(codes)}.{row}"
+            value or f"\0{len(parties)}.{row}"
             for row, value in enumerate(v for column in truths for v in column.to_pylist())
         ]
-        sizes.append(len(codes[-1]))
     _, person = np.unique(np.array(persons, dtype=object).astype(str), return_inverse=True)
+    sizes = [len(party) for party in parties]
     file = np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes)
-    return _Records(codes, person.astype(np.int64), file)
+    return _Records(parties, person.astype(np.int64), file)
 
 
 def _floor(
@@ -161,7 +170,7 @@ def _floor(
     done = 0
 
     def run(task: Task) -> NDArray[np.int64]:
-        return run_histogram(task, records.codes, _BINS)
+        return run_histogram(task, records.parties, _BINS)
 
     for task, counts in run_all(tasks, run, threads):
         histogram += counts
@@ -186,7 +195,7 @@ def _compare(
     parts, done = [], 0
 
     def run(task: Task) -> Candidates:
-        return run_task(task, records.codes, floor)
+        return run_task(task, records.parties, floor)
 
     for task, found in run_all(tasks, run, threads):
         parts.append(found.shifted(int(first[task.left]), int(first[task.right])))

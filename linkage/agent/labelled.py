@@ -99,7 +99,7 @@ def labelled_synthetic(schema: LinkageSchema, seed: int) -> Labelled:
         make_registers,
     )
 
-    unknown = [a.name for a in schema.attributes if a.type not in _SYNTHETIC_COLUMN]
+    unknown = [a.name for a in schema.fuzzy if a.type not in _SYNTHETIC_COLUMN]
     if unknown:
         raise RecordError(
             f"people who do not exist have no {', '.join(unknown)}: give labelled files"
@@ -107,7 +107,7 @@ def labelled_synthetic(schema: LinkageSchema, seed: int) -> Labelled:
     mix = Mix(abroad=_ABROAD, passports=_PASSPORTS)
     population = generate_population(_SYNTHETIC_PERSONS, seed, mix=mix)
     registers = make_registers(population, _SYNTHETIC_REGISTERS, "ordinary", seed)
-    column_of = {a.name: _SYNTHETIC_COLUMN[a.type] for a in schema.attributes}
+    column_of = {a.name: _SYNTHETIC_COLUMN[a.type] for a in schema.fuzzy}
     normaliser = RecordNormaliser(schema, SourceConfig.model_validate({"path": "none"}))
     parts = _Parts(schema)
     lacking: dict[str, frozenset[int]] = {name: frozenset() for name in column_of}
@@ -131,8 +131,8 @@ class _Parts:
     """Chunks of labelled records, put together."""
 
     def __init__(self, schema: LinkageSchema) -> None:
-        self._attributes = schema.attributes
-        self._tokens: dict[str, list[Tokens]] = {a.name: [] for a in schema.attributes}
+        self._attributes = schema.fuzzy
+        self._tokens: dict[str, list[Tokens]] = {a.name: [] for a in schema.fuzzy}
         self._persons: list[str] = []
         self._files: list[int] = []
 

@@ -39,6 +39,8 @@ class Session:
             key_check=self.key.key_check(),
             scheme=self.schema.encoding.scheme,
             code_bits=self.schema.encoding.code_bits,
+            block_slots=self.schema.block_slots,
+            exact_slots=len(self.schema.exact.names),
         )
         self.store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
         self.tls = TlsFiles(**dict(config.tls))

@@ -4,12 +4,11 @@ import datetime
 from collections.abc import Callable, Iterator
 from typing import cast
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from linkage.agent.references import References
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
+from linkage.encode.encoder import EncodedRecords
 from linkage.job import REFERENCE_BYTES, CodeId
 from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
 from linkage.store.artefacts import ArtefactStore
@@ -37,7 +36,7 @@ class Spool:
     def fill(
         self,
         tables: Iterator[pa.Table],
-        encode: Callable[[pa.Table], NDArray[np.uint8]],
+        encode: Callable[[pa.Table], EncodedRecords],
         references: References,
         codes: CodeId,
         expires: datetime.date,
@@ -46,7 +45,7 @@ class Spool:
 
         Args:
             tables: the records.
-            encode: makes the codes of a table.
+            encode: makes codes and tokens of a table.
             references: gives each record its reference; kept before anything is sent.
             codes: under what the records are encoded.
             expires: day after which the spool can no longer be read.
@@ -56,20 +55,21 @@ class Spool:
         """
         self._store.delete(self._dataset)
         self._store.create(self._dataset, expires)
-        code_bytes = codes.code_bits // 8
-        step = MAX_CHUNK_BYTES // (code_bytes + REFERENCE_BYTES)
+        step = MAX_CHUNK_BYTES // codes.record_bytes
         digests: list[bytes] = []
         n_records = 0
         for table in tables:
             encoded = encode(table)
             own = references.of(cast("list[str]", table["record_id"].to_pylist()))
             for start in range(0, len(encoded), step):
-                part = encoded[start : start + step]
-                end = start + len(part)
-                chunk = Chunk(own[start * REFERENCE_BYTES : end * REFERENCE_BYTES], part.tobytes())
-                self._store.write(
-                    self._dataset, _name(len(digests)), chunk.references + chunk.codes
+                end = start + step
+                chunk = Chunk(
+                    own[start * REFERENCE_BYTES : end * REFERENCE_BYTES],
+                    encoded.codes[start:end].tobytes(),
+                    encoded.blocks[start:end].astype("<u4", copy=False).tobytes(),
+                    encoded.exact[start:end].tobytes(),
                 )
+                self._store.write(self._dataset, _name(len(digests)), chunk.to_bytes())
                 digests.append(chunk.digest())
             n_records += len(encoded)
         manifest = Manifest(codes=codes, n_records=n_records, chunk_sha256=tuple(digests))
@@ -83,9 +83,7 @@ class Spool:
             VerificationError: it was changed on disk.
         """
         content = self._store.read(self._dataset, _name(index))
-        record_bytes = REFERENCE_BYTES + manifest.codes.code_bits // 8
-        split = len(content) // record_bytes * REFERENCE_BYTES
-        return Chunk(content[:split], content[split:])
+        return Chunk.from_bytes(content, manifest.codes)
 
     def forget_chunks(self) -> None:
         """Remove all of the batch but its manifest."""

@@ -83,11 +83,11 @@ def tune(schema: LinkageSchema, records: Labelled, seed: int) -> list[TunedAttri
     if len(same) < _FEWEST_PAIRS:
         raise RecordError(f"{len(same)} pairs of one person: weights need {_FEWEST_PAIRS} or more")
     strangers = _strangers(records, rng)
-    learned = {a.name: _shares(records, a.name, same, strangers) for a in schema.attributes}
+    learned = {a.name: _shares(records, a.name, same, strangers) for a in schema.fuzzy}
     worth = {name: _worth(m, u) for name, (m, u, _) in learned.items() if m and u is not None}
-    scale = _scale([a for a in schema.attributes if a.name in worth], worth)
+    scale = _scale([a for a in schema.fuzzy if a.name in worth], worth)
     tuned = []
-    for attribute in schema.attributes:
+    for attribute in schema.fuzzy:
         m, u, who = learned[attribute.name]
         default = attribute.of_type.weight
         weight = default
@@ -103,7 +103,7 @@ def with_weights(schema: LinkageSchema, tuned: list[TunedAttribute]) -> LinkageS
     weights = {entry.name: entry.weight for entry in tuned}
     attributes = tuple(
         attribute.model_copy(update={"weight": weights[attribute.name]})
-        for attribute in schema.attributes
+        for attribute in schema.fuzzy
     )
     return schema.model_copy(update={"attributes": attributes})
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from linkage.compare.ordering import best_first
+
 # Whole-job record numbers are 32-bit: a job of more records needs more than one job.
 MAX_RECORDS = 2**31 - 1
 
@@ -28,6 +30,14 @@ class Candidates:
         """Return the number of pairs."""
         return len(self.left)
 
+    def where(self, chosen: NDArray[np.bool_]) -> "Candidates":
+        """Return the pairs for which `chosen` holds, shape (n,)."""
+        return Candidates(self.left[chosen], self.right[chosen], self.similarity[chosen])
+
+    def above(self, threshold: float) -> "Candidates":
+        """Return the pairs whose similarity reaches a threshold."""
+        return self.where(self.similarity >= np.float32(threshold))
+
     def shifted(self, left: int, right: int) -> "Candidates":
         """Return a copy of the pairs with both sides' record numbers moved up."""
         return Candidates(
@@ -40,8 +50,7 @@ class Candidates:
         The order is total, so that a solver gives the same links on every run and
         under every executor.
         """
-        order = np.lexsort((self.right, self.left, -self.similarity))
-        return Candidates(self.left[order], self.right[order], self.similarity[order])
+        return Candidates(*best_first(self.left, self.right, self.similarity))
 
 
 def concatenate(parts: Iterable[Candidates]) -> Candidates:

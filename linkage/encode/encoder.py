@@ -6,14 +6,17 @@ plain tokens and their positions is as good as the key.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linkage.encode import public
+from linkage.encode.blocktokens import BlockTokens
 from linkage.encode.bloom import PositionTable, set_bits, unite, word_filters
 from linkage.encode.diffusion import diffuse, index_sets
+from linkage.encode.exacttokens import ExactTokens
 from linkage.encode.occupancy import mean_filter
 from linkage.encode.saul import KeyedMajority
 from linkage.encode.tokenids import token_ids
@@ -24,10 +27,10 @@ from linkage.resources import resource_digest
 from linkage.schema import LinkageSchema, resolve, schema_id_of
 from linkage.types import Kind
 
-ENCODER_VERSION = "2"
+ENCODER_VERSION = "3"
 
-# Records whose filters and positions stay in the cache while the keyed matrix passes.
-_BATCH = 512
+# Records for which the keyed matrix is read from memory once.
+_BATCH = 8192
 
 
 class EncodingKeys(Protocol):
@@ -39,6 +42,32 @@ class EncodingKeys(Protocol):
     def hardening_key(self) -> bytes:
         """Return the 32-byte key of the hardening."""
 
+    def block_key(self, label: str) -> bytes:
+        """Return a 32-byte key of the block tokens."""
+
+    def exact_key(self, space: str) -> bytes:
+        """Return the 32-byte key of the exact tokens of a space."""
+
+
+@dataclass(frozen=True)
+class EncodedRecords:
+    """What a chunk of records becomes, and all that is sent of it.
+
+    Attributes:
+        codes: packed codes, shape (n, bits / 8); bit i is bit i % 8 of byte i / 8. A
+            record without any word has the code 0, which matches none.
+        blocks: block tokens, shape (n, block_slots).
+        exact: exact tokens, shape (n, exact_slots, 16).
+    """
+
+    codes: NDArray[np.uint8]
+    blocks: NDArray[np.uint32]
+    exact: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.codes)
+
 
 class Encoder:
     """Encodes chunks of records of one schema under one linkage key.
@@ -46,15 +75,23 @@ class Encoder:
     Args:
         schema: the linkage schema.
         keys: keys derived from the linkage key.
+        random_bytes: returns so many random bytes, for tokens of absent values.
     """
 
-    def __init__(self, schema: LinkageSchema, keys: EncodingKeys) -> None:
+    def __init__(
+        self,
+        schema: LinkageSchema,
+        keys: EncodingKeys,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
         self._schema = schema
+        self._blocks = BlockTokens(schema, keys.block_key, random_bytes)
+        self._exact = ExactTokens(schema, keys.exact_key, random_bytes)
         self._n_bits = schema.encoding.filter_length
         self._bases = base_positions(schema)
         most: dict[str, float] = {}
         kinds: dict[str, Kind] = {}
-        for attribute in schema.attributes:
+        for attribute in schema.fuzzy:
             space = attribute.of_type.space
             most[space] = max(most.get(space, 0.0), self._bases[attribute.name])
             kinds[space] = attribute.of_type.kind
@@ -69,16 +106,18 @@ class Encoder:
     def __repr__(self) -> str:
         return "Encoder(...)"
 
-    def encode(self, columns: Mapping[str, WordColumn]) -> NDArray[np.uint8]:
-        """Return the codes of a chunk of records.
+    def encode(self, columns: Mapping[str, WordColumn]) -> EncodedRecords:
+        """Return codes and tokens of a chunk of records.
 
         Args:
             columns: one column for each attribute of the schema, equally long.
-
-        Returns:
-            Packed codes, shape (n_records, bits / 8); bit i is bit i % 8 of byte
-            i / 8. A record without any word has the code 0, which matches none.
         """
+        return EncodedRecords(
+            self.codes(columns), self._blocks.tokens(columns), self._exact.tokens(columns)
+        )
+
+    def codes(self, columns: Mapping[str, WordColumn]) -> NDArray[np.uint8]:
+        """Return the codes alone, shape (n_records, bits / 8)."""
         codes = self._harden(self.filters(columns))
         return codes.astype("<u8", copy=False).view(np.uint8)
 
@@ -87,9 +126,9 @@ class Encoder:
 
         They are never sent, but where the scheme is `clk`.
         """
-        n_records = len(columns[self._schema.attributes[0].name])
+        n_records = len(columns[self._schema.fuzzy[0].name])
         filters = np.zeros((n_records, self._n_bits // 64), dtype=np.uint64)
-        for attribute in self._schema.attributes:
+        for attribute in self._schema.fuzzy:
             column = columns[attribute.name]
             table = self._tables[attribute.of_type.space]
             tokens = token_ids(column.vocabulary, attribute.of_type.kind)

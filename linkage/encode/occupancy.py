@@ -70,7 +70,7 @@ def mean_filter(
     empty = np.ones(n_bits)
     for space, table in tables.items():
         absent = np.ones(table.positions.shape)
-        for attribute in schema.attributes:
+        for attribute in schema.fuzzy:
             if attribute.of_type.space == space:
                 occupied = token_occupancy(attribute, bases[attribute.name])
                 absent[:, : occupied.shape[1]] *= 1 - occupied

@@ -8,11 +8,12 @@ agrees with too many names, and a placeholder birthday with too many people.
 
 import math
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.encode.public import HIGHEST_RARITY, word_shares
+from linkage.encode.public import HIGHEST_RARITY, UNKNOWN_RARITY, word_shares
 from linkage.encode.tokenids import TokenIds, speaks_of_day, speaks_of_month
 from linkage.normalise.columns import FlaggedColumn, WordColumn
 from linkage.normalise.dates import Precision
@@ -43,11 +44,11 @@ def base_positions(schema: LinkageSchema) -> dict[str, float]:
     such that a usual record fills half of the filter; the usual numbers of tokens
     come from the table of types, not from data, so all parties get the same.
     """
-    squares = {a.name: a.token_weight**2 for a in schema.attributes}
+    squares = {a.name: a.token_weight**2 for a in schema.fuzzy}
     if schema.encoding.scheme == "saul":
         unit = SAUL_POSITIONS * schema.encoding.filter_length / _REFERENCE_BITS
     else:
-        usual = sum(squares[a.name] * a.of_type.mean_tokens for a in schema.attributes)
+        usual = sum(squares[a.name] * a.of_type.mean_tokens for a in schema.fuzzy)
         unit = _HALF_FULL * schema.encoding.filter_length / usual
     return {name: unit * square for name, square in squares.items()}
 
@@ -61,8 +62,9 @@ def rarities(words: Sequence[str], attribute: Attribute) -> NDArray[np.float64]:
     """Return the rarity factor of each word of an attribute, 1 where it is not weighed."""
     if not attribute.weighs_rarity:
         return np.ones(len(words))
-    shares = word_shares(attribute.language)
-    return np.fromiter(map(shares.rarity, words), dtype=np.float64, count=len(words))
+    known = word_shares(attribute.language).rarities
+    found = map(known.get, words, repeat(UNKNOWN_RARITY))
+    return np.fromiter(found, dtype=np.float64, count=len(words))
 
 
 def token_positions(

@@ -9,59 +9,35 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.compare.bits import LANES, as_words, in_lanes, popcounts
+from linkage.block.buckets import shared_pairs
+from linkage.block.exact import raised, share_exact
+from linkage.compare.bits import LANES
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.compare.kernels import EVERY_COLUMN, similar_pairs, similarity_histogram
+from linkage.compare.listed import score_pairs
 from linkage.engine.plan import TASK_COLUMNS, Task
+from linkage.engine.records import PreparedRecords, prepare
 from linkage.errors import JobStateError
-from linkage.schema import Scheme
 
 _PAIRS_PER_CALL = 1 << 20
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class PreparedCodes:
-    """The codes of one party in the forms that the kernels take.
-
-    Attributes:
-        words: shape (n, n_words).
-        bits: set bits of each code, shape (n,).
-        lanes: the same codes grouped by 64.
-        agreement_bits: 0 where codes are compared by Dice, else their length.
-    """
-
-    words: NDArray[np.uint64]
-    bits: NDArray[np.int32]
-    lanes: NDArray[np.uint64]
-    agreement_bits: int
-
-    def __len__(self) -> int:
-        """Return the number of codes."""
-        return len(self.words)
-
-
-def prepare(codes: NDArray[np.uint8], scheme: Scheme) -> PreparedCodes:
-    """Prepare packed codes of shape (n, n_bits / 8), to be compared as their scheme asks."""
-    words = as_words(codes)
-    agreement_bits = 0 if scheme == "clk" else 8 * codes.shape[1]
-    return PreparedCodes(words, popcounts(words), in_lanes(words), agreement_bits)
-
-
-def run_task(task: Task, parties: Sequence[PreparedCodes], threshold: float) -> Candidates:
+def run_task(task: Task, parties: Sequence[PreparedRecords], threshold: float) -> Candidates:
     """Return the pairs of one task that reach the threshold.
 
     Record numbers count from the start of each party. The pairs are ordered by
     left, then right number.
     """
+    if task.tokens != "none":
+        return _score_shared(task, parties).above(threshold)
     side = _Sides(task, parties)
     room = max(_PAIRS_PER_CALL, TASK_COLUMNS)
     out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.float32))
@@ -73,7 +49,7 @@ def run_task(task: Task, parties: Sequence[PreparedCodes], threshold: float) -> 
     return concatenate(parts)
 
 
-def run_histogram(task: Task, parties: Sequence[PreparedCodes], bins: int) -> NDArray[np.int64]:
+def run_histogram(task: Task, parties: Sequence[PreparedRecords], bins: int) -> NDArray[np.int64]:
     """Return how many pairs of one task have which similarity.
 
     Args:
@@ -85,14 +61,36 @@ def run_histogram(task: Task, parties: Sequence[PreparedCodes], bins: int) -> ND
         Counts, shape (bins + 1,); the last counts pairs of similarity 1.
     """
     counts = np.zeros(bins + 1, dtype=np.int64)
-    similarity_histogram(*_Sides(task, parties).arguments, counts)
+    if task.tokens == "none":
+        similarity_histogram(*_Sides(task, parties).arguments, counts)
+        return counts
+    similarity = _score_shared(task, parties).similarity
+    np.add.at(counts, (similarity.astype(np.float64) * bins).astype(np.int64), 1)
     return counts
+
+
+def _score_shared(task: Task, parties: Sequence[PreparedRecords]) -> Candidates:
+    """Return the pairs that share a token, scored; of exact tokens only what they raise."""
+    left, right = parties[task.left], parties[task.right]
+    rows, within = slice(*task.rows), task.left == task.right
+    if task.tokens == "exact":
+        tokens, buckets = left.exact_tokens[rows], right.exact_buckets
+    else:
+        tokens, buckets = left.tokens[rows], right.buckets
+    pairs = shared_pairs(buckets, tokens, len(right), within=within, first=task.rows[0])
+    similarity = score_pairs(
+        left.words, left.bits, right.words, right.bits, *pairs, left.agreement_bits
+    )
+    same = share_exact(left.exact, right.exact, *pairs)
+    found = Candidates(*pairs, np.where(same, raised(similarity), similarity))
+    # The others of them are among all pairs.
+    return found.where(same) if task.tokens == "exact" else found
 
 
 class _Sides:
     """The slices of two parties' codes that one task compares."""
 
-    def __init__(self, task: Task, parties: Sequence[PreparedCodes]) -> None:
+    def __init__(self, task: Task, parties: Sequence[PreparedRecords]) -> None:
         left, right = parties[task.left], parties[task.right]
         rows, columns = slice(*task.rows), slice(*task.columns)
         diagonal = task.rows[0] - task.columns[0] if task.left == task.right else EVERY_COLUMN

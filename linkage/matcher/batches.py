@@ -3,6 +3,10 @@
 import datetime
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
 from linkage.errors import (
@@ -11,7 +15,7 @@ from linkage.errors import (
     NotFoundError,
     QuotaExceededError,
 )
-from linkage.job import DIGEST_BYTES, REFERENCE_BYTES, Job, JobState
+from linkage.job import DIGEST_BYTES, EXACT_TOKEN_BYTES, REFERENCE_BYTES, Job, JobState
 from linkage.matcher.jobs import job_for
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
@@ -96,7 +100,7 @@ class Batches:
         if index > batch.next_chunk:
             raise MalformedMessageError(f"chunk {index}: the next one is {batch.next_chunk}")
         _check_collecting(job, self._journal.clock())
-        self._artefacts.write(batch_id, _chunk_name(index), chunk.references + chunk.codes)
+        self._artefacts.write(batch_id, _chunk_name(index), chunk.to_bytes())
         with self._metadata.write() as transaction:
             # Read again: the same upload may run twice, after a line broke.
             batch = _batch_for(transaction, party, batch_id)
@@ -163,7 +167,7 @@ class Batches:
             )
         if any(len(digest) != DIGEST_BYTES for digest in manifest.chunk_sha256):
             raise MalformedMessageError("the manifest has a chunk digest that is not 32 bytes long")
-        size = manifest.n_records * (REFERENCE_BYTES + manifest.codes.code_bits // 8)
+        size = manifest.n_records * manifest.codes.record_bytes
         if not 1 <= len(manifest.chunk_sha256) <= manifest.n_records:
             raise MalformedMessageError("the manifest has no chunks, or more chunks than records")
         if size > len(manifest.chunk_sha256) * 2 * MAX_CHUNK_BYTES:
@@ -174,20 +178,53 @@ class Batches:
         return today + datetime.timedelta(days=self._days)
 
 
-def chunks_of(artefacts: ArtefactStore, batch: BatchRow) -> list[tuple[bytes, bytes]]:
-    """Return references and codes of every chunk of a complete batch.
+@dataclass(frozen=True)
+class Upload:
+    """The records of a complete batch.
+
+    Attributes:
+        references: shape (n, 16).
+        codes: shape (n, code_bits / 8).
+        blocks: block tokens, shape (n, block_slots).
+        exact: exact tokens, shape (n, exact_slots, 16).
+    """
+
+    references: NDArray[np.uint8]
+    codes: NDArray[np.uint8]
+    blocks: NDArray[np.uint32]
+    exact: NDArray[np.uint8]
+
+
+def read_upload(artefacts: ArtefactStore, batch: BatchRow) -> Upload:
+    """Return the records of a complete batch.
 
     Raises:
         NotFoundError: the batch was forgotten.
         VerificationError: a chunk was changed on disk.
     """
-    code_bytes = manifest_from_bytes(batch.manifest).codes.code_bits // 8
-    parts = []
+    manifest = manifest_from_bytes(batch.manifest)
+    codes, n = manifest.codes, manifest.n_records
+    # Filled in place: a list of all chunks beside their sum would double the peak.
+    upload = Upload(
+        np.empty((n, REFERENCE_BYTES), np.uint8),
+        np.empty((n, codes.code_bits // 8), np.uint8),
+        np.empty((n, codes.block_slots), np.uint32),
+        np.empty((n, codes.exact_slots, EXACT_TOKEN_BYTES), np.uint8),
+    )
+    start = 0
     for index in range(batch.next_chunk):
-        content = artefacts.read(batch.batch_id, _chunk_name(index))
-        split = len(content) // (REFERENCE_BYTES + code_bytes) * REFERENCE_BYTES
-        parts.append((content[:split], content[split:]))
-    return parts
+        chunk = Chunk.from_bytes(artefacts.read(batch.batch_id, _chunk_name(index)), codes)
+        rows = slice(start, start + len(chunk.references) // REFERENCE_BYTES)
+        for whole, part in (
+            (upload.references, chunk.references),
+            (upload.codes, chunk.codes),
+            (upload.blocks, chunk.blocks),
+            (upload.exact, chunk.exact),
+        ):
+            kind = "<u4" if whole is upload.blocks else np.uint8
+            whole[rows] = np.frombuffer(part, dtype=kind).reshape(whole[rows].shape)
+        start = rows.stop
+    return upload
 
 
 def _chunk_name(index: int) -> str:

@@ -61,6 +61,8 @@ class MatcherConfig(_Strict):
         threads: threads that compare.
         artefact_days: days until encodings and results can no longer be read.
         max_candidates: most candidate pairs of one job.
+        max_comparisons: most comparisons of one job; where all pairs are more, only
+            records that share a block or exact token are compared.
         max_records: most records of one batch.
     """
 
@@ -75,6 +77,7 @@ class MatcherConfig(_Strict):
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     artefact_days: Annotated[int, Field(ge=1, le=3650)] = 30
     max_candidates: Annotated[int, Field(ge=1)] = 50_000_000
+    max_comparisons: Annotated[int, Field(ge=1)] = 5_000_000_000
     max_records: Annotated[int, Field(ge=1)] = 5_000_000
 
 

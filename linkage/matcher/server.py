@@ -91,6 +91,7 @@ class Matcher:
             threads=config.threads,
             artefact_days=config.artefact_days,
             max_candidates=config.max_candidates,
+            max_comparisons=config.max_comparisons,
         )
         batches = Batches(
             self._metadata,

@@ -17,12 +17,13 @@ import structlog
 from numpy.typing import NDArray
 
 from linkage.compare.candidates import Candidates, concatenate
-from linkage.engine.local import PreparedCodes, prepare, run_all, run_task, warm_up
-from linkage.engine.plan import Task, plan_all_pairs
+from linkage.engine.local import run_all, run_task, warm_up
+from linkage.engine.plan import Task, plan
+from linkage.engine.records import PreparedRecords, prepare
 from linkage.errors import JobStateError, QuotaExceededError, RecordError, UnavailableError
-from linkage.job import REFERENCE_BYTES, Job, JobCounts, JobState
+from linkage.job import Job, JobCounts, JobState
 from linkage.log.canonical import JsonObject, format_json
-from linkage.matcher.batches import chunks_of
+from linkage.matcher.batches import read_upload
 from linkage.matcher.jobs import MATCHER, Jobs
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
@@ -46,7 +47,7 @@ class _Uploads:
     sizes: list[int]
     party_of: NDArray[np.uint8]
     references: NDArray[np.uint8]
-    codes: list[PreparedCodes]
+    records: list[PreparedRecords]
 
     def first(self, party: int) -> int:
         return sum(self.sizes[:party])
@@ -65,6 +66,8 @@ class Worker:
         threads: threads that compare.
         artefact_days: days until pairs and results can no longer be read.
         max_candidates: most candidate pairs of one job.
+        max_comparisons: most comparisons of one job; where all pairs are more, only
+            records that share a token are compared.
     """
 
     def __init__(
@@ -79,11 +82,13 @@ class Worker:
         threads: int,
         artefact_days: int,
         max_candidates: int,
+        max_comparisons: int,
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._match_log, self._jobs = journal, log, jobs
         self._pair_keys, self._threads = pair_keys, threads
         self._days, self._max_candidates = artefact_days, max_candidates
+        self._max_comparisons = max_comparisons
         self._wake = threading.Event()
         self._not_before: dict[str, float] = {}
         self._cancelled: dict[str, threading.Event] = {}
@@ -137,7 +142,7 @@ class Worker:
         try:
             self.run_job(job_id)
         except QuotaExceededError as error:
-            self._jobs.fail(job_id, "TOO_MANY_CANDIDATES", str(error))
+            self._jobs.fail(job_id, error.code, str(error))
         except RecordError as error:
             self._jobs.fail(job_id, "BATCH_UNUSABLE", str(error))
         except JobStateError:
@@ -175,33 +180,32 @@ class Worker:
     def _load(self, job: Job) -> _Uploads:
         with self._metadata.read() as transaction:
             batches = {batch.party: batch for batch in transaction.batches_of(job.job_id)}
-        references, codes = [], []
-        for party in job.spec.parties:
-            parts = chunks_of(self._artefacts, batches[party])
-            references.append(b"".join(part[0] for part in parts))
-            packed = np.frombuffer(b"".join(part[1] for part in parts), dtype=np.uint8)
-            packed = packed.reshape(-1, job.spec.codes.code_bits // 8)
-            codes.append(prepare(packed, job.spec.codes.scheme))
-        rows = [
-            np.frombuffer(part, dtype=np.uint8).reshape(-1, REFERENCE_BYTES) for part in references
-        ]
-        for party, own in zip(job.spec.parties, rows, strict=True):
+        uploads = [read_upload(self._artefacts, batches[party]) for party in job.spec.parties]
+        for party, own in zip(job.spec.parties, uploads, strict=True):
             # Two records under one reference would give two persons one link id.
-            if len(np.unique(own, axis=0)) < len(own):
+            if len(np.unique(own.references, axis=0)) < len(own.references):
                 raise RecordError(f"the batch of {party} has two records under one reference")
-        sizes = [len(own) for own in rows]
+        sizes = [len(own.references) for own in uploads]
+        scheme = job.spec.codes.scheme
         return _Uploads(
             sizes,
             np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes),
-            np.concatenate(rows),
-            codes,
+            np.concatenate([own.references for own in uploads]),
+            [prepare(own.codes, scheme, own.blocks, own.exact) for own in uploads],
         )
 
     def _compare(self, job: Job, uploads: _Uploads) -> Candidates:
-        tasks = plan_all_pairs(uploads.sizes)
+        tasks = plan(uploads.records, self._max_comparisons)
         with self._metadata.read() as transaction:
             done = transaction.done_tasks(job.job_id)
         planned = sum(task.comparisons for task in tasks)
+        if planned > self._max_comparisons:
+            raise QuotaExceededError(
+                f"{planned:,} comparisons, also with blocks: this matcher makes "
+                f"{self._max_comparisons:,} in a job: link fewer records, or agree on blocks "
+                "that tell more",
+                "TOO_MANY_COMPARISONS",
+            )
         if job.state is JobState.PLANNED:
             self._log_plan(job, planned)
         dataset = _dataset(job)
@@ -213,7 +217,7 @@ class Worker:
         remaining = [number for number in range(len(tasks)) if number not in done]
 
         def run(task: Task) -> Candidates:
-            return run_task(task, uploads.codes, job.spec.threshold)
+            return run_task(task, uploads.records, job.spec.threshold)
 
         results = run_all(
             [tasks[number] for number in remaining],
@@ -226,7 +230,8 @@ class Worker:
             if n_pairs > self._max_candidates:
                 raise QuotaExceededError(
                     f"more than {self._max_candidates} pairs reach the threshold of "
-                    f"{job.spec.threshold}: raise the threshold, or compare more attributes"
+                    f"{job.spec.threshold}: raise the threshold, or compare more attributes",
+                    "TOO_MANY_CANDIDATES",
                 )
             parts[number] = found
             compared += task.comparisons

@@ -27,6 +27,8 @@ def codes_from_proto(message: job_pb2.CodeId) -> CodeId:
         key_check=message.key_check,
         scheme=_scheme(message.scheme),
         code_bits=message.code_bits,
+        block_slots=message.block_slots,
+        exact_slots=message.exact_slots,
     )
 
 
@@ -38,6 +40,8 @@ def codes_to_proto(codes: CodeId) -> job_pb2.CodeId:
         key_check=codes.key_check,
         scheme=codes.scheme,
         code_bits=codes.code_bits,
+        block_slots=codes.block_slots,
+        exact_slots=codes.exact_slots,
     )
 
 
@@ -170,13 +174,18 @@ def manifest_to_bytes(manifest: Manifest) -> bytes:
 
 def chunk_from_proto(message: batch_pb2.UploadChunksRequest) -> Chunk:
     """Return the chunk in a message."""
-    return Chunk(message.references, message.codes)
+    return Chunk(message.references, message.codes, message.blocks, message.exact)
 
 
 def chunk_to_proto(batch_id: str, index: int, chunk: Chunk) -> batch_pb2.UploadChunksRequest:
     """Return the message of a chunk."""
     return batch_pb2.UploadChunksRequest(
-        batch_id=batch_id, index=index, references=chunk.references, codes=chunk.codes
+        batch_id=batch_id,
+        index=index,
+        references=chunk.references,
+        codes=chunk.codes,
+        blocks=chunk.blocks,
+        exact=chunk.exact,
     )
 
 

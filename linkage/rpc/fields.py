@@ -71,6 +71,8 @@ FIELDS = {
     "UploadChunksRequest.batch_id": _BATCH_ID,
     "UploadChunksRequest.references": Field(MAX_CHUNK_BYTES, "16 random bytes for each record"),
     "UploadChunksRequest.codes": Field(MAX_CHUNK_BYTES, "the code of each record"),
+    "UploadChunksRequest.blocks": Field(MAX_CHUNK_BYTES, "keyed, coarse block tokens"),
+    "UploadChunksRequest.exact": Field(MAX_CHUNK_BYTES, "keyed tokens of identifiers, or noise"),
     "CommitBatchRequest.batch_id": _BATCH_ID,
     "WatchProgressRequest.job_id": _JOB_ID,
     "WatchProgressResponse.waiting_for": _PARTY,

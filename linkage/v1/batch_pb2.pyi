@@ -33,7 +33,7 @@ class Manifest(_message.Message):
     def codes(self) -> _job_pb2.CodeId: ...
     @_builtins.property
     def chunk_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """SHA-256 of each chunk: over its references, then its codes."""
+        """SHA-256 of each chunk: over its references, codes, block and exact tokens, in this order."""
 
     def __init__(
         self,
@@ -103,12 +103,18 @@ class UploadChunksRequest(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     REFERENCES_FIELD_NUMBER: _builtins.int
     CODES_FIELD_NUMBER: _builtins.int
+    BLOCKS_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     index: _builtins.int
     references: _builtins.bytes
     """16 random bytes for each record, drawn by the uploader: they name a record to its owner only."""
     codes: _builtins.bytes
     """One code of `code_bits` bits for each record, in the order of the references."""
+    blocks: _builtins.bytes
+    """`block_slots` block tokens for each record, 4 bytes little-endian each."""
+    exact: _builtins.bytes
+    """`exact_slots` exact tokens for each record, 16 bytes of HMAC output or of noise each."""
     def __init__(
         self,
         *,
@@ -116,10 +122,12 @@ class UploadChunksRequest(_message.Message):
         index: _builtins.int = ...,
         references: _builtins.bytes = ...,
         codes: _builtins.bytes = ...,
+        blocks: _builtins.bytes = ...,
+        exact: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "codes", b"codes", "index", b"index", "references", b"references"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "blocks", b"blocks", "codes", b"codes", "exact", b"exact", "index", b"index", "references", b"references"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -88,6 +88,8 @@ class CodeId(_message.Message):
     KEY_CHECK_FIELD_NUMBER: _builtins.int
     SCHEME_FIELD_NUMBER: _builtins.int
     CODE_BITS_FIELD_NUMBER: _builtins.int
+    BLOCK_SLOTS_FIELD_NUMBER: _builtins.int
+    EXACT_SLOTS_FIELD_NUMBER: _builtins.int
     schema_id: _builtins.bytes
     """SHA-256 of the resolved linkage schema."""
     epoch: _builtins.int
@@ -96,6 +98,9 @@ class CodeId(_message.Message):
     """8 bytes derived from the linkage key for this alone: tells a wrong key, and nothing else."""
     scheme: _builtins.str
     code_bits: _builtins.int
+    block_slots: _builtins.int
+    """How many block and exact tokens each record has."""
+    exact_slots: _builtins.int
     def __init__(
         self,
         *,
@@ -104,10 +109,12 @@ class CodeId(_message.Message):
         key_check: _builtins.bytes = ...,
         scheme: _builtins.str = ...,
         code_bits: _builtins.int = ...,
+        block_slots: _builtins.int = ...,
+        exact_slots: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_bits", b"code_bits", "epoch", b"epoch", "key_check", b"key_check", "schema_id", b"schema_id", "scheme", b"scheme"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_slots", b"block_slots", "code_bits", b"code_bits", "epoch", b"epoch", "exact_slots", b"exact_slots", "key_check", b"key_check", "schema_id", b"schema_id", "scheme", b"scheme"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from in_process import Quiet, Service, links, people
@@ -10,7 +11,7 @@ from linkage.agent.references import References
 from linkage.agent.run import request_job, run_job
 from linkage.agent.source import Source
 from linkage.agent.spool import Spool
-from linkage.batch import Chunk, Manifest
+from linkage.batch import Chunk, Manifest, part_bytes
 from linkage.errors import (
     DeniedError,
     JobStateError,
@@ -140,11 +141,10 @@ class Upload:
             expires,
         )
         big = self.spool.chunk(whole, 0)
-        width = session.codes.code_bits // 8
+        parts = (big.references, big.codes, big.blocks, big.exact)
+        widths = part_bytes(session.codes)
         self.chunks = [
-            Chunk(
-                big.references[i * 16 : (i + rows) * 16], big.codes[i * width : (i + rows) * width]
-            )
+            Chunk(*(p[i * w : (i + rows) * w] for p, w in zip(parts, widths, strict=True)))
             for i in range(0, whole.n_records, rows)
         ]
         self.manifest = Manifest(
@@ -175,13 +175,25 @@ def test_an_upload_goes_on_where_it_stopped(service: Service) -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        lambda c: Chunk(c.references, c.codes[:-1]),
-        lambda c: Chunk(c.references[:-16], c.codes),
-        lambda c: Chunk(c.references, c.codes[:-1] + bytes([c.codes[-1] ^ 1])),
-        lambda c: Chunk(bytes([c.references[0] ^ 1]) + c.references[1:], c.codes),
+        lambda c: replace(c, codes=c.codes[:-1]),
+        lambda c: replace(c, references=c.references[:-16]),
+        lambda c: replace(c, codes=c.codes[:-1] + bytes([c.codes[-1] ^ 1])),
+        lambda c: replace(c, references=bytes([c.references[0] ^ 1]) + c.references[1:]),
+        lambda c: replace(c, blocks=c.blocks[:-4]),
+        lambda c: replace(c, blocks=bytes([c.blocks[0] ^ 1]) + c.blocks[1:]),
+        lambda c: replace(c, exact=bytes(16)),
         lambda _: Chunk(b"", b""),
     ],
-    ids=["truncated", "fewer references", "bit flipped", "other reference", "empty"],
+    ids=[
+        "truncated",
+        "fewer references",
+        "bit flipped",
+        "other reference",
+        "fewer tokens",
+        "other token",
+        "tokens too many",
+        "empty",
+    ],
 )
 def test_a_broken_chunk_is_refused_and_what_came_before_stays(
     service: Service, broken: Callable[[Chunk], Chunk]

@@ -12,7 +12,7 @@ from test_job import Upload, last_state, spec_of
 from linkage.agent.config import Agreement
 from linkage.agent.references import References
 from linkage.agent.run import run_job
-from linkage.batch import Chunk, Manifest
+from linkage.batch import Manifest
 from linkage.errors import ConfigError, DeniedError, MalformedMessageError, UnavailableError
 from linkage.job import JobState
 from linkage.matcher import server, worker
@@ -120,7 +120,7 @@ def test_two_records_under_one_reference_fail_the_job_by_the_partys_name(
     job_id = service.request("dukcapil")
     good, bad = Upload(service, "dukcapil", job_id), Upload(service, "imigrasi", job_id)
     first = bad.chunks[0]
-    doubled = Chunk(first.references[:16] * 2 + first.references[32:], first.codes)
+    doubled = replace(first, references=first.references[:16] * 2 + first.references[32:])
     chunks = [doubled, *bad.chunks[1:]]
     manifest = Manifest(
         bad.manifest.codes, bad.manifest.n_records, tuple(chunk.digest() for chunk in chunks)

@@ -106,3 +106,28 @@ def test_too_many_candidates_fail_the_job_with_what_to_do(
             job = client.job(job_id)
     assert (job.state, job.reason_code) == (JobState.FAILED, "TOO_MANY_CANDIDATES")
     assert "raise the threshold" in job.reason
+
+
+def test_a_job_too_large_for_all_pairs_compares_what_shares_a_token(busy: Service) -> None:
+    config = busy.site.root / "matcher" / "matcher.toml"
+    config.write_text("max_comparisons = 5000\n" + config.read_text())
+    with busy.running():
+        job_id = busy.request("dukcapil")
+        upload_all(busy, job_id)
+        outcome = busy.run("dukcapil", job_id)
+    assert len(links(outcome)) == 60
+    assert 60 <= outcome.job.counts.comparisons_done < 80 * 70
+
+
+def test_a_job_too_large_even_for_blocks_is_refused_with_the_numbers(busy: Service) -> None:
+    config = busy.site.root / "matcher" / "matcher.toml"
+    config.write_text("max_comparisons = 10\n" + config.read_text())
+    with busy.running():
+        job_id = busy.request("dukcapil")
+        upload_all(busy, job_id)
+        with busy.client("dukcapil") as client:
+            for _ in client.watch(job_id):
+                pass
+            job = client.job(job_id)
+    assert (job.state, job.reason_code) == (JobState.FAILED, "TOO_MANY_COMPARISONS")
+    assert "comparisons, also with blocks: this matcher makes 10" in job.reason

@@ -14,8 +14,9 @@ from linkage.compare.bits import LANES, as_words, in_lanes, popcounts
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.compare.kernels import EVERY_COLUMN, similar_pairs, similarity_histogram
 from linkage.engine import local, plan
-from linkage.engine.local import prepare, run_all, run_histogram, run_task
+from linkage.engine.local import run_all, run_histogram, run_task
 from linkage.engine.plan import Task, plan_all_pairs
+from linkage.engine.records import prepare
 from linkage.errors import JobStateError, SchemaMismatchError
 from linkage.schema import Scheme
 

@@ -1,5 +1,6 @@
 """The encoder agrees with the definition, one record, one token and one bit at a time."""
 
+import os
 import runpy
 from collections.abc import Sequence
 from itertools import pairwise
@@ -167,6 +168,12 @@ class SpaceKeys:
     def hardening_key(self) -> bytes:
         raise AssertionError("a plain filter is not hardened")
 
+    def block_key(self, _label: str) -> bytes:
+        return self._secret
+
+    def exact_key(self, _space: str) -> bytes:
+        return self._secret
+
 
 @settings(max_examples=60)
 @given(problems(), st.binary(min_size=32, max_size=32))
@@ -175,7 +182,7 @@ def test_plain_codes_are_those_of_the_definition(problem: Problem, secret: bytes
     schema = LinkageSchema.model_validate({"name": "p", **described})
     columns = {a.name: column([r[a.name] for r in records]) for a in schema.attributes}
     keys = SpaceKeys(secret)
-    got: NDArray[np.uint8] = Encoder(schema, keys).encode(columns)
+    got: NDArray[np.uint8] = Encoder(schema, keys, os.urandom).codes(columns)
     by_space = {a.of_type.space: keys.space_key(a.of_type.space) for a in schema.attributes}
     filters = [DEFINITION["filter_of"](described, by_space, record) for record in records]
     assert [row.tobytes() for row in got] == [DEFINITION["packed"](f) for f in filters]

@@ -22,6 +22,8 @@ CODES = st.builds(
     key_check=st.binary(min_size=8, max_size=8),
     scheme=st.just("clk"),
     code_bits=st.integers(min_value=8, max_value=128).map(lambda n: 64 * n),
+    block_slots=st.integers(min_value=0, max_value=32),
+    exact_slots=st.integers(min_value=0, max_value=8),
 )
 SPECS = st.builds(
     JobSpec,

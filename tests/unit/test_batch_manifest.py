@@ -114,6 +114,8 @@ CHANGED = {
     "key_check": replace(MANIFEST, codes=replace(CODES, key_check=b"l" * 8)),
     "scheme": replace(MANIFEST, codes=replace(CODES, scheme="other")),  # type: ignore[arg-type]
     "code_bits": replace(MANIFEST, codes=replace(CODES, code_bits=576)),
+    "block_slots": replace(MANIFEST, codes=replace(CODES, block_slots=1)),
+    "exact_slots": replace(MANIFEST, codes=replace(CODES, exact_slots=1)),
     "n_records": replace(MANIFEST, n_records=7),
     "a chunk": replace(MANIFEST, chunk_sha256=(bytes(32), *MANIFEST.chunk_sha256[1:])),
     "order of chunks": replace(MANIFEST, chunk_sha256=MANIFEST.chunk_sha256[::-1]),
@@ -133,8 +135,8 @@ def test_every_field_changes_the_digest_of_a_manifest() -> None:
 def test_the_digest_of_a_manifest_stays_the_same() -> None:
     assert MANIFEST.digest() == replace(MANIFEST).digest()
     parts = (
-        f'{{"chunks":"{hashlib.sha256(b"".join(MANIFEST.chunk_sha256)).hexdigest()}",'
-        f'"code_bits":512,"epoch":1,"key_check":"{b"k".hex() * 8}","n_records":6,'
+        f'{{"block_slots":0,"chunks":"{hashlib.sha256(b"".join(MANIFEST.chunk_sha256)).hexdigest()}",'
+        f'"code_bits":512,"epoch":1,"exact_slots":0,"key_check":"{b"k".hex() * 8}","n_records":6,'
         f'"schema_id":"{b"s".hex() * 32}","scheme":"clk"}}'
     )
     assert MANIFEST.digest() == hashlib.sha256(parts.encode()).digest()

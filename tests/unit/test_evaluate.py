@@ -8,8 +8,8 @@ import pytest
 from linkage.agent import evaluate as evaluate_module
 from linkage.agent.evaluate import Evaluation, evaluate, input_of
 from linkage.compare.candidates import Candidates
-from linkage.engine.local import PreparedCodes
 from linkage.engine.plan import Task
+from linkage.engine.records import PreparedRecords
 from linkage.errors import QuotaExceededError, RecordError
 from linkage.schema import LinkageSchema, parse_schema
 
@@ -165,11 +165,21 @@ def test_a_truth_column_that_is_missing_is_named(two: tuple[Path, Path]) -> None
         evaluate(schema(), inputs, "entity_id", 1)
 
 
-def test_more_comparisons_than_all_pairs_may_take_are_refused_before_any(
+def test_more_comparisons_than_all_pairs_may_take_are_made_by_blocks(
     two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert run(*two).pairs_compared == 20
     monkeypatch.setattr(evaluate_module, "MAX_COMPARISONS", 19)
-    with pytest.raises(QuotaExceededError, match="20 comparisons"):
+    blocked = run(*two)
+    assert blocked.pairs_compared <= 19
+    assert blocked.at_threshold.f1 == 1
+
+
+def test_more_comparisons_than_even_blocks_may_take_are_refused_before_any(
+    two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate_module, "MAX_COMPARISONS", 3)
+    with pytest.raises(QuotaExceededError, match=r"comparisons, also with blocks: at most 3"):
         run(*two)
 
 
@@ -194,7 +204,7 @@ def test_with_too_many_equal_records_the_sweep_begins_at_the_threshold(
 ) -> None:
     floors = []
 
-    def run_task(task: Task, parties: Sequence[PreparedCodes], threshold: float) -> Candidates:
+    def run_task(task: Task, parties: Sequence[PreparedRecords], threshold: float) -> Candidates:
         floors.append(threshold)
         return real(task, parties, threshold)
 

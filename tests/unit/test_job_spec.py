@@ -24,6 +24,8 @@ WRONG = {
     "key_check": [{"codes": replace(CODES, key_check=bytes(n))} for n in (0, 7, 9)],
     "scheme": [{"codes": replace(CODES, scheme=s)} for s in ("", "CLK", "md5")],
     "code_bits": [{"codes": replace(CODES, code_bits=n)} for n in (0, 448, 32832, 1000, -512)],
+    "block_slots": [{"codes": replace(CODES, block_slots=n)} for n in (-1, 33)],
+    "exact_slots": [{"codes": replace(CODES, exact_slots=n)} for n in (-1, 9)],
     "threshold": [{"threshold": t} for t in (0.0, -0.1, 1.0001, float("nan"), float("inf"))],
     "collect_timeout_s": [{"collect_timeout_s": s} for s in (0, -1, MAX_COLLECT_S + 1)],
 }
@@ -66,7 +68,7 @@ def test_a_wrong_field_is_named_and_no_other(name: str, change: dict[str, object
 
 
 def test_every_wrong_field_is_named_at_once() -> None:
-    codes = CodeId(b"", 0, b"", "none", 1)  # type: ignore[arg-type]
+    codes = CodeId(b"", 0, b"", "none", 1, -1, -1)  # type: ignore[arg-type]
     text = wrong_in(JobSpec("", (), codes, 0, "many-to-many", 0))
     assert all(name in text for name in WRONG)
 
@@ -107,6 +109,8 @@ def test_no_field_of_the_code_id_is_left_out_of_the_comparison() -> None:
         "schema_id",
         "scheme",
         "code_bits",
+        "block_slots",
+        "exact_slots",
         "epoch",
         "key_check",
     }

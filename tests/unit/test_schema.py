@@ -109,9 +109,10 @@ def test_every_problem_is_listed_at_once() -> None:
         [[attributes]]
         name = "agama"
         type = "text"
-        [[attributes]]
-        name = "nik"
-        type = "nik"
+        [[block]]
+        on = ["year(tgl)"]
+        [exact]
+        names = ["NIK"]
         [[attributes]]
         name = "Nama"
         type = "nome"
@@ -131,11 +132,12 @@ def test_every_problem_is_listed_at_once() -> None:
             "match.cardinality",
             "match.threshold",
             "attributes.0.name",
+            "attributes.1.name",
             "attributes.1.type",
-            "attributes.2.name",
-            "attributes.2.type",
-            "attributes.2.weight",
-            "attributes.2.colour",
+            "attributes.1.weight",
+            "attributes.1.colour",
+            "block.0.on",
+            "exact.names.0",
         ]
     )
 
@@ -174,8 +176,63 @@ def test_a_word_that_only_holds_a_refused_one_is_allowed(name: str) -> None:
 def test_an_identifier_never_enters_the_fuzzy_code(type_: str) -> None:
     (problem,) = problems_in(with_attribute("nomor", type_))
     assert problem == (
-        f"attributes.1.type: an identifier such as {type_} never enters the fuzzy code"
+        f"attributes.1.type: an identifier such as {type_} never enters the fuzzy "
+        'code: add it to [exact] names = ["nomor"]'
     )
+    schema = parse_schema(with_attribute("nomor", type_) + '[exact]\nnames = ["nomor"]\n')
+    assert [a.name for a in schema.fuzzy] == ["nama"]
+    assert [a.name for a in schema.exact_attributes] == ["nomor"]
+
+
+def test_a_type_of_identifier_among_the_exact_names_is_an_attribute() -> None:
+    schema = parse_schema(f'{SMALLEST}[exact]\nnames = ["nik", "nama"]\n')
+    assert [(a.name, a.type) for a in schema.attributes] == [("nama", "name"), ("nik", "nik")]
+    assert [a.name for a in schema.exact_attributes] == ["nik", "nama"]
+
+
+def test_an_exact_name_that_is_nothing_is_refused() -> None:
+    (problem,) = problems_in(f'{SMALLEST}[exact]\nnames = ["nomor"]\n')
+    assert problem == "as a whole: exact.names: nomor is no attribute of the schema"
+
+
+def test_identifiers_alone_make_no_code() -> None:
+    nik = '[[attributes]]\nname = "nik"\ntype = "nik"\n[exact]\nnames = ["nik"]\n'
+    (problem,) = problems_in(f'name = "a"\n{nik}')
+    assert "at least one attribute that is no identifier" in problem
+
+
+@pytest.mark.parametrize(
+    ("on", "reason"),
+    [
+        ('["phonetic(nama)"]', "two attributes at least"),
+        ('["phonetic(nama)", "initial(nama)"]', "two attributes at least"),
+        ('["phonetic(nama)", "month(lain)"]', "write an attribute, or one of"),
+        ('["phonetic(nama)", "year(umur)"]', "umur: no such attribute"),
+        ('["phonetic(nama)", "year(lain)"]', "year takes attributes of kind"),
+        ('["phonetic(nama, lain)", "lain"]', "of one kind"),
+        ('["phonetic(nama)", "initial(nama)", "phonetic(lain)"]', "more than 4 tokens"),
+    ],
+)
+def test_a_block_that_cannot_be_is_refused(on: str, reason: str) -> None:
+    (problem,) = problems_in(with_attribute("lain", "place") + f"[[block]]\non = {on}\n")
+    assert reason in problem
+
+
+def test_blocks_by_type_where_none_are_given() -> None:
+    text = with_attribute("tgl", "date") + '[[attributes]]\nname = "jk"\ntype = "sex"\n'
+    assert [str(entry) for entry in parse_schema(text).block_entries] == [
+        "phonetic(nama) & year(tgl)",
+        "phonetic(nama) & monthday(tgl)",
+        "value(tgl) & value(jk)",
+    ]
+    assert parse_schema(text + "[match]\nexpected_records = 40_000\n").match.block_bits == 10
+    assert parse_schema(text + "[match]\nexpected_records = 1\n").match.block_bits == 1
+
+
+@pytest.mark.parametrize("type_", ["name", "date", "email"])
+def test_a_single_attribute_has_no_block(type_: str) -> None:
+    text = f'name = "a"\n[[attributes]]\nname = "satu"\ntype = "{type_}"\n'
+    assert parse_schema(text).block_entries == ()
 
 
 @pytest.mark.parametrize(
@@ -286,7 +343,10 @@ def test_the_resolved_form_has_every_default_written_out() -> None:
         "match": {
             "cardinality": "many-to-many",
             "threshold": pytest.approx(0.5 + 6.4 * 0.5 / 8192**0.5),
+            "expected_records": 1_000_000,
         },
+        "exact": [],
+        "block": {"bits": 15, "entries": []},
         "attributes": [
             {
                 "name": "nama",

@@ -1,6 +1,7 @@
 """Keys and columns for the tests of the encoder."""
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -30,6 +31,12 @@ class NamedKeys:
         self.asked.append("(hardening)")
         return hashlib.sha256(f"{self._secret} hardens".encode()).digest()
 
+    def block_key(self, label: str) -> bytes:
+        return hashlib.sha256(f"{self._secret} blocks {label}".encode()).digest()
+
+    def exact_key(self, space: str) -> bytes:
+        return hashlib.sha256(f"{self._secret} equals {space}".encode()).digest()
+
 
 def column(records: Sequence[Sequence[str]]) -> WordColumn:
     """One column of records given as words; records may repeat or be empty."""
@@ -58,7 +65,7 @@ def encoder_of() -> Callable[..., Encoder]:
     def encoder(schema: LinkageSchema, under: str = "k") -> Encoder:
         what = (schema.model_dump_json(), under)
         if what not in made:
-            made[what] = Encoder(schema, NamedKeys(under))
+            made[what] = Encoder(schema, NamedKeys(under), os.urandom)
         return made[what]
 
     return encoder
@@ -69,6 +76,6 @@ def codes_of(encoder_of: Callable[..., Encoder]) -> Codes:
     """`codes_of(schema, record, ..., under="k")`: the codes of records of words."""
 
     def codes(schema: LinkageSchema, *records: Record, under: str = "k") -> NDArray[np.uint8]:
-        return encoder_of(schema, under).encode(columns(schema, records))
+        return encoder_of(schema, under).codes(columns(schema, records))
 
     return codes

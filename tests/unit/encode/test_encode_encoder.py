@@ -1,6 +1,7 @@
 """Codes of records: their form, and that records alone decide them."""
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -107,8 +108,8 @@ def test_two_encoders_of_one_key_agree_whatever_they_met_before(
 ) -> None:
     # Positions are drawn when a token is first met.
     (expected,) = codes_of(schema, RECORD)
-    fresh = Encoder(schema, named_keys("k"))
-    assert (fresh.encode(columns_of(schema, [RECORD]))[0] == expected).all()
+    fresh = Encoder(schema, named_keys("k"), os.urandom)
+    assert (fresh.codes(columns_of(schema, [RECORD]))[0] == expected).all()
 
 
 def test_filters_are_the_codes_of_the_plain_scheme_alone(columns_of: Any, encoder_of: Any) -> None:
@@ -117,7 +118,7 @@ def test_filters_are_the_codes_of_the_plain_scheme_alone(columns_of: Any, encode
         columns = columns_of(schema, [RECORD, {}])
         filters = encoder_of(schema).filters(columns)
         assert filters.shape == (2, schema.encoding.filter_length // 64)
-        same = filters.tobytes() == encoder_of(schema).encode(columns).tobytes()
+        same = filters.tobytes() == encoder_of(schema).codes(columns).tobytes()
         assert same == (scheme == "clk")
 
 
@@ -135,10 +136,10 @@ def test_every_space_has_its_own_key_and_only_hardening_another(named_keys: Any)
     for scheme in ENCODINGS:
         hardened = [] if scheme == "clk" else ["(hardening)"]
         keys = named_keys("k")
-        Encoder(schema_of(scheme), keys)
+        Encoder(schema_of(scheme), keys, os.urandom)
         assert sorted(set(keys.asked)) == [*hardened, "date", "mother_name", "name", "sex"]
         keys = named_keys("k")
-        Encoder(schema_of(scheme, TWO_NAMES), keys)
+        Encoder(schema_of(scheme, TWO_NAMES), keys, os.urandom)
         assert sorted(set(keys.asked)) == [*hardened, "name"]
 
 

@@ -1,6 +1,7 @@
 """What two codes have in common, and what a code must not say. All data is seeded."""
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -199,7 +200,7 @@ def test_centred_codes_of_strangers_agree_in_a_half(
     schema = schema_of("saul", attributes)
     keys = named_keys("k")
     records = people_of(np.random.default_rng(12), 300)
-    filters = Encoder(schema, keys).filters(columns_of(schema, records))
+    filters = Encoder(schema, keys, os.urandom).filters(columns_of(schema, records))
     mean = mean_filter(schema, base_positions(schema), tables_of(schema, keys), 2048)
     centred, uncentred = (
         mean_agreement(KeyedMajority(keys.hardening_key(), centre, 4096, 1), filters)
@@ -222,7 +223,7 @@ def test_the_mean_filter_is_about_that_of_people(named_keys: Any, columns_of: An
     other = mean_filter(schema, base_positions(schema), tables_of(schema, named_keys("o")), 2048)
     assert np.corrcoef(mean, other)[0, 1] < 0.2
     records = people_of(np.random.default_rng(13), 1000)
-    filters = Encoder(schema, keys).filters(columns_of(schema, records))
+    filters = Encoder(schema, keys, os.urandom).filters(columns_of(schema, records))
     seen = bits_of(filters.astype("<u8").view(np.uint8)).mean(axis=0)
     assert np.corrcoef(mean, seen)[0, 1] > 0.97
     assert mean.sum() / UNIT == pytest.approx(seen.sum(), rel=0.08)

@@ -1,0 +1,82 @@
+"""Codes of known persons to their best F1, under a key of our choosing.
+
+The product's own evaluation draws a key for each run, so that nobody tunes to one. Two
+schemas are compared under the same key, or the key's chance is counted as theirs. So the
+steps of `linkage.agent.evaluate` are taken here on codes that are there already.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.records import RecordSet
+from linkage.classify.quality import Quality, best_threshold
+from linkage.compare.bits import as_words, popcounts
+from linkage.compare.candidates import Candidates, concatenate
+from linkage.engine.local import run_all, run_task
+from linkage.engine.plan import Task, plan_all_pairs
+from linkage.engine.records import PreparedRecords, prepare
+from linkage.schema import LinkageSchema
+from linkage.solve.groups import single_parties, solve_groups
+
+# As in the product's evaluation: pairs kept for the sweep, per record.
+_SWEPT_PAIRS_PER_RECORD = 50
+_DRAWN = 50_000
+_LOWEST = 0.0005
+
+
+def best_quality(
+    records: RecordSet, schema: LinkageSchema, codes: Sequence[NDArray[np.uint8]], threads: int
+) -> Quality:
+    """Compare all pairs, solve, and return the quality at the best threshold.
+
+    Args:
+        records: the set.
+        schema: what its codes were made under.
+        codes: packed codes by file, shape (n, bits / 8) each.
+        threads: threads that compare.
+    """
+    parties = [prepare(part, schema.encoding.scheme) for part in codes]
+    tasks = plan_all_pairs([len(party) for party in parties])
+    floor = _floor(np.concatenate(codes), sum(task.comparisons for task in tasks), schema)
+    many = len(parties) > 1
+    single = single_parties(schema.match.cardinality, len(parties)) if many else frozenset()
+    groups = solve_groups(_compare(parties, tasks, floor, threads), records.file, single)
+    return best_threshold(groups, records.person, records.file)[1]
+
+
+def _floor(codes: NDArray[np.uint8], n_pairs: int, schema: LinkageSchema) -> float:
+    """Return a similarity below any best threshold, that not too many pairs reach.
+
+    It is the quantile of pairs drawn at random, true pairs too few to matter among them.
+
+    Args:
+        codes: packed codes of all files in a row.
+        n_pairs: number of pairs that are compared.
+        schema: what the codes were made under.
+    """
+    budget = _SWEPT_PAIRS_PER_RECORD * len(codes)
+    if n_pairs <= budget:
+        return _LOWEST
+    left, right = np.random.default_rng(0).integers(len(codes), size=(2, _DRAWN))
+    words = as_words(codes)
+    bits = popcounts(words)
+    total = bits[left] + bits[right]
+    common = popcounts(words[left] & words[right])
+    if schema.encoding.scheme == "clk":
+        similarity = 2 * common / np.maximum(total, 1)
+    else:
+        similarity = 1 - (total - 2 * common) / (8 * codes.shape[1])
+    floor = np.quantile(similarity[left != right], 1 - budget / n_pairs)
+    return float(min(max(floor, _LOWEST), schema.threshold))
+
+
+def _compare(
+    parties: Sequence[PreparedRecords], tasks: Sequence[Task], floor: float, threads: int
+) -> Candidates:
+    first = np.concatenate(([0], np.cumsum([len(party) for party in parties])))
+    found = run_all(tasks, lambda task: run_task(task, parties, floor), threads)
+    return concatenate(
+        pairs.shifted(int(first[task.left]), int(first[task.right])) for task, pairs in found
+    )
