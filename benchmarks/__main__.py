@@ -1,13 +1,21 @@
-"""`python -m benchmarks quality|speed`: results to stdout, progress to stderr."""
+"""`python -m benchmarks COMMAND`: results to stdout, progress to stderr."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 
+from benchmarks.ablation import RETRIALS, measure_ablation
+from benchmarks.ablation_table import ablation_table
+from benchmarks.compare_command import compare
+from benchmarks.curve import measure_curve
+from benchmarks.curve_table import curve_picture, curve_table
 from benchmarks.environment import Environment, read_environment
 from benchmarks.experiment import Experiment, load_experiments
+from benchmarks.memory import PARTS, SCHEME, measure_memory, memory_table
+from benchmarks.memory import RECORDS as MEMORY_RECORDS
 from benchmarks.quality import measure_quality
 from benchmarks.quality_table import quality_table
 from benchmarks.report import Table, as_json, print_table, write_result
@@ -31,6 +39,16 @@ _schemes = click.option(
     metavar="NAME[:BITS[/ORDER]]",
     help="Ours, may be repeated; all that the schema knows where absent.",
 )
+_scheme = click.option(
+    "--scheme",
+    "scheme",
+    default="clk",
+    show_default=True,
+    metavar="NAME[:BITS[/ORDER]]",
+    help="The one that is measured.",
+)
+_sets = click.option("--sets", help="Names of sets, separated by commas; all where absent.")
+_threads = click.option("--threads", default=os.cpu_count() or 1, show_default="all cores")
 _small = click.option("--small", is_flag=True, help="A tiny size, to try it out.")
 _as_json = click.option("--json", "json_out", is_flag=True, help="Print the figures as JSON.")
 _install = click.option(
@@ -47,14 +65,14 @@ _results = click.option(
 
 @click.group()
 def main() -> None:
-    """Linkage quality and encoding speed, against peers on equal terms."""
+    """Linkage quality, encoding speed and memory."""
 
 
 @main.command()
 @_data
 @_schemes
-@click.option("--sets", help="Names of sets, separated by commas; all where absent.")
-@click.option("--threads", default=os.cpu_count() or 1, show_default="all cores")
+@_sets
+@_threads
 @click.option("--keys", default=3, show_default=True, help="Keys to try; the median one counts.")
 @_small
 @_install
@@ -83,7 +101,7 @@ def quality(
         keys,
         small,
         install,
-        lambda name: click.echo(name, err=True),
+        _progress,
     )
     table = quality_table(result, chosen)
     partial = small or sets is not None
@@ -115,12 +133,103 @@ def speed(
     environment = read_environment(_command("speed"))
     chosen = _parsed(schemes or default_schemes())
     n_records, times = (_SMALL_RECORDS, 1) if small else (records, repeats)
-    result = measure_speed(
-        chosen, n_records, times, install, lambda name: click.echo(name, err=True)
-    )
+    result = measure_speed(chosen, n_records, times, install, _progress)
     partial = small or records != RECORDS
     figures = result.to_dict()
     _publish("speed", speed_table(result), figures, json_out, results, partial, environment)
+
+
+@main.command()
+@_data
+@_scheme
+@_sets
+@_threads
+@click.option("--keys", default=3, show_default=True, help="Keys to try; their mean counts.")
+@click.option(
+    "--retrials",
+    default=RETRIALS,
+    show_default=True,
+    help="Further keys for a rule that seems to do harm.",
+)
+@_small
+@_results
+@_as_json
+def ablation(
+    data: Path,
+    scheme: str,
+    sets: str | None,
+    threads: int,
+    keys: int,
+    retrials: int,
+    small: bool,
+    results: Path | None,
+    json_out: bool,
+) -> None:
+    """Best F1 without rarity, without each group of rules, and without each rule."""
+    environment = read_environment(_command("ablation"))
+    (chosen,) = _parsed([scheme])
+    experiments = _selected(load_experiments(), sets)
+    result = measure_ablation(experiments, chosen, data, threads, keys, retrials, small, _progress)
+    name = "ablation" if scheme == "clk" else "-".join(["ablation", *re.split("[:/]", scheme)])
+    partial = small or sets is not None
+    figures = result.to_dict()
+    _publish(name, ablation_table(result), figures, json_out, results, partial, environment)
+
+
+@main.command()
+@_data
+@_sets
+@_threads
+@_small
+@_results
+@_as_json
+def curve(
+    data: Path,
+    sets: str | None,
+    threads: int,
+    small: bool,
+    results: Path | None,
+    json_out: bool,
+) -> None:
+    """Best F1 of saul by order and length, against the likeness of true pairs."""
+    environment = read_environment(_command("curve"))
+    experiments = _selected(load_experiments(), sets)
+    result = measure_curve(experiments, data, threads, small, _progress)
+    table, figures, picture = curve_table(result), result.to_dict(), curve_picture(result)
+    partial = small or sets is not None
+    _publish("curve", table, figures, json_out, results, partial, environment, picture)
+
+
+@main.command()
+@_data
+@click.option("--scheme", default=SCHEME, show_default=True, metavar="NAME[:BITS[/ORDER]]")
+@click.option("--records", default=MEMORY_RECORDS, show_default=True, help="Number of records.")
+@_small
+@_results
+@_as_json
+def memory(
+    data: Path,  # noqa: ARG001 # as speed
+    scheme: str,
+    records: int,
+    small: bool,
+    results: Path | None,
+    json_out: bool,
+) -> None:
+    """Peak memory of an agent that encodes a file into its spool."""
+    environment = read_environment(_command("memory"))
+    _parsed([scheme])
+    n_records = max(PARTS) * _SMALL_RECORDS if small else records
+    result = measure_memory(scheme, n_records, _progress)
+    partial = small or records != MEMORY_RECORDS or scheme != SCHEME
+    figures = result.to_dict()
+    _publish("memory", memory_table(result), figures, json_out, results, partial, environment)
+
+
+main.add_command(compare)
+
+
+def _progress(name: str) -> None:
+    click.echo(name, err=True)
 
 
 def _parsed(schemes: tuple[str, ...] | list[str]) -> list[Scheme]:
@@ -148,6 +257,7 @@ def _publish(
     results: Path | None,
     partial: bool,
     environment: Environment,
+    picture: str | None = None,
 ) -> None:
     if json_out:
         click.echo(as_json(figures, environment))
@@ -155,7 +265,7 @@ def _publish(
         print_table(table)
     folder = results or (None if partial else RESULTS)
     if folder is not None:
-        for path in write_result(folder, name, table, figures, environment):
+        for path in write_result(folder, name, table, figures, environment, picture):
             click.echo(f"written: {path.name}", err=True)
 
 

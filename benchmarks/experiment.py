@@ -100,6 +100,7 @@ class Experiment(_Strict):
         columns: the attributes.
         values: what a file's codes mean, by file and column.
         reference_year: year that ages in the files are counted from.
+        language: whose names the records hold, as a schema may say it; ablation alone does.
         blocking: passes of equal keys, each a list of keys; see `blocking`.
         neighbourhoods: passes of sorted neighbourhood.
     """
@@ -109,6 +110,7 @@ class Experiment(_Strict):
     columns: tuple[Column, ...]
     values: dict[str, dict[str, dict[str, str]]] = {}
     reference_year: int | None = None
+    language: Literal["indonesian", "foreign"] = "foreign"
     blocking: tuple[tuple[str, ...], ...]
     neighbourhoods: tuple[Neighbourhood, ...] = ()
 

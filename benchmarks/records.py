@@ -5,6 +5,7 @@ the attributes under their shared names, values as the source has them. What a
 contestant does to the values first is left to the contestant.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks import toolkit
 from benchmarks.experiment import Experiment, Set
-from linkage.synthetic import Mix, generate_population, make_registers
+from linkage.synthetic import Grade, Mix, generate_population, make_registers
 
 TRUTH = "entity_id"
 SMALL_PERSONS = 120
@@ -66,13 +67,45 @@ def load_records(experiment: Experiment, data: Path, small: bool = False) -> Rec
         MissingSetError: its files are not in `data`.
     """
     raw = _raw_tables(experiment.set, data, small)
-    tables = [_as_text(experiment, table) for table in raw.values()]
-    if small:
-        tables = _few_persons(tables)
+    tables = {name: _as_text(experiment, table) for name, table in raw.items()}
+    return record_set(experiment, _few_persons(tables) if small else tables)
+
+
+def synthetic_records(experiment: Experiment, grade: str | Grade, persons: int) -> RecordSet:
+    """Return a pair of synthetic registers with errors of any grade."""
+    registers = synthetic_registers(grade, experiment.set.seed, persons)
+    return record_set(
+        experiment, {name: _as_text(experiment, table) for name, table in registers.items()}
+    )
+
+
+def sample(records: RecordSet, most: int) -> RecordSet:
+    """Return the records of some persons, with all of each: at most `most`, or a few more.
+
+    The persons with several records are as large a share of it as they are of the whole.
+    """
+    if len(records) <= most:
+        return records
+    order = np.random.default_rng(0).permutation(int(records.person.max()) + 1)
+    size = np.bincount(records.person)[order]
+    kept = np.isin(records.person, order[: int(np.searchsorted(np.cumsum(size), most)) + 1])
+    named = zip(records.files, records.tables, strict=True)
+    return record_set(
+        records.experiment,
+        {
+            name: table.filter(pa.array(kept[records.file == number]))
+            for number, (name, table) in enumerate(named)
+        },
+    )
+
+
+def record_set(experiment: Experiment, named: Mapping[str, pa.Table]) -> RecordSet:
+    """Return tables of text as the records of a set."""
+    tables = tuple(named.values())
     truths = [value for table in tables for value in table[TRUTH].to_pylist()]
     _, person = np.unique(np.array(truths), return_inverse=True)
     file = np.repeat(np.arange(len(tables), dtype=np.uint8), [table.num_rows for table in tables])
-    return RecordSet(experiment, tuple(raw), tuple(tables), person.astype(np.int64), file)
+    return RecordSet(experiment, tuple(named), tables, person.astype(np.int64), file)
 
 
 def _raw_tables(source: Set, data: Path, small: bool) -> dict[str, pa.Table]:
@@ -88,7 +121,7 @@ def _raw_tables(source: Set, data: Path, small: bool) -> dict[str, pa.Table]:
     return {path.name: _read(path) for path in paths}
 
 
-def synthetic_registers(grade: str, seed: int, persons: int) -> dict[str, pa.Table]:
+def synthetic_registers(grade: str | Grade, seed: int, persons: int) -> dict[str, pa.Table]:
     """Return a balanced pair of synthetic registers."""
     population = generate_population(persons, seed, mix=_SYNTHETIC_MIX)
     registers = make_registers(population, SYNTHETIC_REGISTERS, grade, seed, _SYNTHETIC_OVERLAP)
@@ -119,15 +152,15 @@ def _as_text(experiment: Experiment, table: pa.Table) -> pa.Table:
     )
 
 
-def _few_persons(tables: list[pa.Table]) -> list[pa.Table]:
+def _few_persons(tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
     counts: dict[str, int] = {}
-    for table in tables:
+    for table in tables.values():
         for value in table[TRUTH].to_pylist():
-            counts[value] = counts.get(value, 0) + 1
+            counts[str(value)] = counts.get(str(value), 0) + 1
     several = sorted(value for value, count in counts.items() if count > 1)
     alone = sorted(value for value, count in counts.items() if count == 1)
     kept = {*several[:SMALL_PERSONS], *alone[:SMALL_PERSONS]}
-    return [
-        table.filter(pa.array([value in kept for value in table[TRUTH].to_pylist()]))
-        for table in tables
-    ]
+    return {
+        name: table.filter(pa.array([value in kept for value in table[TRUTH].to_pylist()]))
+        for name, table in tables.items()
+    }

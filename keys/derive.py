@@ -27,6 +27,7 @@ class Use(Enum):
     HARDEN = "harden"
     BLOCK = "block"
     EXACT = "exact"
+    REFINE = "refine"
     KEY_CHECK = "kcv"
 
 
@@ -93,6 +94,17 @@ class LinkageKey:
     def exact_key(self, space: str) -> bytes:
         """Return the key of the exact tokens of one space, 32 bytes."""
         return self._expand(Use.EXACT, space.encode(), KEY_BYTES)
+
+    def refine_key(self, job_id: str, left: str, right: str) -> bytes:
+        """Return the key of the one-time keys of a job and two parties, 32 bytes.
+
+        Args:
+            job_id: the job.
+            left: the party of the two that the job names first.
+            right: the other one.
+        """
+        label = b"".join(_length_prefixed(part.encode()) for part in (job_id, left, right))
+        return self._expand(Use.REFINE, label, KEY_BYTES)
 
     def key_check(self) -> bytes:
         """Return 8 bytes that are equal at parties with the same key and context."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import rfc8785
 
 from linkage.errors import MalformedMessageError
-from linkage.job import BLOCK_TOKEN_BYTES, EXACT_TOKEN_BYTES, REFERENCE_BYTES, CodeId
+from linkage.job import EXACT_TOKEN_BYTES, REFERENCE_BYTES, CodeId
 
 # A chunk is one message: small enough for the server's limit of 4 MiB with room to
 # spare, large enough that a batch of a million records has about a thousand.
@@ -20,19 +20,20 @@ MAX_CHUNKS = 65_536
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some records of a batch.
+    """A part of a batch: some records, or block tokens of some records.
 
     Attributes:
         references: 16 bytes for each record, in a row.
         codes: the packed code of each record, in the same order.
-        blocks: the block tokens of each record, 4 bytes each, little-endian.
         exact: the exact tokens of each record, 16 bytes each.
+        tokens: the block tokens of each record, of one entry and for one other party.
+            A chunk has either these or the other three.
     """
 
-    references: bytes
-    codes: bytes
-    blocks: bytes = b""
+    references: bytes = b""
+    codes: bytes = b""
     exact: bytes = b""
+    tokens: bytes = b""
 
     def digest(self) -> bytes:
         """Return SHA-256 over the chunk, 32 bytes.
@@ -44,47 +45,64 @@ class Chunk:
 
     def to_bytes(self) -> bytes:
         """Return all parts in a row, as they are kept."""
-        return self.references + self.codes + self.blocks + self.exact
+        return self.references + self.codes + self.exact + self.tokens
 
     @classmethod
     def from_bytes(cls, content: bytes, codes: CodeId) -> "Chunk":
-        """Return the chunk that `to_bytes` wrote.
+        """Return the chunk of records that `to_bytes` wrote.
 
         Args:
             content: the parts in a row.
             codes: under what the records were encoded.
         """
         n_records = len(content) // codes.record_bytes
-        parts, start = [], 0
-        for n_bytes in part_bytes(codes):
-            parts.append(content[start : start + n_records * n_bytes])
-            start += n_records * n_bytes
-        return cls(*parts)
-
-
-def part_bytes(codes: CodeId) -> tuple[int, int, int, int]:
-    """Return how long each part of a record is, in the order of a chunk."""
-    return (
-        REFERENCE_BYTES,
-        codes.code_bits // 8,
-        codes.block_slots * BLOCK_TOKEN_BYTES,
-        codes.exact_slots * EXACT_TOKEN_BYTES,
-    )
+        at = REFERENCE_BYTES * n_records
+        end = at + n_records * (codes.code_bits // 8)
+        return cls(content[:at], content[at:end], content[end:])
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a batch will be.
+    """What a batch will be: chunks of records, then chunks of block tokens.
+
+    The latter follow other party by other party in the order of the job, entry by entry,
+    and in each cut into pieces of `token_rows` records.
 
     Attributes:
         codes: under what its records were encoded.
         n_records: number of records.
+        n_record_chunks: how many of the chunks are of records.
         chunk_sha256: digest of each chunk.
     """
 
     codes: CodeId
     n_records: int
+    n_record_chunks: int
     chunk_sha256: tuple[bytes, ...]
+
+    @property
+    def token_rows(self) -> int:
+        """Records of a chunk of block tokens; the last of an entry may have fewer."""
+        return max(MAX_CHUNK_BYTES // max(self.codes.token_row_bytes, 1), 1)
+
+    @property
+    def pieces(self) -> int:
+        """How many chunks of block tokens there are of one entry and other party."""
+        return -(-self.n_records // self.token_rows)
+
+    def n_token_chunks(self, n_parties: int) -> int:
+        """Return how many chunks of block tokens a job of so many parties has."""
+        return (n_parties - 1) * self.codes.block_entries * self.pieces
+
+    def token_chunk(self, counterpart: int, entry: int) -> int:
+        """Return the index of the first chunk of an entry.
+
+        Args:
+            counterpart: number of the other party among all but one's own.
+            entry: number of the block entry.
+        """
+        before = counterpart * self.codes.block_entries + entry
+        return self.n_record_chunks + before * self.pieces
 
     def digest(self) -> bytes:
         """Return SHA-256 over the manifest's canonical form, 32 bytes."""
@@ -96,9 +114,12 @@ class Manifest:
                     "key_check": self.codes.key_check.hex(),
                     "scheme": self.codes.scheme,
                     "code_bits": self.codes.code_bits,
-                    "block_slots": self.codes.block_slots,
+                    "block_entries": self.codes.block_entries,
+                    "block_copies": self.codes.block_copies,
+                    "block_bytes": self.codes.block_bytes,
                     "exact_slots": self.codes.exact_slots,
                     "n_records": self.n_records,
+                    "n_record_chunks": self.n_record_chunks,
                     "chunks": hashlib.sha256(b"".join(self.chunk_sha256)).hexdigest(),
                 }
             )
@@ -107,6 +128,8 @@ class Manifest:
     def check_chunk(self, index: int, chunk: Chunk) -> int:
         """Check a chunk against the manifest and return its number of records.
 
+        That of a chunk of block tokens is 0: its records have come before.
+
         Raises:
             MalformedMessageError: it is not the chunk that the manifest promises.
         """
@@ -114,10 +137,10 @@ class Manifest:
             raise MalformedMessageError(
                 f"chunk {index}: the manifest has {len(self.chunk_sha256)} chunks"
             )
-        n_records, rest = divmod(len(chunk.references), REFERENCE_BYTES)
-        parts = (chunk.references, chunk.codes, chunk.blocks, chunk.exact)
-        promised = [n_records * n_bytes for n_bytes in part_bytes(self.codes)]
-        if rest or [len(part) for part in parts] != promised:
+        n_records = len(chunk.references) // REFERENCE_BYTES
+        if [len(p) for p in (chunk.references, chunk.codes, chunk.exact, chunk.tokens)] != (
+            self._lengths(index, n_records)
+        ):
             raise MalformedMessageError(
                 f"chunk {index}: truncated, or its records have another length than the "
                 "manifest says"
@@ -127,3 +150,37 @@ class Manifest:
                 f"chunk {index}: damaged on its way, or not the one of the manifest: send it again"
             )
         return n_records
+
+    def _lengths(self, index: int, n_records: int) -> list[int]:
+        """Return how long the parts of a chunk must be."""
+        codes = self.codes
+        if index < self.n_record_chunks:
+            n_exact = codes.exact_slots * EXACT_TOKEN_BYTES
+            return [
+                n_records * REFERENCE_BYTES,
+                n_records * (codes.code_bits // 8),
+                n_records * n_exact,
+                0,
+            ]
+        piece = (index - self.n_record_chunks) % self.pieces
+        rows = min(self.token_rows, self.n_records - piece * self.token_rows)
+        return [0, 0, 0, rows * codes.token_row_bytes]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One chunk of pairs of the second round, as the owner of one side sees it.
+
+    Attributes:
+        counterpart: the owner of the other records.
+        index: number of the chunk among those of this counterpart.
+        pairs: numbers of the pairs, 4 bytes each, little-endian.
+        references: the own record of each pair, 16 bytes each.
+        answered: whether the answer has come before.
+    """
+
+    counterpart: str
+    index: int
+    pairs: bytes
+    references: bytes
+    answered: bool

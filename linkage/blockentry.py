@@ -1,34 +1,48 @@
 """Block entries: by which parts of their attributes records become candidates.
 
-An entry is written as a list of parts, each a function of one attribute or of several
-of one kind: `phonetic(nama)`, `year(tgl_lahir)`, `phonetic(given_name, surname)`,
-`sex`. Two records are candidates when all parts of some entry agree. A part may have
-several values in one record (a name has several words); then any of them may agree.
-
-A token over one attribute alone would be as frequent as its value and tell it, so an
-entry needs two attributes at least (privacy.md, section 3).
+An entry is a list of parts, each a function of one attribute or of several of one kind:
+`phonetic(nama)`, `year(tgl_lahir)`, `word(given_name, surname)`, `sex`. Two records are
+candidates when all parts of some entry agree. An entry needs two attributes at least:
+what one alone tells is too little to find anybody by.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import prod
 
 from linkage.types import ATTRIBUTE_TYPES, Kind
 
-# For each function the kinds of attribute it takes, and how many values it has at most.
+# For each function the kinds of attribute it takes.
 _KINDS: dict[str, frozenset[Kind]] = {
     "phonetic": frozenset({"name", "text"}),
-    "initial": frozenset({"name"}),
+    "word": frozenset({"name", "text"}),
     "year": frozenset({"date", "year"}),
     "monthday": frozenset({"date"}),
     "value": frozenset({"name", "text", "date", "year", "sex", "code"}),
 }
-_VALUES = {"phonetic": 2, "initial": 2, "year": 1, "monthday": 1, "value": 1}
 _PART = re.compile(r"(?:(?P<function>[a-z]+)\((?P<names>[a-z0-9_, ]+)\)|(?P<name>[a-z][a-z0-9_]*))")
 
-MAX_VALUES = 4
+MAX_ENTRIES = 64
+# What a part tells in bits, roughly: log2 of how many values there are in effect. For
+# choosing default entries only, so that all parties choose alike.
+_BITS: dict[str, dict[str, float]] = {
+    "name": {"phonetic": 12, "word": 10},
+    "date": {"value": 14, "monthday": 8.5, "year": 6},
+    "year": {"year": 6},
+    "sex": {"value": 1},
+    "place": {"phonetic": 8, "word": 7},
+    "nationality": {"phonetic": 3},
+    "address": {"phonetic": 11, "word": 10},
+    "text": {"phonetic": 9, "word": 8},
+    "postcode": {"value": 10},
+    "phone": {"value": 16},
+    "email": {"value": 16},
+    "code": {"value": 12},
+    "number": {"value": 8},
+}
+# Entries that tell less find mostly strangers, even in a small register.
+_LEAST_BITS = 12.0
 
 
 @dataclass(frozen=True)
@@ -47,11 +61,6 @@ class Part:
         """Return the part as it is written."""
         return f"{self.function}({', '.join(self.attributes)})"
 
-    @property
-    def values(self) -> int:
-        """How many values a record has at most."""
-        return _VALUES[self.function]
-
 
 @dataclass(frozen=True)
 class BlockEntry:
@@ -62,11 +71,6 @@ class BlockEntry:
     def __str__(self) -> str:
         """Return the entry in one line; no two entries have the same."""
         return " & ".join(str(part) for part in self.parts)
-
-    @property
-    def slots(self) -> int:
-        """How many block tokens a record has of this entry."""
-        return prod(part.values for part in self.parts)
 
 
 def parse_entry(on: Sequence[str]) -> BlockEntry:
@@ -89,9 +93,7 @@ def parse_entry(on: Sequence[str]) -> BlockEntry:
     entry = BlockEntry(tuple(parts))
     used = {name for part in parts for name in part.attributes}
     if len(parts) < 2 or len(used) < 2:
-        raise ValueError("a block needs parts of two attributes at least: one alone would tell it")
-    if entry.slots > MAX_VALUES:
-        raise ValueError(f"more than {MAX_VALUES} tokens in a record: use fewer words of names")
+        raise ValueError("a block needs parts of two attributes at least")
     return entry
 
 
@@ -111,44 +113,28 @@ def problem_with(entry: BlockEntry, types: Mapping[str, str]) -> str | None:
 
 
 def default_entries(attributes: Sequence[tuple[str, str]]) -> tuple[BlockEntry, ...]:
-    """Return the entries of a schema that names none.
+    """Return the entries of a schema that names none: pairs of parts, the most telling first.
+
+    A pair of records that agrees on any two of its attributes, or on parts of them, is
+    found by one of these. Names that may be swapped are a part together, too.
 
     Args:
         attributes: name and type of each attribute that is no identifier.
-
-    The person's own name, in any of its attributes, meets the year and the day of
-    birth, so that an error in one leaves the other; sex and date of birth together need
-    no name, the names of the mother no date. Whatever has neither is found by the
-    words of its most telling attributes, two by two.
     """
-    of_type = {kind: name for name, kind in reversed(attributes)}
-    names = tuple(n for n, kind in attributes if ATTRIBUTE_TYPES[kind].space == "name")
-    name = Part("phonetic", names) if names else None
-    parent = next((of_type[t] for t in ("mother_name", "father_name") if t in of_type), None)
-    date, sex = of_type.get("date"), of_type.get("sex")
-    found: list[tuple[Part, ...]] = []
-    if date and name:
-        found.append((name, Part("year", (date,))))
-        found.append((name, Part("monthday", (date,))))
-    if date and (sex or name):
-        found.append(
-            (Part("value", (date,)), Part("value", (sex,)) if sex else Part("initial", names))
+    parts: list[tuple[float, Part]] = []
+    for name, kind in attributes:
+        bits = (
+            _BITS["name" if ATTRIBUTE_TYPES[kind].kind == "name" else kind] if kind != "age" else {}
         )
-    if name and parent:
-        found.append((name, Part("phonetic", (parent,))))
-    telling = [_telling(n, kind) for n, kind in attributes if kind in _TELLING]
-    if name:
-        found += [(name, part) for part in telling]
-    if not found:
-        found += list(combinations(telling, 2))
-    return tuple(BlockEntry(parts) for parts in found[:_MOST_DEFAULTS])
-
-
-_MOST_DEFAULTS = 6
-_TELLING = ("year", "age", "postcode", "phone", "email", "place", "address", "text", "code")
-
-
-def _telling(name: str, kind: str) -> Part:
-    if ATTRIBUTE_TYPES[kind].kind == "text":
-        return Part("phonetic", (name,))
-    return Part("value", (name,))
+        parts += [(b, Part(function, (name,))) for function, b in bits.items()]
+    own = tuple(name for name, kind in attributes if ATTRIBUTE_TYPES[kind].space == "name")
+    if len(own) > 1:
+        parts += [(b, Part(function, own)) for function, b in _BITS["name"].items()]
+    pairs = [
+        (one[0] + other[0], BlockEntry((one[1], other[1])))
+        for one, other in combinations(parts, 2)
+        if not set(one[1].attributes) & set(other[1].attributes)
+    ]
+    # Stable: of equally telling pairs the first attributes count first.
+    telling = sorted((p for p in pairs if p[0] >= _LEAST_BITS), key=lambda pair: -pair[0])
+    return tuple(entry for _, entry in telling[:MAX_ENTRIES])

@@ -8,18 +8,22 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 
+from linkage.blockentry import MAX_ENTRIES
 from linkage.errors import KeyMismatchError, MalformedMessageError, SchemaMismatchError
-from linkage.schema import Cardinality, Scheme
+from linkage.schema import MAX_ATTRIBUTES, MAX_CANDIDATES, Cardinality, Scheme
+from linkage.types import ATTRIBUTE_TYPES
 
 SCHEMES: tuple[Scheme, ...] = ("clk", "diffused", "saul")
 MAX_CODE_BITS = 32_768
 DIGEST_BYTES = 32
 KEY_CHECK_BYTES = 8
 REFERENCE_BYTES = 16
-BLOCK_TOKEN_BYTES = 4
 EXACT_TOKEN_BYTES = 16
-MAX_BLOCK_SLOTS = 32
+MAX_BLOCK_COPIES = 16
+MAX_BLOCK_BYTES = 8
 MAX_EXACT_SLOTS = 8
+# Pairs of each record that are drawn at random, to learn how often strangers agree.
+DRAWN_PER_RECORD = 2
 MAX_PARTIES = 16
 MAX_COLLECT_S = 30 * 86_400
 PARTY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -70,7 +74,9 @@ class CodeId:
         key_check: derived from the linkage key; tells a wrong one, 8 bytes.
         scheme: how codes are made.
         code_bits: length of a code.
-        block_slots: block tokens of each record.
+        block_entries: entries of block tokens.
+        block_copies: tokens of each record, entry and other party.
+        block_bytes: length of a block token.
         exact_slots: exact tokens of each record.
     """
 
@@ -79,19 +85,32 @@ class CodeId:
     key_check: bytes
     scheme: Scheme
     code_bits: int
-    block_slots: int = 0
+    block_entries: int = 0
+    block_copies: int = 0
+    block_bytes: int = 0
     exact_slots: int = 0
 
     @property
     def record_bytes(self) -> int:
-        """Length of a record in a chunk: its reference, code and tokens."""
-        tokens = self.block_slots * BLOCK_TOKEN_BYTES + self.exact_slots * EXACT_TOKEN_BYTES
-        return REFERENCE_BYTES + self.code_bits // 8 + tokens
+        """Length of a record in a chunk: its reference, code and exact tokens."""
+        return REFERENCE_BYTES + self.code_bits // 8 + self.exact_slots * EXACT_TOKEN_BYTES
 
     @property
-    def form(self) -> tuple[Scheme, int, int, int]:
+    def token_row_bytes(self) -> int:
+        """Length of a record's block tokens of one entry and other party."""
+        return self.block_copies * self.block_bytes
+
+    @property
+    def form(self) -> tuple[Scheme, int, int, int, int, int]:
         """How a record is built, which follows from the schema."""
-        return self.scheme, self.code_bits, self.block_slots, self.exact_slots
+        return (
+            self.scheme,
+            self.code_bits,
+            self.block_entries,
+            self.block_copies,
+            self.block_bytes,
+            self.exact_slots,
+        )
 
     def check_same(self, other: "CodeId", whose: str) -> None:
         """Check that codes of this kind can be compared with others.
@@ -117,6 +136,28 @@ class CodeId:
 
 
 @dataclass(frozen=True)
+class Refinement:
+    """The second round of a job.
+
+    Attributes:
+        candidates: most candidates that a record has of each other party.
+        decoys: whether all records get equally many pairs.
+        types: type of each attribute, in the order of the schema, identifiers left out.
+        exact_types: type of each exact token, in their order.
+    """
+
+    candidates: int
+    decoys: bool
+    types: tuple[str, ...]
+    exact_types: tuple[str, ...] = ()
+
+    @property
+    def pairs_per_record(self) -> int:
+        """How many pairs with one other party an owner answers for a record at most."""
+        return self.candidates + DRAWN_PER_RECORD
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """What all parties of a job must agree on before anything is compared.
 
@@ -124,9 +165,11 @@ class JobSpec:
         agreement_id: the agreement the job runs under.
         parties: who takes part, in the order of the agreement.
         codes: what their codes must share.
-        threshold: lowest similarity of a link.
+        threshold: lowest similarity of a link; with a refinement its lowest probability.
         cardinality: how many records of each party may be one person.
-        collect_timeout_s: seconds that the parties have to upload.
+        collect_timeout_s: seconds that the parties have to upload, and to answer in
+            the second round.
+        refinement: the second round; None where codes decide.
     """
 
     agreement_id: str
@@ -135,6 +178,7 @@ class JobSpec:
     threshold: float
     cardinality: Cardinality
     collect_timeout_s: int
+    refinement: Refinement | None = None
 
     def check(self) -> None:
         """Check every field by itself and against the others.
@@ -163,12 +207,39 @@ class JobSpec:
             <= self.codes.code_bits
             <= MAX_CODE_BITS
             and self.codes.code_bits % 64 == 0,
-            f"block_slots (0 to {MAX_BLOCK_SLOTS})": 0 <= self.codes.block_slots <= MAX_BLOCK_SLOTS,
+            f"block_entries (0 to {MAX_ENTRIES})": 0 <= self.codes.block_entries <= MAX_ENTRIES,
+            f"block_copies (0 to {MAX_BLOCK_COPIES})": 0
+            <= self.codes.block_copies
+            <= MAX_BLOCK_COPIES,
+            f"block_bytes (0 to {MAX_BLOCK_BYTES})": 0 <= self.codes.block_bytes <= MAX_BLOCK_BYTES,
+            "block_copies and block_bytes (both or neither, as there are entries)": bool(
+                self.codes.block_entries
+            )
+            == bool(self.codes.token_row_bytes),
             f"exact_slots (0 to {MAX_EXACT_SLOTS})": 0 <= self.codes.exact_slots <= MAX_EXACT_SLOTS,
             "threshold (above 0, at most 1)": 0 < self.threshold <= 1,
             f"collect_timeout_s (1 to {MAX_COLLECT_S})": 1
             <= self.collect_timeout_s
             <= MAX_COLLECT_S,
+            **self._rules_of_refinement(),
+        }
+
+    def _rules_of_refinement(self) -> dict[str, bool]:
+        refinement = self.refinement
+        if refinement is None:
+            return {}
+        return {
+            f"candidates (1 to {MAX_CANDIDATES})": 1 <= refinement.candidates <= MAX_CANDIDATES,
+            f"types (1 to {MAX_ATTRIBUTES}, none of an identifier)": 1
+            <= len(refinement.types)
+            <= MAX_ATTRIBUTES
+            and all(
+                name in ATTRIBUTE_TYPES and ATTRIBUTE_TYPES[name].kind != "identifier"
+                for name in refinement.types
+            ),
+            "exact_types (one for each exact token)": len(refinement.exact_types)
+            == self.codes.exact_slots
+            and all(name in ATTRIBUTE_TYPES for name in refinement.exact_types),
         }
 
 
@@ -198,6 +269,7 @@ class Job:
         reason_code: why it ended without a release, or "".
         reason: the same in words.
         counts: what it compared and found so far.
+        silent: parties whose answers in the second round are missing.
     """
 
     job_id: str
@@ -210,6 +282,7 @@ class Job:
     reason_code: str = ""
     reason: str = ""
     counts: JobCounts = field(default_factory=JobCounts)
+    silent: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -18,7 +18,13 @@ from typing import Annotated, Any, Literal
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from linkage.blockentry import BlockEntry, default_entries, parse_entry, problem_with
+from linkage.blockentry import (
+    MAX_ENTRIES,
+    BlockEntry,
+    default_entries,
+    parse_entry,
+    problem_with,
+)
 from linkage.errors import ConfigError
 from linkage.types import ATTRIBUTE_TYPES, AttributeType, refused_word_in
 
@@ -27,10 +33,13 @@ Scheme = Literal["clk", "diffused", "saul"]
 Language = Literal["any", "indonesian", "foreign"]
 
 MAX_ATTRIBUTES = 32
-MAX_BLOCKS = 8
 MAX_EXACT = 8
-# Records that share a block token at least, on average: fewer would make it a name.
-_BUCKET_RECORDS = 20
+MAX_CANDIDATES = 50
+# Records of one composite that a block entry can bring together with those of another
+# party: more cost as much again, and find pairs by what many share.
+BLOCK_COPIES = 3
+# A hundredth of the records meets a stranger by chance in an entry, at most.
+_TOKEN_MARGIN_BITS = 10
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -88,19 +97,33 @@ class Match(_Strict):
     Attributes:
         cardinality: how many records of each party may be one person. In
             `one-to-many` the first party of a job is the one.
-        threshold: lowest similarity of a link; by scheme where absent.
-        expected_records: records of the largest register; sets how coarse block tokens
-            are, so that an average bucket holds at least 20 of them.
+        rounds: 1 where codes decide; 2 where they find candidates, whose fields are
+            then compared under one-time keys.
+        threshold: with one round the lowest similarity of a link, by scheme where
+            absent; with two its lowest probability, 1/2 where absent.
+        candidates: how many candidates of each other party a record has at most in the
+            second round.
+        decoys: fill up with decoys, so that all records have equally many.
+        expected_records: records of the largest register; sets the length of block
+            tokens, so that strangers share next to none by chance.
     """
 
     cardinality: Cardinality = "many-to-many"
+    rounds: Literal[1, 2] = 2
     threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    candidates: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)] = 10
+    decoys: bool = True
     expected_records: Annotated[int, Field(ge=1, le=2_000_000_000)] = 1_000_000
 
     @property
-    def block_bits(self) -> int:
+    def block_copies(self) -> int:
+        """How many tokens a record has of each block entry."""
+        return BLOCK_COPIES
+
+    @property
+    def block_bytes(self) -> int:
         """Length of a block token."""
-        return max(1, math.floor(math.log2(max(2, self.expected_records / _BUCKET_RECORDS))))
+        return math.ceil((math.log2(self.expected_records + 1) + _TOKEN_MARGIN_BITS) / 8)
 
 
 class Attribute(_Strict):
@@ -217,8 +240,8 @@ class LinkageSchema(_Strict):
     @field_validator("block", mode="before")
     @classmethod
     def _blocks_as_tuple(cls, value: Any) -> Any:
-        if isinstance(value, list) and len(value) > MAX_BLOCKS:
-            raise ValueError(f"{len(value)} entries: at most {MAX_BLOCKS}")
+        if isinstance(value, list) and len(value) > MAX_ENTRIES:
+            raise ValueError(f"{len(value)} entries: at most {MAX_ENTRIES}")
         return tuple(value) if isinstance(value, list) else value
 
     @field_validator("attributes", mode="before")
@@ -267,14 +290,21 @@ class LinkageSchema(_Strict):
             return default_entries([(a.name, a.type) for a in self.fuzzy])
         return tuple(parse_entry(block.on) for block in self.block)
 
+    def with_rounds(self, rounds: Literal[1, 2]) -> "LinkageSchema":
+        """Return the schema with another number of rounds, and the threshold of that."""
+        if rounds == self.match.rounds:
+            return self
+        match = self.match.model_copy(update={"rounds": rounds, "threshold": None})
+        return self.model_copy(update={"match": match})
+
     @property
-    def block_slots(self) -> int:
-        """How many block tokens a record has."""
-        return sum(entry.slots for entry in self.block_entries)
+    def identifiers(self) -> tuple[Attribute, ...]:
+        """The exact attributes that no code knows of, in the order of `exact.names`."""
+        return tuple(a for a in self.exact_attributes if a.of_type.kind == "identifier")
 
     @property
     def threshold(self) -> float:
-        """Lowest similarity of a link, given or by scheme.
+        """Lowest similarity of a link (one round) or its lowest probability (two).
 
         Agreement of hardened codes of strangers is normal around 1/2 with deviation
         1 / (2 sqrt(bits)); the default lies 6.4 deviations above, where one of 1e10
@@ -282,6 +312,8 @@ class LinkageSchema(_Strict):
         """
         if self.match.threshold is not None:
             return self.match.threshold
+        if self.match.rounds == 2:
+            return 0.5
         if self.encoding.scheme == "clk":
             return 0.7
         return float(0.5 + 6.4 * 0.5 / math.sqrt(self.encoding.code_bits))
@@ -407,13 +439,17 @@ def resolve(schema: LinkageSchema, versions: dict[str, Any]) -> dict[str, Any]:
         },
         "match": {
             "cardinality": schema.match.cardinality,
+            "rounds": schema.match.rounds,
             "threshold": schema.threshold,
+            "candidates": schema.match.candidates,
+            "decoys": schema.match.decoys,
             "expected_records": schema.match.expected_records,
         },
         "attributes": attributes,
         "exact": list(schema.exact.names),
         "block": {
-            "bits": schema.match.block_bits,
+            "copies": schema.match.block_copies,
+            "bytes": schema.match.block_bytes,
             "entries": [[str(part) for part in entry.parts] for entry in schema.block_entries],
         },
         "versions": versions,

@@ -1,13 +1,13 @@
 """The agent's calls to the matcher, in the project's own types."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
 
-from linkage.batch import Chunk, Manifest
+from linkage.batch import Chunk, Manifest, Question
 from linkage.errors import MalformedMessageError, UnavailableError
 from linkage.job import Job, JobSpec, JobState
 from linkage.rpc import convert
@@ -22,6 +22,8 @@ from linkage.v1 import (
     log_pb2_grpc,
     progress_pb2,
     progress_pb2_grpc,
+    refine_pb2,
+    refine_pb2_grpc,
     result_pb2,
     result_pb2_grpc,
 )
@@ -64,6 +66,7 @@ class MatcherClient:
         self._batches = batch_pb2_grpc.BatchServiceStub(channel)
         self._progress = progress_pb2_grpc.ProgressServiceStub(channel)
         self._results = result_pb2_grpc.ResultServiceStub(channel)
+        self._refine = refine_pb2_grpc.RefineServiceStub(channel)
         self._log = log_pb2_grpc.LogServiceStub(channel)
 
     def request_job(self, spec: JobSpec) -> Job:
@@ -142,6 +145,43 @@ class MatcherClient:
         return self._call(
             lambda: self._batches.CommitBatch(request, timeout=2 * _DEADLINE_S)
         ).leaf_index
+
+    def questions(self, job_id: str) -> Iterator[Question]:
+        """Yield the pairs that the party is asked about in the second round."""
+        request = refine_pb2.FetchPairsRequest(job_id=job_id)
+        with translated():
+            for message in self._refine.FetchPairs(request, timeout=_STREAM_DEADLINE_S):
+                yield convert.question_from_proto(message)
+
+    def answer(self, job_id: str, rows: Iterable[tuple[Question, bytes]]) -> None:
+        """Send answers, in the order of their chunks.
+
+        Args:
+            job_id: the job.
+            rows: questions with the field rows of their pairs.
+        """
+        failed: list[Exception] = []
+
+        def messages() -> Iterator[refine_pb2.SendRowsRequest]:
+            try:
+                for question, content in rows:
+                    yield refine_pb2.SendRowsRequest(
+                        job_id=job_id,
+                        counterpart=question.counterpart,
+                        index=question.index,
+                        rows=content,
+                    )
+            except Exception as error:
+                failed.append(error)
+                raise
+
+        with translated():
+            try:
+                self._refine.SendRows(messages(), timeout=24 * _STREAM_DEADLINE_S)
+            except grpc.RpcError:
+                if failed:
+                    raise failed[0] from None
+                raise
 
     def watch(self, job_id: str) -> Iterator[Progress]:
         """Yield every change of a job until it ends.

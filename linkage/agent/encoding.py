@@ -1,6 +1,7 @@
 """Source columns to codes: normalise each attribute by its type, then encode."""
 
 import os
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -74,9 +75,17 @@ class RecordEncoder:
         self._normaliser = RecordNormaliser(schema, source)
         self._encoder = Encoder(schema, keys, os.urandom)
 
+    def columns(self, table: pa.Table) -> dict[str, FlaggedColumn]:
+        """Return the normalised words of a table."""
+        return self._normaliser.columns(table)
+
     def encode(self, table: pa.Table) -> EncodedRecords:
         """Return the codes and tokens of a table."""
-        return self._encoder.encode(self._normaliser.columns(table))
+        return self.encode_columns(self.columns(table))
+
+    def encode_columns(self, columns: Mapping[str, FlaggedColumn]) -> EncodedRecords:
+        """Return the codes and tokens of records by their normalised words."""
+        return self._encoder.encode(columns)
 
     def codes(self, table: pa.Table) -> NDArray[np.uint8]:
         """Return the packed codes of a table alone, shape (n_records, bits / 8)."""

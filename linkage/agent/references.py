@@ -12,18 +12,24 @@ import os
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from linkage.agent.config import Agreement
+from linkage.agent.source import digests_of
 from linkage.errors import RecordError
 from linkage.job import REFERENCE_BYTES
 from linkage.store.artefacts import ArtefactStore
 
-_FILE = "map"
+_PART = "map-"
 
 
 class References:
     """The references of one agreement and epoch.
+
+    The map is kept in parts, one for each time that new records were met, and held as
+    arrays: some 60 bytes for each record.
 
     Args:
         store: the agent's encrypted store.
@@ -37,47 +43,28 @@ class References:
         name = hashlib.sha256(f"{agreement.epoch}/{agreement.id}".encode()).hexdigest()
         self._dataset = f"references-{name[:32]}"
         store.create(self._dataset, expires)
-        self._of: dict[str, bytes] = self._kept()
+        self._read: set[str] = set()
+        self._ids: list[pa.Array[pa.StringScalar]] = []
+        self._references: list[NDArray[np.void]] = []
+        self._digests: NDArray[np.void] = np.zeros(0, dtype="V16")
+        self._order: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._update()
 
     def of(self, record_ids: Sequence[str]) -> bytes:
         """Return the references of records, 16 bytes each, in a row.
 
         Those of records not met before are drawn, and kept before they are returned.
         """
-        new = [record_id for record_id in record_ids if record_id not in self._of]
-        if new:
+        digests = digests_of(record_ids)
+        if (self._places(digests) < 0).any():
             # Another run of this agent may have met some of them in the meantime.
             with self._store.locked(self._dataset):
-                self._of = self._kept()
-                for record_id in new:
-                    self._of.setdefault(record_id, os.urandom(REFERENCE_BYTES))
-                self._keep()
-        return b"".join(self._of[record_id] for record_id in record_ids)
-
-    def _kept(self) -> dict[str, bytes]:
-        if _FILE not in self._store.names(self._dataset):
-            return {}
-        with pa.ipc.open_file(io.BytesIO(self._store.read(self._dataset, _FILE))) as file:
-            table = file.read_all()
-        return dict(
-            zip(
-                cast("list[str]", table["record_id"].to_pylist()),
-                cast("list[bytes]", table["reference"].to_pylist()),
-                strict=True,
-            )
-        )
-
-    def _keep(self) -> None:
-        table = pa.table(
-            {
-                "record_id": pa.array(self._of.keys(), pa.string()),
-                "reference": pa.array(self._of.values(), pa.binary(REFERENCE_BYTES)),
-            }
-        )
-        out = io.BytesIO()
-        with pa.ipc.new_file(out, table.schema) as file:
-            file.write_table(table)
-        self._store.write(self._dataset, _FILE, out.getvalue())
+                self._update()
+                unknown = np.flatnonzero(self._places(digests) < 0)
+                _, first = np.unique(digests[unknown], return_index=True)
+                self._draw([record_ids[i] for i in unknown[np.sort(first)]])
+        places = self._places(digests)
+        return np.concatenate([np.zeros(0, "V16"), *self._references])[places].tobytes()
 
     def record_ids(self, references: bytes) -> list[str]:
         """Return the records of references, 16 bytes each, in a row.
@@ -85,14 +72,63 @@ class References:
         Raises:
             RecordError: a reference is none of this map's: the result is not ours.
         """
-        record_of = {reference: record_id for record_id, reference in self._of.items()}
-        parts = (
-            references[i : i + REFERENCE_BYTES] for i in range(0, len(references), REFERENCE_BYTES)
-        )
-        try:
-            return [record_of[part] for part in parts]
-        except KeyError as error:
+        wanted = np.frombuffer(references, dtype="V16")
+        known = np.concatenate([np.zeros(0, "V16"), *self._references])
+        order = np.argsort(known, kind="stable")
+        places = _found(known[order], order, wanted)
+        if (places < 0).any():
             raise RecordError(
                 "the result names a record that this agent did not upload: keep it, and ask the "
                 "matcher's operator"
-            ) from error
+            )
+        ids = pa.chunked_array(self._ids, pa.string()).take(places)
+        return cast("list[str]", ids.to_pylist())
+
+    def _places(self, digests: NDArray[np.void]) -> NDArray[np.int64]:
+        """Return the number of each record in the map, -1 where it is not there."""
+        return _found(self._digests, self._order, digests)
+
+    def _draw(self, record_ids: Sequence[str]) -> None:
+        if not record_ids:
+            return
+        drawn = np.frombuffer(os.urandom(REFERENCE_BYTES * len(record_ids)), dtype="V16")
+        table = pa.table(
+            {
+                "record_id": pa.array(record_ids, pa.string()),
+                "reference": pa.array(drawn.tolist(), pa.binary(REFERENCE_BYTES)),
+            }
+        )
+        out = io.BytesIO()
+        with pa.ipc.new_file(out, table.schema) as file:
+            file.write_table(table)
+        self._store.write(self._dataset, f"{_PART}{len(self._read):06}", out.getvalue())
+        self._update()
+
+    def _update(self) -> None:
+        """Read the parts that are not yet read."""
+        names = {name for name in self._store.names(self._dataset) if name.startswith(_PART)}
+        for name in sorted(names - self._read):
+            with pa.ipc.open_file(io.BytesIO(self._store.read(self._dataset, name))) as file:
+                table = file.read_all()
+            ids = table["record_id"].combine_chunks()
+            self._ids.append(ids)
+            joined = b"".join(cast("list[bytes]", table["reference"].to_pylist()))
+            self._references.append(np.frombuffer(joined, dtype="V16"))
+            added = digests_of(cast("list[str]", ids.to_pylist()))
+            numbers = np.arange(len(self._order), len(self._order) + len(added))
+            digests = np.concatenate([self._digests, added])
+            order = np.argsort(digests, kind="stable")
+            self._digests = digests[order]
+            self._order = np.concatenate([self._order, numbers])[order]
+            self._read.add(name)
+
+
+def _found(
+    ordered: NDArray[np.void], order: NDArray[np.int64], wanted: NDArray[np.void]
+) -> NDArray[np.int64]:
+    """Return where each wanted value stands, -1 where it does not."""
+    if not len(ordered):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    at = np.searchsorted(ordered, wanted).clip(max=len(ordered) - 1)
+    places: NDArray[np.int64] = np.where(ordered[at] == wanted, order[at], -1)
+    return places

@@ -11,9 +11,11 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from linkage.agent.blocktokens import block_tokens, meetings
 from linkage.agent.client import MatcherClient, Progress
 from linkage.agent.encoding import RecordEncoder
 from linkage.agent.references import References
+from linkage.agent.refine import Answerer, answer_all
 from linkage.agent.result import verify_result, write_links
 from linkage.agent.seen import SeenCheckpoint
 from linkage.agent.session import Session
@@ -35,6 +37,9 @@ class Reporter(Protocol):
 
     def uploading(self, chunk: int, n_chunks: int) -> None:
         """A chunk is being sent."""
+
+    def answering(self, n_pairs: int) -> None:
+        """`n_pairs` have been answered in the second round so far."""
 
     def waiting(self, progress: Progress) -> None:
         """The matcher's progress changed."""
@@ -74,6 +79,7 @@ def request_job(
             threshold=session.schema.threshold,
             cardinality=match.cardinality,
             collect_timeout_s=collect_timeout_s,
+            refinement=session.refinement,
         )
     )
     if job.state is JobState.DENIED:
@@ -107,10 +113,17 @@ def run_job(
     spool = Spool(session.store, job_id)
     manifest = spool.manifest()
     if session.config.party not in job.uploaded:
-        manifest = manifest or _encode(session, spool, references, reporter, today)
+        manifest = manifest or _encode(session, job, spool, references, reporter, today)
         _upload(client, job_id, spool, manifest, reporter)
+    answered = False
     for progress in client.watch(job_id):
         reporter.waiting(progress)
+        waits = progress.state is JobState.REFINING and session.config.party in progress.waiting_for
+        if waits and not answered:
+            answerer = Answerer(session, job, references, today)
+            answer_all(client, job_id, answerer, reporter.answering)
+            # What is told now may be older than the answer.
+            answered = True
     job = client.job(job_id)
     if job.state is not JobState.RELEASED:
         spool.forget_chunks()
@@ -138,6 +151,7 @@ def check_spec(session: Session, job: Job) -> None:
     wrong = {
         f"agreement {spec.agreement_id}": spec.agreement_id != agreement.id,
         f"threshold {spec.threshold}": spec.threshold != session.schema.threshold,
+        "another second round": spec.refinement != session.refinement,
         f"cardinality {spec.cardinality}": spec.cardinality != session.schema.match.cardinality,
         f"parties outside the agreement: {', '.join(strangers)}": bool(strangers),
         "this party is not in it": session.config.party not in spec.parties,
@@ -163,6 +177,7 @@ def _upload(
 
 def _encode(
     session: Session,
+    job: Job,
     spool: Spool,
     references: References,
     reporter: Reporter,
@@ -170,11 +185,15 @@ def _encode(
 ) -> Manifest:
     source = Source(session.source, session.schema)
     encoder = RecordEncoder(session.schema, session.source, session.key)
+    party, parties = session.config.party, job.spec.parties
     return spool.fill(
         _counted(source, reporter.encoding),
         encoder.encode,
         references,
         session.codes,
+        lambda values: block_tokens(
+            session.schema, session.key, values, meetings(job.job_id, party, parties)
+        ),
         today + datetime.timedelta(days=_SPOOL_DAYS),
     )
 

@@ -9,9 +9,10 @@ from keys.providers import FileProvider, create_key_file
 from linkage.agent.config import AgentConfig, load_schema, load_source
 from linkage.encode.encoder import schema_id
 from linkage.errors import ConfigError
-from linkage.job import CodeId
+from linkage.job import CodeId, Refinement
 from linkage.log.policy import Policy, parse_policy
 from linkage.rpc.tls import TlsFiles
+from linkage.schema import LinkageSchema
 from linkage.store.artefacts import ArtefactStore
 
 
@@ -39,11 +40,34 @@ class Session:
             key_check=self.key.key_check(),
             scheme=self.schema.encoding.scheme,
             code_bits=self.schema.encoding.code_bits,
-            block_slots=self.schema.block_slots,
+            **block_form(self.schema),
             exact_slots=len(self.schema.exact.names),
         )
+        self.refinement = refinement_of(self.schema)
         self.store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
         self.tls = TlsFiles(**dict(config.tls))
+
+
+def block_form(schema: LinkageSchema) -> dict[str, int]:
+    """Return how many block tokens a record has, and how long they are."""
+    n_entries = len(schema.block_entries)
+    return {
+        "block_entries": n_entries,
+        "block_copies": schema.match.block_copies if n_entries else 0,
+        "block_bytes": schema.match.block_bytes if n_entries else 0,
+    }
+
+
+def refinement_of(schema: LinkageSchema) -> Refinement | None:
+    """Return the second round that a schema agrees on, None for one round."""
+    if schema.match.rounds == 1:
+        return None
+    return Refinement(
+        candidates=schema.match.candidates,
+        decoys=schema.match.decoys,
+        types=tuple(a.type for a in schema.fuzzy),
+        exact_types=tuple(a.type for a in schema.exact_attributes),
+    )
 
 
 def load_trust(path: Path) -> Policy:

@@ -6,20 +6,25 @@ error holds a value of a record, only columns and row numbers.
 
 import codecs
 import csv
+import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Literal, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
+from numpy.typing import NDArray
 
 from linkage.agent.config import SourceConfig
 from linkage.errors import RecordError
 from linkage.schema import LinkageSchema
 
-_CSV_BLOCK_BYTES = 32 << 20
-_ROWS_PER_CHUNK = 262_144
+# Some 65,000 records at once: their codes and words are what an agent needs memory for.
+_CSV_BLOCK_BYTES = 6 << 20
+_ROWS_PER_CHUNK = 65_536
+DIGEST_BYTES = 16
 _HEAD_BYTES = 1 << 16
 
 
@@ -195,28 +200,43 @@ def _csv_chunks(config: SourceConfig, wanted: list[str]) -> Iterator[pa.Table]:
 
 
 class _RecordIds:
-    """Finds record numbers that are missing or occur twice."""
+    """Finds record numbers that are missing or occur twice, at some 24 bytes for each."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._first_row: dict[str, int] = {}
+        self._digests = np.zeros(0, dtype="V16")
+        self._rows = np.zeros(0, dtype=np.int64)
 
     def add(self, ids: "pa.ChunkedArray[pa.StringScalar]") -> None:
-        row = len(self._first_row)
-        for value in ids.to_pylist():
-            row += 1
+        values, before = ids.to_pylist(), len(self._rows)
+        for row, value in enumerate(values, before + 1):
             if not value:
                 raise RecordError(f"{self._name}: record {row} has no record number")
-            first = self._first_row.setdefault(value, row)
-            if first != row:
-                raise RecordError(
-                    f"{self._name}: records {first} and {row} have the same record number: "
-                    "each record needs its own"
-                )
+        digests = np.concatenate([self._digests, digests_of(cast("list[str]", values))])
+        rows = np.concatenate([self._rows, np.arange(before + 1, before + 1 + len(values))])
+        order = np.argsort(digests, kind="stable")
+        self._digests, self._rows = digests[order], rows[order]
+        twice = np.flatnonzero(self._digests[1:] == self._digests[:-1])
+        if len(twice):
+            # Of one number the rows are in their order: which pair comes first in the file.
+            second = int(self._rows[twice + 1].min())
+            at = int(twice[np.argmin(self._rows[twice + 1])])
+            raise RecordError(
+                f"{self._name}: records {int(self._rows[at])} and {second} have the same record "
+                "number: each record needs its own"
+            )
 
     def close(self) -> None:
-        if not self._first_row:
+        if not len(self._rows):
             raise RecordError(f"{self._name}: it has a header and no records")
+
+
+def digests_of(values: Sequence[str]) -> NDArray[np.void]:
+    """Return 16 bytes for each value that tell it from any other, shape (n,)."""
+    made = b"".join(
+        hashlib.blake2b(value.encode(), digest_size=DIGEST_BYTES).digest() for value in values
+    )
+    return np.frombuffer(made, dtype="V16")
 
 
 def _reason(error: OSError) -> str:

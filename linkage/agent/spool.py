@@ -2,9 +2,12 @@
 
 import datetime
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import cast
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from linkage.agent.references import References
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
@@ -39,15 +42,19 @@ class Spool:
         encode: Callable[[pa.Table], EncodedRecords],
         references: References,
         codes: CodeId,
+        tokens: Callable[[NDArray[np.uint64]], Iterator[NDArray[np.uint8]]],
         expires: datetime.date,
     ) -> Manifest:
         """Encode a whole source, chunk by chunk, and return its manifest.
 
         Args:
             tables: the records.
-            encode: makes codes and tokens of a table.
+            encode: encodes a table.
             references: gives each record its reference; kept before anything is sent.
             codes: under what the records are encoded.
+            tokens: makes the block tokens of all records of their hashed values, for
+                each other party and entry in the order of the manifest, shape
+                (n_records, copies, token_bytes) each.
             expires: day after which the spool can no longer be read.
 
         Raises:
@@ -57,24 +64,33 @@ class Spool:
         self._store.create(self._dataset, expires)
         step = MAX_CHUNK_BYTES // codes.record_bytes
         digests: list[bytes] = []
-        n_records = 0
+        values: list[NDArray[np.uint64]] = []
         for table in tables:
             encoded = encode(table)
+            values.append(encoded.values)
             own = references.of(cast("list[str]", table["record_id"].to_pylist()))
             for start in range(0, len(encoded), step):
                 end = start + step
                 chunk = Chunk(
                     own[start * REFERENCE_BYTES : end * REFERENCE_BYTES],
                     encoded.codes[start:end].tobytes(),
-                    encoded.blocks[start:end].astype("<u4", copy=False).tobytes(),
                     encoded.exact[start:end].tobytes(),
                 )
-                self._store.write(self._dataset, _name(len(digests)), chunk.to_bytes())
-                digests.append(chunk.digest())
-            n_records += len(encoded)
-        manifest = Manifest(codes=codes, n_records=n_records, chunk_sha256=tuple(digests))
+                digests.append(self._keep(len(digests), chunk))
+        all_values = np.concatenate(values)
+        del values
+        manifest = Manifest(codes, len(all_values), len(digests), ())
+        for of_entry in tokens(all_values):
+            for start in range(0, len(of_entry), manifest.token_rows):
+                chunk = Chunk(tokens=of_entry[start : start + manifest.token_rows].tobytes())
+                digests.append(self._keep(len(digests), chunk))
+        manifest = replace(manifest, chunk_sha256=tuple(digests))
         self._store.write(self._dataset, _MANIFEST, manifest_to_bytes(manifest))
         return manifest
+
+    def _keep(self, index: int, chunk: Chunk) -> bytes:
+        self._store.write(self._dataset, _name(index), chunk.to_bytes())
+        return chunk.digest()
 
     def chunk(self, manifest: Manifest, index: int) -> Chunk:
         """Return one chunk of the batch.
@@ -83,6 +99,8 @@ class Spool:
             VerificationError: it was changed on disk.
         """
         content = self._store.read(self._dataset, _name(index))
+        if index >= manifest.n_record_chunks:
+            return Chunk(tokens=content)
         return Chunk.from_bytes(content, manifest.codes)
 
     def forget_chunks(self) -> None:

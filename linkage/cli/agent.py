@@ -195,6 +195,9 @@ class _Bars:
     def uploading(self, chunk: int, n_chunks: int) -> None:
         self._bar.update(self._task, description="uploading", completed=chunk + 1, total=n_chunks)
 
+    def answering(self, n_pairs: int) -> None:
+        self._bar.update(self._task, description="answering", completed=n_pairs, total=None)
+
     def waiting(self, progress: "Progress") -> None:
         words = progress.state.value
         if progress.waiting_for:

@@ -25,7 +25,16 @@ import click
 )
 @click.option("--truth", required=True, help="Column that names the person.")
 @click.option(
-    "--record-id", default="record_id", show_default=True, help="Column of record numbers."
+    "--id",
+    "record_id",
+    default="record_id",
+    show_default=True,
+    help="Column of record numbers.",
+)
+@click.option(
+    "--rounds",
+    type=click.Choice(["1", "2"]),
+    help="1: codes decide; 2: fields are compared too. As the schema says where absent.",
 )
 @click.option(
     "--threads",
@@ -40,6 +49,7 @@ def evaluate(
     inputs: tuple[Path, ...],
     truth: str,
     record_id: str,
+    rounds: str | None,
     threads: int,
     as_json: bool,
 ) -> None:
@@ -50,6 +60,8 @@ def evaluate(
     from linkage.cli.progress import progress_bar
 
     schema = load_schema(schema_path)
+    if rounds is not None:
+        schema = schema.with_rounds(1 if rounds == "1" else 2)
     sources = [input_of(path, record_id) for path in inputs]
     with progress_bar() as progress:
         task = progress.add_task("comparing", total=None)

@@ -110,7 +110,11 @@ def suggest(path: Path, name: str | None, encoding: str, delimiter: str) -> None
 )
 @click.option("--truth", help="Column of the labelled files that names the person.")
 @click.option(
-    "--record-id", default="record_id", show_default=True, help="Column of record numbers."
+    "--id",
+    "record_id",
+    default="record_id",
+    show_default=True,
+    help="Column of record numbers.",
 )
 @click.option("--seed", default=1, show_default=True, help="Equal seeds give equal weights.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")

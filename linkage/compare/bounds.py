@@ -70,25 +70,27 @@ def leading_bits_in_lanes(lanes: NDArray[np.uint64], words: int) -> NDArray[np.i
 @njit(cache=True, nogil=True)
 def bounds_of(
     bits: NDArray[np.int32],
-    counted: NDArray[np.int64],
-    rest: NDArray[np.int64],
+    leading: NDArray[np.int64],
     slope: float,
     offset: float,
+    leading_alone: bool,
 ) -> NDArray[np.int64]:
-    """Return the number of each code, in halves of a bit, shape (len(counted),).
+    """Return the number of each code, in halves of a bit, shape (len(leading),).
 
     Args:
         bits: set bits of the codes: one without any is never alike.
-        counted: set bits that the slope is for: all, or the leading ones; may be longer
-            than `bits`, for codes that only fill up a group and are never alike.
-        rest: those of them that are not in the leading words.
+        leading: set bits of the leading words; may be longer than `bits`, for codes that
+            only fill up a group and are never alike.
         slope: of the line.
         offset: of the line; of one of the two sides only.
+        leading_alone: the line is one of the leading bits alone: the others do not count.
     """
-    bounds = np.full(len(counted), _NEVER, dtype=np.int64)
+    bounds = np.full(len(leading), _NEVER, dtype=np.int64)
     for i in range(len(bits)):
         if bits[i]:
-            bounds[i] = np.int64(np.floor(2 * (slope * counted[i] - offset) - rest[i]))
+            counted = leading[i] if leading_alone else np.int64(bits[i])
+            rest = counted - leading[i]
+            bounds[i] = np.int64(np.floor(2 * (slope * counted - offset) - rest))
     return bounds
 
 
@@ -119,7 +121,7 @@ def screen_length(
             group, lane = column // LANES, column % LANES
             a, b = np.int64(left_bits[row]), np.int64(right_bits[column])
             needed = slope * (a + b) - offset
-            common = 0
+            common = np.int64(0)
             sampled += 1
             for at in range(steps + 1):
                 if common + (a + b) / 2 < needed:

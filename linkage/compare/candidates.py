@@ -38,6 +38,14 @@ class Candidates:
         """Return the pairs whose similarity reaches a threshold."""
         return self.where(self.similarity >= np.float32(threshold))
 
+    def distinct(self) -> "Candidates":
+        """Return each pair once, with the greatest of its similarities, best first."""
+        ordered = self.best_first()
+        pairs = ordered.left.astype(np.int64) << 32 | ordered.right
+        _, first = np.unique(pairs, return_index=True)
+        first.sort()
+        return Candidates(ordered.left[first], ordered.right[first], ordered.similarity[first])
+
     def shifted(self, left: int, right: int) -> "Candidates":
         """Return a copy of the pairs with both sides' record numbers moved up."""
         return Candidates(

@@ -12,6 +12,8 @@ tells most pairs of filters apart early. Of long codes whose threshold is near c
 it tells nothing: for them a screen with a stated loss (`screen`) can take its place.
 """
 
+from typing import Any, TypeAlias
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -26,6 +28,8 @@ from linkage.compare.bounds import (
 )
 from linkage.compare.wide import count_group, popcount, reach, trailing_zeros
 
+Count: TypeAlias = int | np.signedinteger[Any]
+
 # A diagonal so low that no column is left out.
 EVERY_COLUMN = -(2**40)
 
@@ -36,7 +40,7 @@ _MANY = 12
 
 
 @njit(inline="always")
-def similarity_of(common: int, left_bits: int, right_bits: int, agreement_bits: int) -> float:
+def similarity_of(common: Count, left_bits: Count, right_bits: Count, agreement_bits: int) -> float:
     """Return the similarity of two codes from their counts of set bits."""
     # Without a branch, so that loops over it become vector code.
     total = left_bits + right_bits
@@ -50,7 +54,7 @@ def similarity_of(common: int, left_bits: int, right_bits: int, agreement_bits: 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _similarities(
     common: NDArray[np.uint64],
-    left_bits: int,
+    left_bits: Count,
     right_bits: NDArray[np.int32],
     agreement_bits: int,
     out: NDArray[np.float64],
@@ -63,8 +67,14 @@ def _similarities(
 
 
 @njit(inline="always")
-def _address(array: NDArray[np.uint64], element: int) -> int:
+def _address(array: NDArray[Any], element: int) -> np.int64:
     return np.int64(array.ctypes.data) + 8 * np.int64(element)
+
+
+@njit(inline="always")
+def _require_rows(left: NDArray[np.uint64], lanes: NDArray[np.uint64]) -> None:
+    if not (left.flags.c_contiguous and lanes.flags.c_contiguous):
+        raise ValueError("codes must be C-ordered: the kernels read them by address")
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -137,17 +147,17 @@ def _write_row(
             asked &= ~np.uint64(0) << np.uint64(first - base)
         if popcount(asked) < _MANY:
             while asked:
-                lane = np.int64(trailing_zeros(asked))
+                column = base + np.int64(trailing_zeros(asked))
                 asked &= asked - np.uint64(1)
                 common = np.uint64(0)
                 for w in range(n_words):
-                    common += popcount(left[row, w] & lanes[group, w, lane])
+                    common += popcount(left[row, w] & lanes[group, w, column - base])
                 similarity = np.float32(
-                    similarity_of(np.int64(common), bits, right_bits[base + lane], agreement_bits)
+                    similarity_of(np.int64(common), bits, right_bits[column], agreement_bits)
                 )
                 if similarity >= np.float32(threshold):
                     out_left[written] = row
-                    out_right[written] = base + lane
+                    out_right[written] = column
                     out_similarity[written] = similarity
                     written += 1
             continue
@@ -165,8 +175,8 @@ def _write_row(
             out_left[written] = row
             out_right[written] = base + lane
             out_similarity[written] = similarity
-            wanted = (asked >> np.uint64(lane)) & np.uint64(1)
-            written += np.int64(wanted) & np.int64(similarity >= np.float32(threshold))
+            wanted = (asked >> np.uint64(lane)) & np.uint64(1) != 0
+            written += 1 if wanted & (similarity >= np.float32(threshold)) else 0
     return written
 
 
@@ -210,23 +220,23 @@ def similar_pairs(
     Returns:
         Number of pairs written, and the next row of `left` to compare (n: done).
         Pairs are ordered by left, then right.
+
+    Raises:
+        ValueError: codes are not C-ordered.
     """
+    _require_rows(left, lanes)
     n = len(left)
     m = len(right_bits)
     slope, offset = line_of(agreement_bits, threshold)
     words = screen_words
-    if not words:
-        words = screen_length(left, left_bits, lanes, right_bits, slope, offset)
-    rows, columns = leading_bits(left, words), leading_bits_in_lanes(lanes, words)
-    if screen_words:
-        # The leading words are looked at as if they were the code.
-        of_rows = bounds_of(left_bits, rows, 0 * rows, 0.5, screen_differing / 2)
-        of_columns = bounds_of(right_bits, columns, 0 * columns, 0.5, 0.0)
+    if words:
+        slope, offset = 0.5, screen_differing / 2
     else:
-        of_rows = bounds_of(left_bits, left_bits + 0 * rows, left_bits - rows, slope, offset)
-        whole = 0 * columns
-        whole[:m] = right_bits
-        of_columns = bounds_of(right_bits, whole, whole - columns, slope, 0.0)
+        words = screen_length(left, left_bits, lanes, right_bits, slope, offset)
+    given = screen_words > 0
+    of_rows = bounds_of(left_bits, leading_bits(left, words), slope, offset, given)
+    columns = leading_bits_in_lanes(lanes, words)
+    of_columns = bounds_of(right_bits, columns, slope, 0.0, given)
     alive = np.zeros((_BATCH, lanes.shape[0]), dtype=np.uint64)
     counts = np.zeros(LANES, dtype=np.uint64)
     similarities = np.zeros(LANES, dtype=np.float64)
@@ -277,7 +287,11 @@ def similarity_histogram(
         diagonal: as in `similar_pairs`.
         agreement_bits: as in `similar_pairs`.
         counts: one more than the number of equal bins; the last counts the ones.
+
+    Raises:
+        ValueError: codes are not C-ordered.
     """
+    _require_rows(left, lanes)
     n, n_words = left.shape
     bins = len(counts) - 1
     common = np.zeros(LANES, dtype=np.uint64)

@@ -123,15 +123,16 @@ def keep_best(
 
 
 @njit(inline="always")
-def _ask_for(codes: NDArray[np.uint64], row: int) -> None:
+def _ask_for(codes: NDArray[np.uint64], row: int | np.int32) -> None:
     n_words = codes.shape[1]
     for word in range(0, n_words, _LINE):
         prefetch(np.int64(codes.ctypes.data) + 8 * (np.int64(row) * n_words + word))
 
 
 @njit(inline="always")
-def _address(codes: NDArray[np.uint64], row: int) -> int:
-    return np.int64(codes.ctypes.data) + 8 * np.int64(row) * codes.shape[1]
+def _address(codes: NDArray[np.uint64], row: int | np.int32) -> np.int64:
+    address: np.int64 = np.int64(codes.ctypes.data) + 8 * np.int64(row) * codes.shape[1]
+    return address
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -152,7 +153,8 @@ def _screened(
         _ask_for(right, pair_right[min(pair + _AHEAD, end - 1)])
         row, column = pair_left[pair], pair_right[pair]
         chosen[n] = pair
-        n += np.int64(differing(_address(left, row), _address(right, column), n_words) <= most)
+        there = differing(_address(left, row), _address(right, column), n_words)
+        n += 1 if there <= most else 0
     return n
 
 

@@ -21,6 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 WORD_BITS = 64
+# What a word costs in the second look, in words of the first: where pairs are listed,
+# and where all are compared, which the first look does for 128 pairs at a time.
+LISTED = 1.0
+ALL_PAIRS = 12.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class Screen:
     strangers: float
 
 
-def screen_of(n_bits: int, threshold: float, loss: float, words: int = 0) -> Screen | None:
+def screen_of(
+    n_bits: int, threshold: float, loss: float, words: int = 0, second_look: float = LISTED
+) -> Screen | None:
     """Return the screen with at most a given loss, or None if there is none worth it.
 
     Args:
@@ -51,6 +57,7 @@ def screen_of(n_bits: int, threshold: float, loss: float, words: int = 0) -> Scr
             0 for none at all, which gives no screen.
         words: how many words to look at; 0 for as many as cost least, counting the
             words of all pairs and those of the strangers that pass.
+        second_look: what a word of those costs, `LISTED` or `ALL_PAIRS`.
 
     Raises:
         ValueError: no probability below 1, or more words than a code has.
@@ -65,10 +72,12 @@ def screen_of(n_bits: int, threshold: float, loss: float, words: int = 0) -> Scr
     most = _most_differing(n_bits, threshold)
     sizes = [words] if words else range(max(n_words // 16, 1), n_words, max(n_words // 32, 1))
     screens = [_cut(n_bits, most, loss, size) for size in sizes]
-    best = min(screens, key=lambda screen: screen.words + screen.strangers * n_words, default=None)
-    if best is None or words:
-        return best
-    return best if best.words + best.strangers * n_words < n_words else None
+
+    def cost(screen: Screen) -> float:
+        return screen.words + screen.strangers * n_words * second_look
+
+    best = min(screens, key=cost, default=None)
+    return best if words or (best is not None and cost(best) < n_words) else None
 
 
 def _most_differing(n_bits: int, threshold: float) -> int:

@@ -20,6 +20,10 @@ from numba.extending import intrinsic
 
 from linkage.compare.bits import LANES
 
+# Without types of their own.
+_build: Any = cgutils
+_types: Any = types
+
 _WIDTH = 8
 _VECTORS = LANES // _WIDTH
 _WORD = ir.IntType(64)
@@ -49,7 +53,7 @@ def _repeated(builder: Any, word: Any) -> Any:
 
 def _set_bits(builder: Any, vector: Any) -> Any:
     """Count the set bits of each word of a vector."""
-    function = cgutils.get_or_insert_function(
+    function = _build.get_or_insert_function(
         builder.module, ir.FunctionType(_VECTOR, [_VECTOR]), "llvm.ctpop.v8i64"
     )
     return builder.call(function, [vector])
@@ -57,8 +61,8 @@ def _set_bits(builder: Any, vector: Any) -> Any:
 
 def _counted(builder: Any, rows: list[Any], group: Any, n_words: Any) -> list[list[Any]]:
     """Return for each row eight vectors: its common bits with each code of a group."""
-    sums = [[cgutils.alloca_once_value(builder, _ZERO) for _ in range(_VECTORS)] for _ in rows]
-    with cgutils.for_range(builder, n_words) as loop:
+    sums = [[_build.alloca_once_value(builder, _ZERO) for _ in range(_VECTORS)] for _ in rows]
+    with _build.for_range(builder, n_words) as loop:
         at = builder.mul(loop.index, _WORD(_WORD_BYTES))
         words = [
             _repeated(builder, builder.load(_at(builder, builder.add(row, at), _WORD)))
@@ -92,7 +96,7 @@ def _typed_count_group(_typing: Any, row: Any, group: Any, n_words: Any, out: An
             builder.store(vector, place, align=_WORD_BYTES)
         return _context.get_dummy_value()
 
-    return types.void(row, group, n_words, out), generate
+    return _types.void(row, group, n_words, out), generate
 
 
 def _typed_reach(
@@ -139,14 +143,14 @@ def _typed_reach(
         return context.make_tuple(builder, signature.return_type, words)
 
     numbers = (row, other, group, n_words, bounds, row_bound, other_bound)
-    return types.UniTuple(types.uint64, 2)(*numbers), generate
+    return _types.UniTuple(_types.uint64, 2)(*numbers), generate
 
 
 def _counted_in_rows(builder: Any, row: Any, other: Any, n_words: Any, joined: Any) -> Any:
     """Return the set bits of two codes joined word by word; each lies in a row."""
-    sums = cgutils.alloca_once_value(builder, _ZERO)
+    sums = _build.alloca_once_value(builder, _ZERO)
     whole = builder.and_(n_words, _WORD(-_WIDTH))
-    with cgutils.for_range_slice(builder, _WORD(0), whole, _WORD(_WIDTH)) as (word, _):
+    with _build.for_range_slice(builder, _WORD(0), whole, _WORD(_WIDTH)) as (word, _):
         at = builder.mul(word, _WORD(_WORD_BYTES))
         pair = [_load(builder, builder.add(address, at)) for address in (row, other)]
         counted = _set_bits(builder, joined(*pair))
@@ -155,8 +159,8 @@ def _counted_in_rows(builder: Any, row: Any, other: Any, n_words: Any, joined: A
     parts = [builder.extract_element(total, ir.IntType(32)(i)) for i in range(_WIDTH)]
     while len(parts) > 1:
         parts = [builder.add(*two) for two in zip(parts[::2], parts[1::2], strict=True)]
-    result = cgutils.alloca_once_value(builder, parts[0])
-    with cgutils.for_range_slice(builder, whole, n_words, _WORD(1)) as (word, _):
+    result = _build.alloca_once_value(builder, parts[0])
+    with _build.for_range_slice(builder, whole, n_words, _WORD(1)) as (word, _):
         at = builder.mul(word, _WORD(_WORD_BYTES))
         pair = [
             builder.load(_at(builder, builder.add(address, at), _WORD)) for address in (row, other)
@@ -169,18 +173,20 @@ def _typed_common(_typing: Any, row: Any, other: Any, n_words: Any) -> Any:
     """Return the common bits of two codes that lie in rows: `common(row, other, n_words)`."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return _counted_in_rows(builder, *args, builder.and_)
+        row, other, n_words = args
+        return _counted_in_rows(builder, row, other, n_words, builder.and_)
 
-    return types.int64(row, other, n_words), generate
+    return _types.int64(row, other, n_words), generate
 
 
 def _typed_differing(_typing: Any, row: Any, other: Any, n_words: Any) -> Any:
     """Return the bits in which two codes differ: `differing(row, other, n_words)`."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return _counted_in_rows(builder, *args, builder.xor)
+        row, other, n_words = args
+        return _counted_in_rows(builder, row, other, n_words, builder.xor)
 
-    return types.int64(row, other, n_words), generate
+    return _types.int64(row, other, n_words), generate
 
 
 def _typed_prefetch(_typing: Any, address: Any) -> Any:
@@ -188,7 +194,7 @@ def _typed_prefetch(_typing: Any, address: Any) -> Any:
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         byte, number = ir.PointerType(ir.IntType(8)), ir.IntType(32)
-        function = cgutils.get_or_insert_function(
+        function = _build.get_or_insert_function(
             builder.module,
             ir.FunctionType(ir.VoidType(), [byte, number, number, number]),
             "llvm.prefetch.p0",
@@ -198,7 +204,7 @@ def _typed_prefetch(_typing: Any, address: Any) -> Any:
         builder.call(function, [place, number(0), number(3), number(1)])
         return _context.get_dummy_value()
 
-    return types.void(address), generate
+    return _types.void(address), generate
 
 
 def _typed_popcount(_typing: Any, _word: Any) -> Any:
@@ -207,7 +213,7 @@ def _typed_popcount(_typing: Any, _word: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
 
-    return types.uint64(types.uint64), generate
+    return _types.uint64(_types.uint64), generate
 
 
 def _typed_trailing_zeros(_typing: Any, _word: Any) -> Any:
@@ -216,7 +222,7 @@ def _typed_trailing_zeros(_typing: Any, _word: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.IntType(1)(1))
 
-    return types.uint64(types.uint64), generate
+    return _types.uint64(_types.uint64), generate
 
 
 count_group: Any = intrinsic(_typed_count_group)

@@ -89,10 +89,13 @@ def word_filters(
             bit i % 64 of element i / 64.
     """
     for word in range(len(offsets) - 1):
+        own = filters[word]
         for at in range(offsets[word], offsets[word + 1]):
+            drawn = positions[ids[at]]
             for j in range(n_positions[at]):
-                position = positions[ids[at], j]
-                filters[word, position >> 6] |= np.uint64(1) << np.uint64(position & 63)
+                # Unsigned, or every index would first be looked at for being negative.
+                position = np.uint64(drawn[j])
+                own[position >> np.uint64(6)] |= np.uint64(1) << (position & np.uint64(63))
 
 
 @njit(cache=True, nogil=True)
@@ -111,9 +114,11 @@ def unite(
         of_words: filters of the words.
     """
     for record in range(len(offsets) - 1):
+        own = filters[record]
         for at in range(offsets[record], offsets[record + 1]):
-            for w in range(filters.shape[1]):
-                filters[record, w] |= of_words[word_ids[at], w]
+            word = of_words[word_ids[at]]
+            for w in range(len(own)):
+                own[w] |= word[w]
 
 
 @njit(cache=True, nogil=True)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linkage.encode import public
-from linkage.encode.blocktokens import BlockTokens
 from linkage.encode.bloom import PositionTable, set_bits, unite, word_filters
 from linkage.encode.diffusion import diffuse, index_sets
 from linkage.encode.exacttokens import ExactTokens
 from linkage.encode.occupancy import mean_filter
+from linkage.encode.oncetokens import BlockValues
 from linkage.encode.saul import KeyedMajority
 from linkage.encode.tokenids import token_ids
 from linkage.encode.weights import base_positions, most_positions, token_positions
@@ -51,17 +51,18 @@ class EncodingKeys(Protocol):
 
 @dataclass(frozen=True)
 class EncodedRecords:
-    """What a chunk of records becomes, and all that is sent of it.
+    """What a chunk of records becomes.
 
     Attributes:
         codes: packed codes, shape (n, bits / 8); bit i is bit i % 8 of byte i / 8. A
             record without any word has the code 0, which matches none.
-        blocks: block tokens, shape (n, block_slots).
+        values: hashed parts of the block entries, shape (n, n_parts): what block tokens
+            are made of for each job. They are never sent.
         exact: exact tokens, shape (n, exact_slots, 16).
     """
 
     codes: NDArray[np.uint8]
-    blocks: NDArray[np.uint32]
+    values: NDArray[np.uint64]
     exact: NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -85,7 +86,7 @@ class Encoder:
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._schema = schema
-        self._blocks = BlockTokens(schema, keys.block_key, random_bytes)
+        self._values = BlockValues(schema, keys.block_key)
         self._exact = ExactTokens(schema, keys.exact_key, random_bytes)
         self._n_bits = schema.encoding.filter_length
         self._bases = base_positions(schema)
@@ -107,13 +108,13 @@ class Encoder:
         return "Encoder(...)"
 
     def encode(self, columns: Mapping[str, WordColumn]) -> EncodedRecords:
-        """Return codes and tokens of a chunk of records.
+        """Return what a chunk of records becomes.
 
         Args:
             columns: one column for each attribute of the schema, equally long.
         """
         return EncodedRecords(
-            self.codes(columns), self._blocks.tokens(columns), self._exact.tokens(columns)
+            self.codes(columns), self._values.of(columns), self._exact.tokens(columns)
         )
 
     def codes(self, columns: Mapping[str, WordColumn]) -> NDArray[np.uint8]:

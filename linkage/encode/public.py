@@ -10,7 +10,7 @@ import gzip
 import io
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from linkage.normalise.text import fold_words
 from linkage.resources import read_resource
@@ -35,6 +35,11 @@ class WordShares:
 
     share: dict[str, float]
     mean_information: float
+
+    @cached_property
+    def rarities(self) -> dict[str, float]:
+        """Return the rarity of every word of the table; others have `UNKNOWN_RARITY`."""
+        return {word: self.rarity(word) for word in self.share}
 
     def rarity(self, word: str) -> float:
         """Return how much a word tells against the average one: less if it is common.

@@ -7,8 +7,12 @@ positions instead of tokens). Agreement of two codes falls with the t-th power o
 1 - 2 theta / pi, theta the angle between the centred filters, and is 1/2 for
 strangers; the number of ones says nothing.
 
-Sums are counted bit-sliced: a word holds one bit of the counters of 64 code bits,
+Sums are counted bit-sliced: a row holds one bit of the counters of 512 code bits,
 and sixteen set positions at a time pass through a tree of full adders (Harley-Seal).
+That is two instructions for each set position and row, and one cache line of the keyed
+matrix. The limit is how fast lines come from the second-level cache, which one column
+of the matrix fills; while all filters of a batch pass, the counters never leave the
+registers.
 The mean, and the half of the number of set positions that a majority needs, are put
 into the counters before the count begins, so that the end is one comparison with a
 number that is the same for all bits.
@@ -22,7 +26,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from linkage.encode.occupancy import UNIT
-from linkage.encode.wide import ROW_BYTES, WORDS, add_eight, add_two, ripple
+from linkage.encode.wide import WORDS, add_sixteen, aligned_words, load_counters, xor_carry
+
+# Positions that are added at a time.
+_GROUP = 16
+# Planes of the counters, one choice compiled each: sums of usual filters, of all filters.
+_PLANES = (10, 18)
 
 
 class KeyedMajority:
@@ -47,7 +56,8 @@ class KeyedMajority:
         n_chunks = n_bits // 64 // WORDS
         # One row of zeros at the end fills up the last group of positions.
         words = rows.view("<u8").astype(np.uint64).reshape(-1, order, n_chunks, WORDS)
-        self._rows = np.ascontiguousarray(words.transpose(2, 1, 0, 3))
+        self._rows = aligned_words((n_chunks, order, len(rows), WORDS))
+        self._rows[:] = words.transpose(2, 1, 0, 3)
         self._gap = half_gap.reshape(order, n_chunks, WORDS * 64).transpose(1, 0, 2)
 
     def __repr__(self) -> str:
@@ -64,10 +74,13 @@ class KeyedMajority:
         """
         lengths = np.diff(offsets)
         longest = int(lengths.max(initial=0))
-        n_planes = max(5, (longest + 2 * self._offset + 2).bit_length())
+        highest = longest + 2 * self._offset + 2
+        n_planes = next(n for n in _PLANES if highest < 1 << n)
         start = _start_planes(self._gap, self._offset, n_planes)
         codes = np.zeros((len(lengths), self._n_bits // 64), dtype=np.uint64)
-        _majorities(positions, offsets, self._rows, start, self._offset, codes)
+        grouped, starts = _in_groups(positions, offsets, self._rows.shape[2] - 1)
+        width = (0,) * n_planes
+        _majorities(lengths, grouped, starts, self._rows, start, self._offset, width, codes)
         codes[lengths == 0] = 0
         return codes
 
@@ -115,64 +128,57 @@ def _start_planes(gap: NDArray[np.int64], offset: int, n_planes: int) -> NDArray
     return planes
 
 
-@njit(inline="always")
-def _row_at(
-    matrix_at: int, positions: NDArray[np.uint16], at: int, last: int, zero_row: int
-) -> int:
-    """Return the address of a position's keyed row; behind the last, that of zeros."""
-    row: int = positions[at] if at < last else zero_row
-    return matrix_at + row * ROW_BYTES
+@njit(cache=True, nogil=True)
+def _in_groups(
+    positions: NDArray[np.uint16], offsets: NDArray[np.int64], zero_row: int
+) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+    """Return the positions in whole groups for each filter, filled up with a row of zeros."""
+    starts = np.zeros(len(offsets), dtype=np.int64)
+    for record in range(len(offsets) - 1):
+        n_groups = (offsets[record + 1] - offsets[record] + _GROUP - 1) // _GROUP
+        starts[record + 1] = starts[record] + n_groups * _GROUP
+    grouped = np.full(starts[-1], np.uint16(zero_row), dtype=np.uint16)
+    for record in range(len(offsets) - 1):
+        at = starts[record]
+        for i in range(offsets[record], offsets[record + 1]):
+            grouped[at] = positions[i]
+            at += 1
+    return grouped, starts
 
 
 @njit(cache=True, nogil=True)
 def _majorities(
-    positions: NDArray[np.uint16],
-    offsets: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    grouped: NDArray[np.uint16],
+    starts: NDArray[np.int64],
     rows: NDArray[np.uint64],
     start: NDArray[np.uint64],
     offset: int,
+    width: tuple[int, ...],
     codes: NDArray[np.uint64],
 ) -> None:
-    n_chunks, order, n_rows, _ = rows.shape
-    n_planes, zero_row = start.shape[3], n_rows - 1
-    planes = np.empty((n_planes, WORDS), dtype=np.uint64)
-    carries = np.empty((2, WORDS), dtype=np.uint64)
-    carry = carries[0]
-    planes_at, carry_at = planes.ctypes.data, carries.ctypes.data
-    for chunk in range(n_chunks):
-        for j in range(order):
-            matrix_at = rows[chunk, j].ctypes.data
-            for record in range(len(offsets) - 1):
-                first, last = offsets[record], offsets[record + 1]
-                n = last - first
-                planes[:] = start[chunk, j, n & 1]
-                for at in range(first, last, 16):
-                    for half in range(2):
-                        begin = at + 8 * half
-                        eight = (
-                            _row_at(matrix_at, positions, begin, last, zero_row),
-                            _row_at(matrix_at, positions, begin + 1, last, zero_row),
-                            _row_at(matrix_at, positions, begin + 2, last, zero_row),
-                            _row_at(matrix_at, positions, begin + 3, last, zero_row),
-                            _row_at(matrix_at, positions, begin + 4, last, zero_row),
-                            _row_at(matrix_at, positions, begin + 5, last, zero_row),
-                            _row_at(matrix_at, positions, begin + 6, last, zero_row),
-                            _row_at(matrix_at, positions, begin + 7, last, zero_row),
-                        )
-                        add_eight(planes_at, carry_at + half * ROW_BYTES, eight)
-                    add_two(planes_at + 3 * ROW_BYTES, carry_at, carry_at + ROW_BYTES)
-                    for plane in range(4, n_planes):
-                        ripple(planes_at + plane * ROW_BYTES, carry_at)
-                # The counters are compared with a number, bit by bit from the lowest:
-                # so far equal counts as reached.
+    """XOR the signs of every record's sums into its code.
+
+    Args:
+        lengths: number of set positions of each filter.
+        grouped: from `_in_groups`.
+        starts: where each filter's groups start.
+        rows: the keyed matrix, shape (n_chunks, order, n_positions + 1, WORDS).
+        start: from `_start_planes`.
+        offset: what every counter begins with, without its mean.
+        width: a tuple as long as the counters have planes.
+        codes: zeros, shape (n, n_chunks * WORDS).
+    """
+    numbers = grouped.ctypes.data
+    for chunk in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            # This part of the matrix stays in the cache while all records pass.
+            matrix = rows[chunk, j].ctypes.data
+            for record in range(len(lengths)):
+                n = lengths[record]
+                counters = load_counters(start[chunk, j, n & 1].ctypes.data, width)
+                for at in range(starts[record], starts[record + 1], _GROUP):
+                    counters = add_sixteen(counters, matrix, numbers + 2 * at)
                 least = (n >> 1) + offset + 1
-                carry[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
-                for plane in range(n_planes):
-                    if (least >> plane) & 1:
-                        for w in range(WORDS):
-                            carry[w] &= planes[plane, w]
-                    else:
-                        for w in range(WORDS):
-                            carry[w] |= planes[plane, w]
-                for w in range(WORDS):
-                    codes[record, chunk * WORDS + w] ^= carry[w]
+                code = codes[record, chunk * WORDS :].ctypes.data
+                xor_carry(code, counters, (1 << len(width)) - least)

@@ -97,11 +97,12 @@ def speaks_of_month(numbers: NDArray[np.int32]) -> NDArray[np.bool_]:
 
 
 def _bigrams(vocabulary: Sequence[str]) -> TokenIds:
-    encoded = [word.encode("ascii", "replace") for word in vocabulary]
-    lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-    offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+    lengths = np.fromiter(map(len, vocabulary), dtype=np.int64, count=len(vocabulary))
+    offsets = np.zeros(len(vocabulary) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    letters = _NUMBER_OF[np.frombuffer(b"".join(encoded), dtype=np.uint8)]
+    # A character that is not ASCII becomes one question mark, which is no letter either.
+    text = "".join(vocabulary).encode("ascii", "replace")
+    letters = _NUMBER_OF[np.frombuffer(text, dtype=np.uint8)]
     if letters.size and letters.min() < 0:
         raise ValueError("a word with a character that normalising never leaves")
     return TokenIds(_pairs(letters, offsets), offsets)
@@ -120,8 +121,8 @@ def _pairs(letters: NDArray[np.int16], offsets: NDArray[np.int64]) -> NDArray[np
 
 
 def _date_tokens(vocabulary: Sequence[str]) -> TokenIds:
-    text = np.array([word.ljust(10, "-") for word in vocabulary], dtype="S10")
-    digits = text.view(np.uint8).reshape(-1, 10).astype(np.int32) - ord("0")
+    text = "".join([word.ljust(10, "-") for word in vocabulary]).encode("ascii")
+    digits = np.frombuffer(text, dtype=np.uint8).reshape(-1, 10).astype(np.int32) - ord("0")
     known = (digits >= 0) & (digits <= 9)
     year = np.where(known[:, :4].all(axis=1), digits[:, :4] @ [1000, 100, 10, 1], -1)
     month = np.where(known[:, 5:7].all(axis=1), digits[:, 5:7] @ [10, 1], -1)

@@ -15,14 +15,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.block.buckets import shared_pairs
 from linkage.block.exact import raised, share_exact
 from linkage.compare.bits import LANES
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.compare.kernels import EVERY_COLUMN, similar_pairs, similarity_histogram
 from linkage.compare.listed import score_pairs
 from linkage.engine.plan import TASK_COLUMNS, Task
-from linkage.engine.records import PreparedRecords, prepare
+from linkage.engine.records import Inputs, PreparedRecords, prepare
 from linkage.errors import JobStateError
 
 _PAIRS_PER_CALL = 1 << 20
@@ -30,70 +29,82 @@ _PAIRS_PER_CALL = 1 << 20
 T = TypeVar("T")
 
 
-def run_task(task: Task, parties: Sequence[PreparedRecords], threshold: float) -> Candidates:
+def run_task(task: Task, inputs: Inputs, threshold: float) -> Candidates:
     """Return the pairs of one task that reach the threshold.
 
     Record numbers count from the start of each party. The pairs are ordered by
     left, then right number.
     """
-    if task.tokens != "none":
-        return _score_shared(task, parties).above(threshold)
-    side = _Sides(task, parties)
+    if task.columns is None:
+        return score_shared(task, inputs).above(threshold)
+    side = _Sides(task, inputs.parties)
     room = max(_PAIRS_PER_CALL, TASK_COLUMNS)
     out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.float32))
     parts, start = [], 0
     while start < len(side.left):
         written, start = similar_pairs(*side.arguments, threshold, start, *out)
         found = Candidates(out[0][:written], out[1][:written], out[2][:written])
-        parts.append(found.shifted(task.rows[0], task.columns[0]))
+        parts.append(found.shifted(*side.first))
     return concatenate(parts)
 
 
-def run_histogram(task: Task, parties: Sequence[PreparedRecords], bins: int) -> NDArray[np.int64]:
+def find_candidates(task: Task, inputs: Inputs, floor: float) -> Candidates:
+    """Return the candidates of one task for a second round, and how good they are.
+
+    Pairs that share tokens come before all others, the more the better, and are kept
+    however alike their codes are: dirty records share a token where their codes are
+    those of strangers.
+    """
+    if task.columns is not None:
+        return run_task(task, inputs, floor)
+    scored = score_shared(task, inputs)
+    count = inputs.shared[task.left, task.right].count[slice(*task.rows)]
+    return Candidates(scored.left, scored.right, scored.similarity + count.astype(np.float32))
+
+
+def run_histogram(task: Task, inputs: Inputs, bins: int) -> NDArray[np.int64]:
     """Return how many pairs of one task have which similarity.
 
     Args:
         task: the comparisons to count.
-        parties: prepared codes of each party.
+        inputs: what the job compares.
         bins: number of equal bins over [0, 1].
 
     Returns:
         Counts, shape (bins + 1,); the last counts pairs of similarity 1.
     """
     counts = np.zeros(bins + 1, dtype=np.int64)
-    if task.tokens == "none":
-        similarity_histogram(*_Sides(task, parties).arguments, counts)
+    if task.columns is not None:
+        similarity_histogram(*_Sides(task, inputs.parties).arguments, counts)
         return counts
-    similarity = _score_shared(task, parties).similarity
+    similarity = score_shared(task, inputs).similarity
     np.add.at(counts, (similarity.astype(np.float64) * bins).astype(np.int64), 1)
     return counts
 
 
-def _score_shared(task: Task, parties: Sequence[PreparedRecords]) -> Candidates:
-    """Return the pairs that share a token, scored; of exact tokens only what they raise."""
-    left, right = parties[task.left], parties[task.right]
-    rows, within = slice(*task.rows), task.left == task.right
-    if task.tokens == "exact":
-        tokens, buckets = left.exact_tokens[rows], right.exact_buckets
-    else:
-        tokens, buckets = left.tokens[rows], right.buckets
-    pairs = shared_pairs(buckets, tokens, len(right), within=within, first=task.rows[0])
+def score_shared(task: Task, inputs: Inputs) -> Candidates:
+    """Return listed pairs with their similarities, raised where an exact token is equal."""
+    left, right = inputs.parties[task.left], inputs.parties[task.right]
+    shared = inputs.shared[task.left, task.right]
+    part = slice(*task.rows)
+    pairs = shared.left[part], shared.right[part]
     similarity = score_pairs(
         left.words, left.bits, right.words, right.bits, *pairs, left.agreement_bits
     )
     same = share_exact(left.exact, right.exact, *pairs)
-    found = Candidates(*pairs, np.where(same, raised(similarity), similarity))
-    # The others of them are among all pairs.
-    return found.where(same) if task.tokens == "exact" else found
+    return Candidates(*pairs, np.where(same, raised(similarity), similarity))
 
 
 class _Sides:
     """The slices of two parties' codes that one task compares."""
 
     def __init__(self, task: Task, parties: Sequence[PreparedRecords]) -> None:
+        if task.columns is None:
+            raise ValueError("listed pairs have no columns")
         left, right = parties[task.left], parties[task.right]
         rows, columns = slice(*task.rows), slice(*task.columns)
         diagonal = task.rows[0] - task.columns[0] if task.left == task.right else EVERY_COLUMN
+        self.first = task.rows[0], task.columns[0]
         self.left = left.words[rows]
         self.arguments = (
             self.left,
@@ -108,7 +119,7 @@ class _Sides:
 def warm_up() -> None:
     """Compile the kernels, so that the first job's rate is that of every other."""
     codes = prepare(np.ones((1, 64), dtype=np.uint8), "clk")
-    run_task(Task(0, 1, (0, 1), (0, 1)), [codes, codes], threshold=0.5)
+    run_task(Task(0, 1, (0, 1), (0, 1), 1), Inputs([codes, codes]), threshold=0.5)
 
 
 def run_all(

@@ -1,12 +1,13 @@
 """The records of one party as the engine works on them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.block.buckets import Buckets, exact_tokens, joined_tokens
+from linkage.block.shared import SharedPairs
 from linkage.compare.bits import as_words, in_lanes, popcounts
 from linkage.schema import Scheme
 
@@ -22,14 +23,12 @@ class PreparedRecords:
         words: codes, shape (n, n_words).
         bits: set bits of each code, shape (n,).
         agreement_bits: 0 where codes are compared by Dice, else their length.
-        blocks: block tokens, shape (n, block_slots).
         exact: exact tokens, shape (n, exact_slots, 16).
     """
 
     words: NDArray[np.uint64]
     bits: NDArray[np.int32]
     agreement_bits: int
-    blocks: NDArray[np.uint32]
     exact: NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -41,31 +40,29 @@ class PreparedRecords:
         """The codes grouped by 64."""
         return in_lanes(self.words)
 
-    @cached_property
-    def tokens(self) -> NDArray[np.uint64]:
-        """Block and exact tokens, shape (n, slots)."""
-        return joined_tokens(self.blocks, self.exact)
 
-    @cached_property
-    def exact_tokens(self) -> NDArray[np.uint64]:
-        """Exact tokens alone, shape (n, exact_slots)."""
-        return exact_tokens(self.exact)
+@dataclass(frozen=True)
+class Inputs:
+    """All that a job compares.
 
-    @cached_property
-    def buckets(self) -> Buckets:
-        """The records by block and exact token."""
-        return Buckets.of(self.tokens)
+    Attributes:
+        parties: the records of each party; a single party's are compared among
+            themselves.
+        shared: the pairs that share a token, by the numbers of their two parties.
+    """
 
-    @cached_property
-    def exact_buckets(self) -> Buckets:
-        """The records by exact token alone."""
-        return Buckets.of(self.exact_tokens)
+    parties: Sequence[PreparedRecords]
+    shared: Mapping[tuple[int, int], SharedPairs] = field(default_factory=dict)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of records of each party."""
+        return [len(party) for party in self.parties]
 
 
 def prepare(
     codes: NDArray[np.uint8],
     scheme: Scheme,
-    blocks: NDArray[np.uint32] | None = None,
     exact: NDArray[np.uint8] | None = None,
 ) -> PreparedRecords:
     """Prepare records, to be compared as their scheme asks.
@@ -73,7 +70,6 @@ def prepare(
     Args:
         codes: packed codes, shape (n, n_bits / 8).
         scheme: how they were made.
-        blocks: block tokens, shape (n, block_slots); none where absent.
         exact: exact tokens, shape (n, exact_slots, 16); none where absent.
     """
     words, n = as_words(codes), len(codes)
@@ -81,6 +77,5 @@ def prepare(
         words,
         popcounts(words),
         0 if scheme == "clk" else 8 * codes.shape[1],
-        np.zeros((n, 0), np.uint32) if blocks is None else blocks,
         np.zeros((n, 0, 16), np.uint8) if exact is None else exact,
     )

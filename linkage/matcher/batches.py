@@ -168,9 +168,15 @@ class Batches:
         if any(len(digest) != DIGEST_BYTES for digest in manifest.chunk_sha256):
             raise MalformedMessageError("the manifest has a chunk digest that is not 32 bytes long")
         size = manifest.n_records * manifest.codes.record_bytes
-        if not 1 <= len(manifest.chunk_sha256) <= manifest.n_records:
+        if not 1 <= manifest.n_record_chunks <= manifest.n_records:
             raise MalformedMessageError("the manifest has no chunks, or more chunks than records")
-        if size > len(manifest.chunk_sha256) * 2 * MAX_CHUNK_BYTES:
+        of_tokens = manifest.n_token_chunks(len(job.spec.parties))
+        if len(manifest.chunk_sha256) != manifest.n_record_chunks + of_tokens:
+            raise MalformedMessageError(
+                "the manifest has not as many chunks of block tokens as the job's parties "
+                "and the block entries make"
+            )
+        if size > manifest.n_record_chunks * 2 * MAX_CHUNK_BYTES:
             raise MalformedMessageError("the manifest promises more than its chunks can hold")
 
     def _expires(self) -> datetime.date:
@@ -185,13 +191,11 @@ class Upload:
     Attributes:
         references: shape (n, 16).
         codes: shape (n, code_bits / 8).
-        blocks: block tokens, shape (n, block_slots).
         exact: exact tokens, shape (n, exact_slots, 16).
     """
 
     references: NDArray[np.uint8]
     codes: NDArray[np.uint8]
-    blocks: NDArray[np.uint32]
     exact: NDArray[np.uint8]
 
 
@@ -208,23 +212,41 @@ def read_upload(artefacts: ArtefactStore, batch: BatchRow) -> Upload:
     upload = Upload(
         np.empty((n, REFERENCE_BYTES), np.uint8),
         np.empty((n, codes.code_bits // 8), np.uint8),
-        np.empty((n, codes.block_slots), np.uint32),
         np.empty((n, codes.exact_slots, EXACT_TOKEN_BYTES), np.uint8),
     )
     start = 0
-    for index in range(batch.next_chunk):
+    for index in range(manifest.n_record_chunks):
         chunk = Chunk.from_bytes(artefacts.read(batch.batch_id, _chunk_name(index)), codes)
         rows = slice(start, start + len(chunk.references) // REFERENCE_BYTES)
         for whole, part in (
             (upload.references, chunk.references),
             (upload.codes, chunk.codes),
-            (upload.blocks, chunk.blocks),
             (upload.exact, chunk.exact),
         ):
-            kind = "<u4" if whole is upload.blocks else np.uint8
-            whole[rows] = np.frombuffer(part, dtype=kind).reshape(whole[rows].shape)
+            whole[rows] = np.frombuffer(part, dtype=np.uint8).reshape(whole[rows].shape)
         start = rows.stop
     return upload
+
+
+def read_tokens(
+    artefacts: ArtefactStore, batch: BatchRow, counterpart: int, entry: int
+) -> NDArray[np.uint8]:
+    """Return the block tokens of all records of a batch, shape (n, copies, token_bytes).
+
+    Args:
+        artefacts: where chunks are kept.
+        batch: a complete batch.
+        counterpart: number of the other party among all but the batch's own.
+        entry: number of the block entry.
+    """
+    manifest = manifest_from_bytes(batch.manifest)
+    first = manifest.token_chunk(counterpart, entry)
+    parts = [
+        artefacts.read(batch.batch_id, _chunk_name(first + piece))
+        for piece in range(manifest.pieces)
+    ]
+    tokens = np.frombuffer(b"".join(parts), dtype=np.uint8)
+    return tokens.reshape(-1, manifest.codes.block_copies, manifest.codes.block_bytes)
 
 
 def _chunk_name(index: int) -> str:

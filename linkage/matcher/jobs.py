@@ -113,15 +113,20 @@ class Jobs:
         return self.get(party, job_id)
 
     def expire(self) -> list[str]:
-        """End the jobs that a party did not upload for in time, and return their ids."""
+        """End the jobs that a party did not upload or answer for in time; return their ids."""
         now = self._journal.clock()
         ended = []
         with self._metadata.write() as transaction:
-            for job in transaction.jobs_in(JobState.COLLECTING):
+            for job in transaction.jobs_in(JobState.COLLECTING, JobState.REFINING):
                 if now < job.collect_until:
                     continue
-                reason = f"no complete upload in time from: {', '.join(job.missing)}"
-                self._end(transaction, job, JobState.EXPIRED, "UPLOAD_MISSING", reason)
+                if job.state is JobState.COLLECTING:
+                    code, missing = "UPLOAD_MISSING", job.missing
+                    reason = f"no complete upload in time from: {', '.join(missing)}"
+                else:
+                    code, missing = "ANSWER_MISSING", job.silent
+                    reason = f"no complete answers in time from: {', '.join(missing)}"
+                self._end(transaction, job, JobState.EXPIRED, code, reason)
                 ended.append(job.job_id)
         if ended:
             self._log.publish()
@@ -188,4 +193,7 @@ def _spec_body(spec: JobSpec) -> JsonObject:
         "code_bits": spec.codes.code_bits,
         "threshold": repr(spec.threshold),
         "cardinality": spec.cardinality,
+        "rounds": 1 if spec.refinement is None else 2,
+        "candidates": 0 if spec.refinement is None else spec.refinement.candidates,
+        "decoys": spec.refinement is not None and spec.refinement.decoys,
     }

@@ -25,12 +25,14 @@ from linkage.matcher.journal import Clock, Journal
 from linkage.matcher.log_reader import LogReader
 from linkage.matcher.match_log import MatchLog
 from linkage.matcher.pair_keys import PairKeys
+from linkage.matcher.refinements import Refinements
 from linkage.matcher.results import Results
 from linkage.matcher.services import (
     BatchService,
     JobService,
     LogService,
     ProgressService,
+    RefineService,
     ResultService,
 )
 from linkage.matcher.worker import Worker
@@ -45,6 +47,7 @@ from linkage.v1 import (
     job_pb2_grpc,
     log_pb2_grpc,
     progress_pb2_grpc,
+    refine_pb2_grpc,
     result_pb2_grpc,
 )
 
@@ -81,12 +84,16 @@ class Matcher:
         self._jobs = Jobs(
             self._metadata, journal, match_log, frozenset(config.parties), self._cancel
         )
+        refinements = Refinements(
+            self._metadata, artefacts, journal, match_log, lambda: self._worker.wake()
+        )
         self._worker = Worker(
             self._metadata,
             artefacts,
             journal,
             match_log,
             self._jobs,
+            refinements,
             PairKeys(config.data / "pair-keys", provider, clock),
             threads=config.threads,
             artefact_days=config.artefact_days,
@@ -110,6 +117,9 @@ class Matcher:
             partial(
                 progress_pb2_grpc.add_ProgressServiceServicer_to_server,
                 ProgressService(self._jobs),
+            ),
+            partial(
+                refine_pb2_grpc.add_RefineServiceServicer_to_server, RefineService(refinements)
             ),
             partial(result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results)),
             partial(log_pb2_grpc.add_LogServiceServicer_to_server, LogService(reader)),

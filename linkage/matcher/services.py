@@ -17,6 +17,7 @@ from linkage.job import Job, JobState
 from linkage.matcher.batches import Batches
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.log_reader import LogReader
+from linkage.matcher.refinements import Refinements
 from linkage.matcher.results import Results, in_messages
 from linkage.matcher.worker import METHOD_VERSION
 from linkage.rpc import convert
@@ -30,6 +31,8 @@ from linkage.v1 import (
     log_pb2_grpc,
     progress_pb2,
     progress_pb2_grpc,
+    refine_pb2,
+    refine_pb2_grpc,
     result_pb2,
     result_pb2_grpc,
 )
@@ -144,6 +147,37 @@ class ProgressService(progress_pb2_grpc.ProgressServiceServicer):
             await asyncio.sleep(_POLL_S)
 
 
+class RefineService(refine_pb2_grpc.RefineServiceServicer):
+    """Second rounds."""
+
+    def __init__(self, refinements: Refinements) -> None:
+        self._refinements = refinements
+
+    async def FetchPairs(  # noqa: N802
+        self, request: refine_pb2.FetchPairsRequest, context: _Context
+    ) -> AsyncIterator[refine_pb2.FetchPairsResponse]:
+        """Stream what the caller is asked."""
+        questions = self._refinements.questions(party_of(context), request.job_id)
+        while (question := await asyncio.to_thread(next, questions, None)) is not None:
+            yield convert.question_to_proto(question)
+
+    async def SendRows(  # noqa: N802
+        self, request_iterator: AsyncIterator[refine_pb2.SendRowsRequest], context: _Context
+    ) -> refine_pb2.SendRowsResponse:
+        """Keep answers in order; what arrived before an error stays."""
+        party = party_of(context)
+        async for request in request_iterator:
+            await asyncio.to_thread(
+                self._refinements.answer,
+                party,
+                request.job_id,
+                request.counterpart,
+                request.index,
+                request.rows,
+            )
+        return refine_pb2.SendRowsResponse()
+
+
 class ResultService(result_pb2_grpc.ResultServiceServicer):
     """Results, each to its owner."""
 
@@ -232,6 +266,10 @@ def _progress_of(job: Job) -> progress_pb2.WatchProgressResponse:
     if job.state is JobState.COLLECTING:
         message.waiting_for.extend(job.missing)
         message.done, message.total = len(job.uploaded), len(job.spec.parties)
+    elif job.state is JobState.REFINING:
+        message.waiting_for.extend(job.silent)
+        message.total = len(job.spec.parties)
+        message.done = message.total - len(job.silent)
     else:
         message.done, message.total = counts.comparisons_done, counts.comparisons_planned
         if counts.comparing_s:

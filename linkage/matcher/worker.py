@@ -8,33 +8,40 @@ after its leaf is in a published checkpoint.
 
 import datetime
 import io
+import itertools
+import os
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from linkage.block.shared import equal_pairs, meeting_pairs, shared_pairs
 from linkage.compare.candidates import Candidates, concatenate
-from linkage.engine.local import run_all, run_task, warm_up
+from linkage.engine.floor import candidate_floor
+from linkage.engine.local import find_candidates, run_all, run_task, warm_up
 from linkage.engine.plan import Task, plan
-from linkage.engine.records import PreparedRecords, prepare
+from linkage.engine.records import Inputs, prepare
+from linkage.engine.refinement import Comparison, pairs_of_unlike, select_pairs, similarity_at
 from linkage.errors import JobStateError, QuotaExceededError, RecordError, UnavailableError
-from linkage.job import Job, JobCounts, JobState
+from linkage.job import Job, JobCounts, JobState, Refinement
 from linkage.log.canonical import JsonObject, format_json
-from linkage.matcher.batches import read_upload
+from linkage.matcher.batches import read_tokens, read_upload
 from linkage.matcher.jobs import MATCHER, Jobs
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
 from linkage.matcher.pair_keys import PairKeys
+from linkage.matcher.refinements import Refinements, dataset_of
 from linkage.matcher.results import write_results
 from linkage.solve.groups import Groups, pairs_between, single_parties, solve_groups
 from linkage.solve.links import Links, links_digest, links_of_pair
 from linkage.store.artefacts import ArtefactStore
-from linkage.store.metadata import Metadata, Transaction
+from linkage.store.metadata import BatchRow, Metadata, Transaction
 
-METHOD_VERSION = "dice-greedy/1"
+METHOD_VERSION = "padan-greedy/2"
 _POLL_S = 1.0
 _PAUSE_S = 5.0
 _RUNNABLE = (JobState.PLANNED, JobState.COMPARING, JobState.SOLVING)
@@ -47,7 +54,7 @@ class _Uploads:
     sizes: list[int]
     party_of: NDArray[np.uint8]
     references: NDArray[np.uint8]
-    records: list[PreparedRecords]
+    inputs: Inputs
 
     def first(self, party: int) -> int:
         return sum(self.sizes[:party])
@@ -62,6 +69,7 @@ class Worker:
         journal: makes log entries.
         log: publishes them.
         jobs: told of jobs that fail.
+        refinements: asks the owners in the second round.
         pair_keys: keys of the link ids.
         threads: threads that compare.
         artefact_days: days until pairs and results can no longer be read.
@@ -77,6 +85,7 @@ class Worker:
         journal: Journal,
         log: MatchLog,
         jobs: Jobs,
+        refinements: Refinements,
         pair_keys: PairKeys,
         *,
         threads: int,
@@ -86,6 +95,7 @@ class Worker:
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._match_log, self._jobs = journal, log, jobs
+        self._refinements = refinements
         self._pair_keys, self._threads = pair_keys, threads
         self._days, self._max_candidates = artefact_days, max_candidates
         self._max_comparisons = max_comparisons
@@ -170,12 +180,77 @@ class Worker:
         if job is None or job.state not in _RUNNABLE:
             raise JobStateError("the job is not to be run")
         uploads = self._load(job)
-        candidates = self._compare(job, uploads)
-        self._enter(job_id, JobState.SOLVING)
+        refinement = job.spec.refinement
+        if refinement is not None and job.state is JobState.SOLVING:
+            candidates = self._refined(job, uploads, refinement)
+        else:
+            parts = self._compare(job, uploads)
+            if refinement is not None:
+                self._ask(job, uploads, refinement, parts)
+                return
+            candidates = concatenate(
+                found.shifted(uploads.first(task.left), uploads.first(task.right))
+                for task, found in parts
+            )
+            self._enter(job_id, JobState.SOLVING)
         groups = solve_groups(
             candidates, uploads.party_of, single_parties(job.spec.cardinality, len(uploads.sizes))
         )
         self._release(job, uploads, groups)
+
+    def _ask(
+        self,
+        job: Job,
+        uploads: _Uploads,
+        refinement: Refinement,
+        parts: list[tuple[Task, Candidates]],
+    ) -> None:
+        """Ask the owners about the best candidates."""
+        # What is a decoy must not be foreseen by an owner.
+        rng = np.random.default_rng(int.from_bytes(os.urandom(16), "big"))
+        questions = {}
+        for pair in itertools.combinations(range(len(uploads.sizes)), 2):
+            found = [found for task, found in parts if (task.left, task.right) == pair]
+            questions[pair] = select_pairs(
+                concatenate(found).distinct(),
+                uploads.sizes[pair[0]],
+                uploads.sizes[pair[1]],
+                refinement.candidates,
+                rng,
+                decoys=refinement.decoys,
+            )
+        references = [
+            uploads.references[uploads.first(p) : uploads.first(p + 1)]
+            for p in range(len(uploads.sizes))
+        ]
+        self._refinements.begin(job, questions, references)
+
+    def _refined(self, job: Job, uploads: _Uploads, refinement: Refinement) -> Candidates:
+        """Return the candidates that the owners' answers make likely enough."""
+        comparison = Comparison(refinement)
+        lefts, rights, drawn, levels = [], [], [], []
+        for i, j in itertools.combinations(range(len(uploads.sizes)), 2):
+            pairs = self._refinements.pairs(job.job_id, i, j)
+            for numbers, left_rows, right_rows in self._refinements.answers(job, i, j):
+                left, right = pairs.left[numbers], pairs.right[numbers]
+                exact = (
+                    uploads.inputs.parties[i].exact[left],
+                    uploads.inputs.parties[j].exact[right],
+                )
+                levels.append(comparison.levels(left_rows, right_rows, *exact))
+                lefts.append(left + np.int32(uploads.first(i)))
+                rights.append(right + np.int32(uploads.first(j)))
+                drawn.append(pairs.drawn[numbers])
+        at_random = np.concatenate(drawn)
+        _, scores = comparison.score(
+            np.concatenate(levels), at_random, pairs_of_unlike(uploads.sizes)
+        )
+        found = Candidates(
+            np.concatenate(lefts)[~at_random],
+            np.concatenate(rights)[~at_random],
+            scores.similarity,
+        )
+        return found.above(similarity_at(job.spec.threshold))
 
     def _load(self, job: Job) -> _Uploads:
         with self._metadata.read() as transaction:
@@ -186,16 +261,36 @@ class Worker:
             if len(np.unique(own.references, axis=0)) < len(own.references):
                 raise RecordError(f"the batch of {party} has two records under one reference")
         sizes = [len(own.references) for own in uploads]
-        scheme = job.spec.codes.scheme
+        shared = {}
+        if job.state is not JobState.SOLVING or job.spec.refinement is None:
+            in_order = [batches[party] for party in job.spec.parties]
+            for left, right in itertools.combinations(range(len(sizes)), 2):
+                equal = equal_pairs(uploads[left].exact, uploads[right].exact)
+                met = self._meetings(job, in_order, left, right)
+                shared[left, right] = shared_pairs(itertools.chain([equal], met))
         return _Uploads(
             sizes,
             np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes),
             np.concatenate([own.references for own in uploads]),
-            [prepare(own.codes, scheme, own.blocks, own.exact) for own in uploads],
+            Inputs(
+                [prepare(own.codes, job.spec.codes.scheme, own.exact) for own in uploads], shared
+            ),
         )
 
-    def _compare(self, job: Job, uploads: _Uploads) -> Candidates:
-        tasks = plan(uploads.records, self._max_comparisons)
+    def _meetings(
+        self, job: Job, batches: list[BatchRow], left: int, right: int
+    ) -> Iterator[NDArray[np.uint64]]:
+        """Yield the pairs of two parties that each block entry brings together."""
+        for entry in range(job.spec.codes.block_entries):
+            # A party's other parties are counted without itself.
+            yield meeting_pairs(
+                read_tokens(self._artefacts, batches[left], right - 1, entry),
+                read_tokens(self._artefacts, batches[right], left, entry),
+            )
+
+    def _compare(self, job: Job, uploads: _Uploads) -> list[tuple[Task, Candidates]]:
+        """Return the pairs that each task found; record numbers count in each party."""
+        tasks = plan(uploads.inputs, self._max_comparisons)
         with self._metadata.read() as transaction:
             done = transaction.done_tasks(job.job_id)
         planned = sum(task.comparisons for task in tasks)
@@ -208,7 +303,7 @@ class Worker:
             )
         if job.state is JobState.PLANNED:
             self._log_plan(job, planned)
-        dataset = _dataset(job)
+        dataset = dataset_of(job.job_id)
         self._artefacts.create(dataset, self._expires())
         parts = {number: self._read_pairs(dataset, number) for number in done}
         compared = sum(tasks[number].comparisons for number in done)
@@ -216,8 +311,11 @@ class Worker:
         before_s, started = job.counts.comparing_s, time.monotonic()
         remaining = [number for number in range(len(tasks)) if number not in done]
 
+        floor = self._floor(job, uploads, tasks)
+        find = run_task if job.spec.refinement is None else find_candidates
+
         def run(task: Task) -> Candidates:
-            return run_task(task, uploads.records, job.spec.threshold)
+            return find(task, uploads.inputs, floor)
 
         results = run_all(
             [tasks[number] for number in remaining],
@@ -229,8 +327,8 @@ class Worker:
             n_pairs += len(found)
             if n_pairs > self._max_candidates:
                 raise QuotaExceededError(
-                    f"more than {self._max_candidates} pairs reach the threshold of "
-                    f"{job.spec.threshold}: raise the threshold, or compare more attributes",
+                    f"more than {self._max_candidates} pairs reach the similarity of "
+                    f"{floor:.4f}: raise the threshold, or compare more attributes",
                     "TOO_MANY_CANDIDATES",
                 )
             parts[number] = found
@@ -240,10 +338,14 @@ class Worker:
             with self._metadata.write() as transaction:
                 transaction.add_task(job.job_id, number, len(found))
                 transaction.set_counts(job.job_id, counts)
-        return concatenate(
-            parts[number].shifted(uploads.first(task.left), uploads.first(task.right))
-            for number, task in enumerate(tasks)
-        )
+        return [(task, parts[number]) for number, task in enumerate(tasks)]
+
+    def _floor(self, job: Job, uploads: _Uploads, tasks: list[Task]) -> float:
+        """Return how alike a pair must be to be kept; the same after a restart."""
+        if job.spec.refinement is None:
+            return job.spec.threshold
+        rng = np.random.default_rng(int(job.job_id, 16))
+        return candidate_floor(tasks, uploads.inputs, job.spec.refinement.candidates, rng)
 
     def _log_plan(self, job: Job, planned: int) -> None:
         body: JsonObject = {"job": job.job_id, "comparisons": planned}
@@ -257,7 +359,7 @@ class Worker:
     def _release(self, job: Job, uploads: _Uploads, groups: Groups) -> None:
         links = self._links(job, uploads, groups)
         for party, parts in links.items():
-            write_results(self._artefacts, _dataset(job), party, parts)
+            write_results(self._artefacts, dataset_of(job.job_id), party, parts)
         n_links = pairs_between(groups.label, uploads.party_of)
         body: JsonObject = {
             "job": job.job_id,
@@ -325,10 +427,6 @@ class Worker:
         content = self._artefacts.read(dataset, f"pairs-{number:06}")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return Candidates(arrays["left"], arrays["right"], arrays["similarity"])
-
-
-def _dataset(job: Job) -> str:
-    return f"job-{job.job_id}"
 
 
 def _running(transaction: Transaction, job_id: str) -> Job:

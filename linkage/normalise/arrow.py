@@ -60,6 +60,46 @@ def texts(arena: NDArray[np.uint8], starts: NDArray[np.int64]) -> list[str]:
     return words
 
 
+class DistinctValues:
+    """The distinct values of a column, and which of them each record has.
+
+    Args:
+        values: the raw values; None and "" are missing.
+
+    Attributes:
+        values: the distinct values in order of first appearance.
+        index: for each record the number of its value, one past the last where missing.
+    """
+
+    def __init__(self, values: Values) -> None:
+        coded = text_array(values).dictionary_encode()
+        self.values = cast("list[str]", coded.dictionary.to_pylist())
+        self.index = coded.indices.fill_null(len(self.values)).to_numpy(zero_copy_only=False)
+
+    def column(self, words: Sequence[Sequence[str]], flags: Sequence[int]) -> FlaggedColumn:
+        """Return the column of all records, by the words and flags of each distinct value."""
+        counts = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+        # The last entry stands for the missing values.
+        counts = np.append(counts, 0)
+        number: dict[str, int] = {}
+        flat = [number.setdefault(word, len(number)) for some in words for word in some]
+        starts = np.zeros(len(counts), dtype=np.int64)
+        np.cumsum(counts[:-1], out=starts[1:])
+        per_record = counts[self.index]
+        offsets = np.zeros(len(self.index) + 1, dtype=np.int64)
+        np.cumsum(per_record, out=offsets[1:])
+        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], per_record)
+        at = np.repeat(starts[self.index], per_record) + within
+        return FlaggedColumn(
+            list(number), np.array(flat, dtype=np.int32)[at], offsets,
+            np.array([*flags, 0], dtype=np.uint32)[self.index],
+            np.zeros(len(number), dtype=np.uint8),
+        )  # fmt: skip
+
+
+_MISSING: tuple[Sequence[str], int] = ((), 0)
+
+
 def flagged_by_value(
     values: Values, read: Callable[[str], tuple[Sequence[str], int]]
 ) -> FlaggedColumn:
@@ -69,26 +109,6 @@ def flagged_by_value(
         values: the raw values; None and "" are missing.
         read: gives the words and the flags of one value that is not empty.
     """
-    coded = text_array(values).dictionary_encode()
-    distinct = coded.dictionary.to_pylist()
-    number: dict[str, int] = {}
-    counts = np.zeros(len(distinct) + 1, dtype=np.int64)
-    flags = np.zeros(len(distinct) + 1, dtype=np.uint32)
-    flat: list[int] = []
-    for i, value in enumerate(distinct):
-        if value:
-            words, flags[i] = read(value)
-            counts[i] = len(words)
-            flat += [number.setdefault(word, len(number)) for word in words]
-    # The last entry stands for the missing values.
-    index = coded.indices.fill_null(len(distinct)).to_numpy(zero_copy_only=False)
-    starts = np.zeros(len(distinct) + 1, dtype=np.int64)
-    np.cumsum(counts[:-1], out=starts[1:])
-    per_record = counts[index]
-    offsets = np.zeros(len(index) + 1, dtype=np.int64)
-    np.cumsum(per_record, out=offsets[1:])
-    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], per_record)
-    word_ids = np.array(flat, dtype=np.int32)[np.repeat(starts[index], per_record) + within]
-    return FlaggedColumn(
-        list(number), word_ids, offsets, flags[index], np.zeros(len(number), dtype=np.uint8)
-    )
+    distinct = DistinctValues(values)
+    read_values = [read(value) if value else _MISSING for value in distinct.values]
+    return distinct.column([words for words, _ in read_values], [flags for _, flags in read_values])

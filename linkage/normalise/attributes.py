@@ -7,7 +7,7 @@ from linkage.errors import ConfigError
 from linkage.normalise.ages import parse_age
 from linkage.normalise.arrow import Values, flagged_by_value, text_array
 from linkage.normalise.columns import FlaggedColumn
-from linkage.normalise.dates import precision_of, read_date
+from linkage.normalise.datecolumns import date_column
 from linkage.normalise.flags import DateFlag
 from linkage.normalise.identifiers import DOCUMENT_KINDS, NUMBER_KINDS
 from linkage.normalise.namecolumns import name_column
@@ -17,7 +17,6 @@ from linkage.normalise.options import NormaliseOptions
 from linkage.normalise.places import place_column
 from linkage.normalise.sexes import parse_sex, sex_system
 from linkage.normalise.textcolumns import code_column, identifier_column, text_column
-from linkage.normalise.usualdates import read_usual_date
 
 TEXT_KINDS = frozenset({"text", "address"})
 CODE_KINDS = frozenset({"code", "number", "postcode", "phone", "email"})
@@ -72,25 +71,6 @@ def normalise_column(
     if kind == "nationality":
         return flagged_by_value(values, lambda value: (nationality_words(value), 0))
     raise ValueError(f"{kind!r} is none of {', '.join(sorted(KINDS))}")
-
-
-def date_column(values: Values, options: NormaliseOptions = _DEFAULT) -> FlaggedColumn:
-    """Return a column of dates; the classes are their `dates.Precision`."""
-    placeholders = options.applies("D02")
-
-    def read(value: str) -> tuple[list[str], int]:
-        order, pivot = options.date_order, options.year_pivot
-        date = read_usual_date(value, order, placeholders=placeholders) or read_date(
-            value, order, pivot, placeholders=placeholders
-        )
-        return ([date.word] if date.word else []), int(date.flags)
-
-    column = flagged_by_value(values, read)
-    classes = [precision_of(word, placeholders=placeholders) for word in column.vocabulary]
-    return FlaggedColumn(
-        column.vocabulary, column.word_ids, column.offsets, column.flags,
-        np.array(classes, dtype=np.uint8),
-    )  # fmt: skip
 
 
 def sex_column(values: Values) -> FlaggedColumn:

@@ -130,3 +130,27 @@ def fill(
             out[i] = renumbered[word]
         out_offsets[r + 1] = n_out
     return out[:n_out].copy(), out_offsets, flags, order[:n_order].copy()
+
+
+@compiled
+def number_by_appearance(
+    numbers: NDArray[np.int32], n_numbers: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the numbers renumbered by first appearance, and for each new one the old.
+
+    Args:
+        numbers: numbers below `n_numbers`.
+        n_numbers: how many there may be.
+    """
+    renumbered = np.full(n_numbers, -1, dtype=np.int32)
+    order = np.empty(min(n_numbers, len(numbers)), dtype=np.int32)
+    ids = np.empty(len(numbers), dtype=np.int32)
+    n_order = 0
+    for i in range(len(numbers)):
+        number = numbers[i]
+        if renumbered[number] < 0:
+            renumbered[number] = n_order
+            order[n_order] = number
+            n_order += 1
+        ids[i] = renumbered[number]
+    return ids, order[:n_order].copy()

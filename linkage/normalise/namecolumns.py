@@ -16,7 +16,7 @@ from linkage.normalise import filling, splitting
 from linkage.normalise.arrow import Values, buffers, text_array
 from linkage.normalise.columns import NameColumn, SparseWords
 from linkage.normalise.flags import NameFlag
-from linkage.normalise.nameparts import FIELD_LENGTHS
+from linkage.normalise.nameparts import FIELD_LENGTHS, KnownParts
 from linkage.normalise.namereading import Sex
 from linkage.normalise.names import NAME_KINDS, PARENT_KINDS, read_name, read_words
 from linkage.normalise.nametables import name_tables
@@ -114,6 +114,7 @@ def _read_slow(
 ) -> _SlowRecords:
     tables = words.tables
     written = iter(split.array.take(pa.array(slow[reread], pa.int64())).to_pylist())
+    known_parts = KnownParts()
     seen = words.flags.tolist()
     cut_flag = NameFlag.CUT.value
     letters = sexes[slow].tolist() if sexes is not None else [0] * len(slow)
@@ -131,7 +132,7 @@ def _read_slow(
     for i, record in enumerate(slow.tolist()):
         sex = SEX_CODES[letters[i]]
         if must_reread[i]:
-            read = read_name(next(written) or "", tables, sex)
+            read = read_name(next(written) or "", tables, sex, known_parts)
         else:
             noticed = cut_flag if is_cut[i] else 0
             known: list[str] = []

@@ -24,22 +24,48 @@ _DEGREE_HEADS = frozenset({"S", "M", "A", "D", "P", "B", "SP", "PH", "AMD", "DIP
 _DEGREE_PIECE = 5
 
 
+_Read = tuple[Sequence[str], int]
+
+
+class KnownParts:
+    """What pieces of values became, so that those that come again are read once.
+
+    Holds parts of names in plain text: one is for one column of a chunk, no longer.
+
+    Attributes:
+        chunks: words and flags of written words.
+        parts: words and flags of parts behind a comma, most of them degrees.
+    """
+
+    __slots__ = ("chunks", "parts")
+
+    def __init__(self) -> None:
+        self.chunks: dict[str, _Read] = {}
+        self.parts: dict[str, _Read] = {}
+
+
 class WrittenName:
     """The words of one value and what was noticed.
+
+    Args:
+        value: the name as a source has it.
+        tables: the tables for the options.
+        known: what was read before under the same tables; grows.
 
     Attributes:
         words: words in natural order; degrees with their full stops.
         flags: bits of `NameFlag`, as a plain integer.
     """
 
-    __slots__ = ("_tables", "flags", "words")
+    __slots__ = ("_known", "_tables", "flags", "words")
 
-    def __init__(self, value: str, tables: NameTables) -> None:
+    def __init__(self, value: str, tables: NameTables, known: KnownParts | None = None) -> None:
         self._tables = tables
+        self._known = known or KnownParts()
         self.flags = 0
         self.words = self._join_parts(self._parts(value))
 
-    def _parts(self, value: str) -> list[list[str]]:
+    def _parts(self, value: str) -> list[Sequence[str]]:
         """Return the words of each part between commas; degrees keep their stops."""
         stripped = value.strip(_SPACE)
         if stripped.upper() == "N/A" and self._tables.nobody:
@@ -59,7 +85,18 @@ class WrittenName:
         if "," not in value:
             return [self._part(value, first=True)]
         first, *rest = value.split(",")
-        return [self._part(first, first=True), *(self._part(p, first=False) for p in rest)]
+        return [self._part(first, first=True), *map(self._later_part, rest)]
+
+    def _later_part(self, text: str) -> Sequence[str]:
+        """Return the words of a part behind a comma."""
+        read = self._known.parts.get(text)
+        if read is None:
+            before, self.flags = self.flags, 0
+            words = self._part(text, first=False)
+            read = self._known.parts[text] = words, self.flags
+            self.flags = before
+        self.flags |= read[1]
+        return read[0]
 
     def _part(self, text: str, *, first: bool) -> list[str]:
         words: list[str] = []
@@ -90,16 +127,19 @@ class WrittenName:
             and max(map(len, pieces)) <= _DEGREE_PIECE
         )
 
-    def _respell(self, chunk: str) -> tuple[str, ...]:
-        words, flags = respell(chunk.upper() if chunk.isascii() else chunk, self._tables)
-        self.flags |= flags
-        return words
+    def _respell(self, chunk: str) -> Sequence[str]:
+        read = self._known.chunks.get(chunk)
+        if read is None:
+            read = respell(chunk.upper() if chunk.isascii() else chunk, self._tables)
+            self._known.chunks[chunk] = read
+        self.flags |= read[1]
+        return read[0]
 
-    def _join_parts(self, parts: list[list[str]]) -> list[str]:
+    def _join_parts(self, parts: list[Sequence[str]]) -> list[str]:
         """Rules N03 and N16: drop parts that are titles, and turn the order at commas."""
         first, *rest = parts
         if not rest:
-            return first
+            return list(first)
         if self._tables.after_comma and not self.flags & NameFlag.MRZ.value:
             kept = [part for part in rest if not self._all_titles(part)]
             if len(kept) < len(rest):
@@ -116,9 +156,9 @@ class WrittenName:
             (after if stays else before).extend(part)
         if before and first:
             self.flags |= NameFlag.TURNED.value
-        return before + first + after
+        return [*before, *first, *after]
 
-    def _all_titles(self, part: list[str]) -> bool:
+    def _all_titles(self, part: Sequence[str]) -> bool:
         titles = self._tables.after_comma
         if "".join(part) in titles:
             return True  # also S. H. written apart

@@ -11,7 +11,7 @@ Abdul, doubling. The words that come out are stable: as a value they give themse
 from dataclasses import dataclass
 
 from linkage.normalise.flags import NameFlag, WordClass
-from linkage.normalise.nameparts import WrittenName
+from linkage.normalise.nameparts import KnownParts, WrittenName
 from linkage.normalise.namereading import Reading, Sex, Words
 from linkage.normalise.nametables import NameTables, name_tables
 from linkage.normalise.options import NormaliseOptions
@@ -69,9 +69,11 @@ def normalise_name(
     )
 
 
-def read_name(value: str, tables: NameTables, sex: Sex = "U") -> ReadName:
+def read_name(
+    value: str, tables: NameTables, sex: Sex = "U", known: KnownParts | None = None
+) -> ReadName:
     """Return words, patronym, variants and flags of one value, which is not empty."""
-    written = WrittenName(value, tables)
+    written = WrittenName(value, tables, known)
     name, patronym, variants, flags = read_words(written.words, written.flags, tables, sex)
     if "N01" in tables.on and (view := icao_view(value)) != value:
         other = WrittenName(view, tables)

@@ -1,11 +1,11 @@
 """Messages to the project's own types and back. Nothing here decides anything."""
 
-from linkage.batch import Chunk, Manifest
+from linkage.batch import Chunk, Manifest, Question
 from linkage.errors import MalformedMessageError
-from linkage.job import SCHEMES, CodeId, Job, JobCounts, JobSpec, JobState
+from linkage.job import SCHEMES, CodeId, Job, JobCounts, JobSpec, JobState, Refinement
 from linkage.schema import Cardinality, Scheme
 from linkage.solve.links import Links
-from linkage.v1 import batch_pb2, job_pb2, result_pb2
+from linkage.v1 import batch_pb2, job_pb2, refine_pb2, result_pb2
 
 _CARDINALITY: dict[job_pb2.Cardinality.ValueType, Cardinality] = {
     job_pb2.CARDINALITY_MANY_TO_MANY: "many-to-many",
@@ -27,7 +27,9 @@ def codes_from_proto(message: job_pb2.CodeId) -> CodeId:
         key_check=message.key_check,
         scheme=_scheme(message.scheme),
         code_bits=message.code_bits,
-        block_slots=message.block_slots,
+        block_entries=message.block_entries,
+        block_copies=message.block_copies,
+        block_bytes=message.block_bytes,
         exact_slots=message.exact_slots,
     )
 
@@ -40,7 +42,9 @@ def codes_to_proto(codes: CodeId) -> job_pb2.CodeId:
         key_check=codes.key_check,
         scheme=codes.scheme,
         code_bits=codes.code_bits,
-        block_slots=codes.block_slots,
+        block_entries=codes.block_entries,
+        block_copies=codes.block_copies,
+        block_bytes=codes.block_bytes,
         exact_slots=codes.exact_slots,
     )
 
@@ -61,6 +65,9 @@ def spec_from_proto(message: job_pb2.JobSpec) -> JobSpec:
         threshold=message.threshold,
         cardinality=cardinality,
         collect_timeout_s=message.collect_timeout_s,
+        refinement=_refinement_from_proto(message.refinement)
+        if message.HasField("refinement")
+        else None,
     )
     spec.check()
     return spec
@@ -75,6 +82,25 @@ def spec_to_proto(spec: JobSpec) -> job_pb2.JobSpec:
         threshold=spec.threshold,
         cardinality=_CARDINALITY_NUMBER[spec.cardinality],
         collect_timeout_s=spec.collect_timeout_s,
+        refinement=None if spec.refinement is None else _refinement_to_proto(spec.refinement),
+    )
+
+
+def _refinement_from_proto(message: job_pb2.Refinement) -> Refinement:
+    return Refinement(
+        candidates=message.candidates,
+        decoys=message.decoys,
+        types=tuple(message.types),
+        exact_types=tuple(message.exact_types),
+    )
+
+
+def _refinement_to_proto(refinement: Refinement) -> job_pb2.Refinement:
+    return job_pb2.Refinement(
+        candidates=refinement.candidates,
+        decoys=refinement.decoys,
+        types=refinement.types,
+        exact_types=refinement.exact_types,
     )
 
 
@@ -149,6 +175,7 @@ def manifest_from_proto(message: batch_pb2.Manifest) -> Manifest:
     return Manifest(
         codes=codes_from_proto(message.codes),
         n_records=message.n_records,
+        n_record_chunks=message.n_record_chunks,
         chunk_sha256=tuple(message.chunk_sha256),
     )
 
@@ -158,6 +185,7 @@ def manifest_to_proto(manifest: Manifest) -> batch_pb2.Manifest:
     return batch_pb2.Manifest(
         codes=codes_to_proto(manifest.codes),
         n_records=manifest.n_records,
+        n_record_chunks=manifest.n_record_chunks,
         chunk_sha256=manifest.chunk_sha256,
     )
 
@@ -174,7 +202,7 @@ def manifest_to_bytes(manifest: Manifest) -> bytes:
 
 def chunk_from_proto(message: batch_pb2.UploadChunksRequest) -> Chunk:
     """Return the chunk in a message."""
-    return Chunk(message.references, message.codes, message.blocks, message.exact)
+    return Chunk(message.references, message.codes, message.exact, message.tokens)
 
 
 def chunk_to_proto(batch_id: str, index: int, chunk: Chunk) -> batch_pb2.UploadChunksRequest:
@@ -184,8 +212,33 @@ def chunk_to_proto(batch_id: str, index: int, chunk: Chunk) -> batch_pb2.UploadC
         index=index,
         references=chunk.references,
         codes=chunk.codes,
-        blocks=chunk.blocks,
         exact=chunk.exact,
+        tokens=chunk.tokens,
+    )
+
+
+def question_from_proto(message: refine_pb2.FetchPairsResponse) -> Question:
+    """Return the chunk of pairs in a message.
+
+    Raises:
+        MalformedMessageError: there are not as many references as numbers.
+    """
+    n_pairs, rest = divmod(len(message.pairs), 4)
+    if rest or len(message.references) != 16 * n_pairs:
+        raise MalformedMessageError("question: not as many references as pairs")
+    return Question(
+        message.counterpart, message.index, message.pairs, message.references, message.answered
+    )
+
+
+def question_to_proto(question: Question) -> refine_pb2.FetchPairsResponse:
+    """Return the message of a chunk of pairs."""
+    return refine_pb2.FetchPairsResponse(
+        counterpart=question.counterpart,
+        index=question.index,
+        pairs=question.pairs,
+        references=question.references,
+        answered=question.answered,
     )
 
 

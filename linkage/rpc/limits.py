@@ -56,6 +56,8 @@ POLICIES = {
     "/linkage.v1.BatchService/OpenBatch": Policy(_PARTY, 30),
     "/linkage.v1.BatchService/UploadChunks": Policy(_PARTY, _HOUR_S),
     "/linkage.v1.BatchService/CommitBatch": Policy(_PARTY, 60),
+    "/linkage.v1.RefineService/FetchPairs": Policy(_PARTY, _HOUR_S),
+    "/linkage.v1.RefineService/SendRows": Policy(_PARTY, 24 * _HOUR_S),
     "/linkage.v1.ProgressService/WatchProgress": Policy(_PARTY, 24 * _HOUR_S),
     "/linkage.v1.ResultService/FetchResults": Policy(_PARTY, _HOUR_S),
     "/linkage.v1.LogService/GetCheckpoint": Policy(_READER, 30),

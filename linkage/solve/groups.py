@@ -4,7 +4,11 @@ Pairs are taken best first; a pair joins the groups of its two records unless th
 joined group would hold two records of a party that may have only one. With no
 such party this is single linkage (connected components); with all of them it is
 the greedy one-to-one solution, which for two parties is the stable matching by
-similarity. Every join is kept: it is the explanation of the group.
+similarity. With one of two parties it is one-to-many, and the best there is: each record
+of the other party joins its best. Every join is kept: it is the explanation of the group.
+
+Known links are joined before any pair, and known non-links are kept apart: two groups
+are never joined while a record of the one is known to be no record of the other.
 """
 
 from dataclasses import dataclass
@@ -13,8 +17,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from linkage.compare.candidates import Candidates
+from linkage.compare.candidates import Candidates, concatenate
+from linkage.errors import InputError
 from linkage.schema import Cardinality
+from linkage.solve.known import NOTHING, Known
 
 # Parties of a group are kept as a 64-bit set.
 MAX_PARTIES = 64
@@ -28,10 +34,13 @@ class Groups:
         label: for each record the smallest record number of its group, shape (n,);
             a record that is alone has its own number.
         joined: the pairs that joined two groups, in the order they were taken.
+        known: how many of them, the first ones, are known links; their similarity
+            reads 1, for they were not compared.
     """
 
     label: NDArray[np.int32]
     joined: Candidates
+    known: int = 0
 
     def above(self, threshold: float) -> "Groups":
         """Return the groups as solved again with a higher threshold.
@@ -40,14 +49,16 @@ class Groups:
         a lower threshold, so only the joins up to there are made again.
         """
         n = int(np.searchsorted(-self.joined.similarity, -np.float32(threshold), side="right"))
+        n = max(n, self.known)
         kept = Candidates(self.joined.left[:n], self.joined.right[:n], self.joined.similarity[:n])
-        party = np.zeros(len(self.label), dtype=np.uint8)
-        label, _ = _join(kept.left, kept.right, party, np.uint64(0))
-        return Groups(label, kept)
+        return Groups(components(kept, len(self.label)), kept, self.known)
 
 
 def solve_groups(
-    candidates: Candidates, party_of: NDArray[np.uint8], single: frozenset[int]
+    candidates: Candidates,
+    party_of: NDArray[np.uint8],
+    single: frozenset[int],
+    known: Known = NOTHING,
 ) -> Groups:
     """Return the greedy match groups.
 
@@ -55,12 +66,41 @@ def solve_groups(
         candidates: pairs in any order.
         party_of: party number of each record, below 64, shape (n_records,).
         single: numbers of the parties that have each person at most once.
+        known: links and non-links that are decided.
+
+    Raises:
+        InputError: the known links contradict the known non-links, or put two records of
+            a single party into one group.
     """
+    certain = Candidates(
+        known.links.min(axis=1),
+        known.links.max(axis=1),
+        np.ones(len(known.links), np.float32),
+    )
     ordered = candidates.best_first()
+    if len(certain):
+        ordered = concatenate([certain, ordered])
     mask = np.uint64(sum(1 << party for party in single))
-    label, taken = _join(ordered.left, ordered.right, party_of, mask)
+    n_known = len(certain)
+    label, taken, refused = _join(
+        ordered.left, ordered.right, party_of, mask, n_known, known.non_links
+    )
+    if refused >= 0:
+        pair = f"{ordered.left[refused]} and {ordered.right[refused]}"
+        raise InputError(
+            f"records {pair} are a known link, but other known links, non-links or the rule "
+            "of one record a person keep them apart"
+        )
     joined = Candidates(ordered.left[taken], ordered.right[taken], ordered.similarity[taken])
-    return Groups(label, joined)
+    return Groups(label, joined, int(taken[:n_known].sum()))
+
+
+def components(candidates: Candidates, n_records: int) -> NDArray[np.int32]:
+    """Return for each record the smallest record connected with it, shape (n_records,)."""
+    party = np.zeros(n_records, dtype=np.uint8)
+    nothing = np.uint64(0)
+    label, _, _ = _join(candidates.left, candidates.right, party, nothing, 0, NOTHING.non_links)
+    return label
 
 
 def single_parties(cardinality: Cardinality, n_parties: int) -> frozenset[int]:
@@ -112,28 +152,83 @@ def _find(parent: NDArray[np.int32], record: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _kept_apart(
+    parent: NDArray[np.int32],
+    first: NDArray[np.int32],
+    following: NDArray[np.int32],
+    length: NDArray[np.int32],
+    non_links: NDArray[np.int32],
+    a: int,
+    b: int,
+) -> bool:
+    """Return whether a record of one group is known not to be one of the other."""
+    # The shorter list is enough, for a non-link is in both.
+    if length[a] > length[b]:
+        a, b = b, a
+    entry = first[a]
+    while entry >= 0:
+        if _find(parent, non_links[entry >> 1, 1 - (entry & 1)]) == b:
+            return True
+        entry = following[entry]
+    return False
+
+
+@njit(cache=True, nogil=True)
 def _join(
     left: NDArray[np.int32],
     right: NDArray[np.int32],
     party_of: NDArray[np.uint8],
     single: np.uint64,
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    n_known: int,
+    non_links: NDArray[np.int32],
+) -> tuple[NDArray[np.int32], NDArray[np.bool_], int]:
+    """Join groups pair by pair; the first `n_known` pairs have to be joined.
+
+    Returns:
+        Labels, which pairs joined two groups, and the first known pair that could not be
+        joined or -1.
+    """
     n = len(party_of)
     parent = np.arange(n).astype(np.int32)
     parties = np.zeros(n, dtype=np.uint64)
     for record in range(n):
         parties[record] = (np.uint64(1) << np.uint64(party_of[record])) & single
+    # Entries 2i and 2i + 1 are the sides of a non-link; each group has a list of its own.
+    first, last = np.full(n, -1, dtype=np.int32), np.full(n, -1, dtype=np.int32)
+    length = np.zeros(n, dtype=np.int32)
+    following = np.full(2 * len(non_links), -1, dtype=np.int32)
+    for entry in range(2 * len(non_links)):
+        record = non_links[entry >> 1, entry & 1]
+        following[entry] = first[record]
+        if first[record] < 0:
+            last[record] = entry
+        first[record] = entry
+        length[record] += 1
     taken = np.zeros(len(left), dtype=np.bool_)
     for pair in range(len(left)):
         a = _find(parent, left[pair])
         b = _find(parent, right[pair])
-        if a == b or parties[a] & parties[b]:
+        if a == b:
+            continue
+        apart = (parties[a] & parties[b]) != 0
+        if not apart and len(non_links):
+            apart = _kept_apart(parent, first, following, length, non_links, a, b)
+        if apart:
+            if pair < n_known:
+                return parent, taken, pair
             continue
         # The smaller number becomes the root, so that a label never depends on order.
         root, leaf = min(a, b), max(a, b)
         parent[leaf] = root
         parties[root] |= parties[leaf]
+        if first[leaf] >= 0:
+            if first[root] < 0:
+                first[root] = first[leaf]
+            else:
+                following[last[root]] = first[leaf]
+            last[root] = last[leaf]
+            length[root] += length[leaf]
         taken[pair] = True
     for record in range(n):
         parent[record] = _find(parent, record)
-    return parent, taken
+    return parent, taken, -1

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine, Row
 from sqlalchemy.exc import OperationalError
 
 from linkage.errors import UnavailableError
-from linkage.job import CodeId, Job, JobCounts, JobSpec, JobState
+from linkage.job import CodeId, Job, JobCounts, JobSpec, JobState, Refinement
 from linkage.store import tables
 
 
@@ -60,6 +60,25 @@ class BatchRow:
     next_chunk: int = 0
     n_received: int = 0
     committed: bool = False
+
+
+@dataclass(frozen=True)
+class RefinementRow:
+    """What one party is asked in a second round about its records and another party's.
+
+    Attributes:
+        job_id: the job.
+        party: who is asked.
+        counterpart: the owner of the other records.
+        n_chunks: number of chunks.
+        next_chunk: answers to the chunks before this one are stored.
+    """
+
+    job_id: str
+    party: str
+    counterpart: str
+    n_chunks: int
+    next_chunk: int
 
 
 class Metadata:
@@ -199,6 +218,10 @@ class Transaction:
         """Move a job to a state."""
         self._update_job(job_id, state=state.value, reason_code=code, reason=reason)
 
+    def set_deadline(self, job_id: str, until: int) -> None:
+        """Set until when the parties of a job may send what it waits for."""
+        self._update_job(job_id, collect_until=until)
+
     def set_counts(self, job_id: str, counts: JobCounts) -> None:
         """Keep how much a job compared and found."""
         self._update_job(job_id, **asdict(counts))
@@ -242,6 +265,35 @@ class Transaction:
         query = select(table.c.leaf).where(table.c.batch_id == batch_id)
         return _int_or_none(self.connection.execute(query).scalar_one())
 
+    # Second rounds
+
+    def add_refinement(self, row: RefinementRow) -> None:
+        """Keep what a party is asked."""
+        self.connection.execute(insert(tables.refinements).values(**asdict(row)))
+
+    def refinements(self, job_id: str) -> list[RefinementRow]:
+        """Return what the parties of a job are asked, by party and counterpart."""
+        table = tables.refinements
+        rows = self.connection.execute(
+            select(table)
+            .where(table.c.job_id == job_id)
+            .order_by(table.c.party, table.c.counterpart)
+        )
+        return [RefinementRow(**row._asdict()) for row in rows]
+
+    def set_answered(self, job_id: str, party: str, counterpart: str, next_chunk: int) -> None:
+        """Keep how many chunks a party has answered."""
+        table = tables.refinements
+        self.connection.execute(
+            update(table)
+            .where(
+                table.c.job_id == job_id,
+                table.c.party == party,
+                table.c.counterpart == counterpart,
+            )
+            .values(next_chunk=next_chunk)
+        )
+
     # Tasks
 
     def add_task(self, job_id: str, number: int, pairs: int) -> None:
@@ -266,6 +318,10 @@ class Transaction:
         return [self._job_of_row(row) for row in rows]
 
     def _job_of_row(self, row: Row[Any]) -> Job:
+        silent: set[str] = set()
+        if row.state == JobState.REFINING.value:
+            asked = self.refinements(row.job_id)
+            silent = {r.party for r in asked if r.next_chunk < r.n_chunks}
         uploaded = tuple(b.party for b in self.batches_of(row.job_id) if b.committed)
         return Job(
             job_id=row.job_id,
@@ -284,6 +340,7 @@ class Transaction:
                 row.links,
                 row.comparing_s,
             ),
+            silent=tuple(sorted(silent)),
         )
 
     def _update_job(self, job_id: str, **values: object) -> None:
@@ -342,4 +399,9 @@ def _spec_from_text(text: str) -> JobSpec:
     codes = fields["codes"]
     for name in ("schema_id", "key_check"):
         codes[name] = bytes.fromhex(codes[name])
+    refinement = fields["refinement"]
+    if refinement is not None:
+        for name in ("types", "exact_types"):
+            refinement[name] = tuple(refinement[name])
+        fields["refinement"] = Refinement(**refinement)
     return JobSpec(**{**fields, "parties": tuple(fields["parties"]), "codes": CodeId(**codes)})

@@ -73,6 +73,17 @@ batches = Table(
     UniqueConstraint("job_id", "party"),
 )
 
+# Which answers of the second round have come.
+refinements = Table(
+    "refinements",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.job_id"), primary_key=True),
+    Column("party", String(32), primary_key=True),
+    Column("counterpart", String(32), primary_key=True),
+    Column("n_chunks", Integer, nullable=False),
+    Column("next_chunk", Integer, nullable=False),
+)
+
 # Finished comparison tasks of a running job, so that a restart repeats none.
 tasks = Table(
     "tasks",

@@ -27,24 +27,30 @@ class Manifest(_message.Message):
 
     CODES_FIELD_NUMBER: _builtins.int
     N_RECORDS_FIELD_NUMBER: _builtins.int
+    N_RECORD_CHUNKS_FIELD_NUMBER: _builtins.int
     CHUNK_SHA256_FIELD_NUMBER: _builtins.int
     n_records: _builtins.int
+    n_record_chunks: _builtins.int
+    """The first chunks are of records, the others of block tokens: other party by other party
+    in the order of the job, entry by entry, in pieces.
+    """
     @_builtins.property
     def codes(self) -> _job_pb2.CodeId: ...
     @_builtins.property
     def chunk_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """SHA-256 of each chunk: over its references, codes, block and exact tokens, in this order."""
+        """SHA-256 of each chunk: over its references, codes, exact and block tokens, in this order."""
 
     def __init__(
         self,
         *,
         codes: _job_pb2.CodeId | None = ...,
         n_records: _builtins.int = ...,
+        n_record_chunks: _builtins.int = ...,
         chunk_sha256: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_sha256", b"chunk_sha256", "codes", b"codes", "n_records", b"n_records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_sha256", b"chunk_sha256", "codes", b"codes", "n_record_chunks", b"n_record_chunks", "n_records", b"n_records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -103,18 +109,18 @@ class UploadChunksRequest(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     REFERENCES_FIELD_NUMBER: _builtins.int
     CODES_FIELD_NUMBER: _builtins.int
-    BLOCKS_FIELD_NUMBER: _builtins.int
     EXACT_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     index: _builtins.int
     references: _builtins.bytes
     """16 random bytes for each record, drawn by the uploader: they name a record to its owner only."""
     codes: _builtins.bytes
     """One code of `code_bits` bits for each record, in the order of the references."""
-    blocks: _builtins.bytes
-    """`block_slots` block tokens for each record, 4 bytes little-endian each."""
     exact: _builtins.bytes
     """`exact_slots` exact tokens for each record, 16 bytes of HMAC output or of noise each."""
+    tokens: _builtins.bytes
+    """`block_copies` block tokens of `block_bytes` bytes for each record, or noise."""
     def __init__(
         self,
         *,
@@ -122,12 +128,12 @@ class UploadChunksRequest(_message.Message):
         index: _builtins.int = ...,
         references: _builtins.bytes = ...,
         codes: _builtins.bytes = ...,
-        blocks: _builtins.bytes = ...,
         exact: _builtins.bytes = ...,
+        tokens: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "blocks", b"blocks", "codes", b"codes", "exact", b"exact", "index", b"index", "references", b"references"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "codes", b"codes", "exact", b"exact", "index", b"index", "references", b"references", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

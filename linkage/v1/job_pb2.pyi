@@ -88,7 +88,9 @@ class CodeId(_message.Message):
     KEY_CHECK_FIELD_NUMBER: _builtins.int
     SCHEME_FIELD_NUMBER: _builtins.int
     CODE_BITS_FIELD_NUMBER: _builtins.int
-    BLOCK_SLOTS_FIELD_NUMBER: _builtins.int
+    BLOCK_ENTRIES_FIELD_NUMBER: _builtins.int
+    BLOCK_COPIES_FIELD_NUMBER: _builtins.int
+    BLOCK_BYTES_FIELD_NUMBER: _builtins.int
     EXACT_SLOTS_FIELD_NUMBER: _builtins.int
     schema_id: _builtins.bytes
     """SHA-256 of the resolved linkage schema."""
@@ -98,9 +100,12 @@ class CodeId(_message.Message):
     """8 bytes derived from the linkage key for this alone: tells a wrong key, and nothing else."""
     scheme: _builtins.str
     code_bits: _builtins.int
-    block_slots: _builtins.int
-    """How many block and exact tokens each record has."""
+    block_entries: _builtins.int
+    """Block entries, and for each and each other party the tokens of a record."""
+    block_copies: _builtins.int
+    block_bytes: _builtins.int
     exact_slots: _builtins.int
+    """How many exact tokens each record has."""
     def __init__(
         self,
         *,
@@ -109,12 +114,14 @@ class CodeId(_message.Message):
         key_check: _builtins.bytes = ...,
         scheme: _builtins.str = ...,
         code_bits: _builtins.int = ...,
-        block_slots: _builtins.int = ...,
+        block_entries: _builtins.int = ...,
+        block_copies: _builtins.int = ...,
+        block_bytes: _builtins.int = ...,
         exact_slots: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_slots", b"block_slots", "code_bits", b"code_bits", "epoch", b"epoch", "exact_slots", b"exact_slots", "key_check", b"key_check", "schema_id", b"schema_id", "scheme", b"scheme"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_bytes", b"block_bytes", "block_copies", b"block_copies", "block_entries", b"block_entries", "code_bits", b"code_bits", "epoch", b"epoch", "exact_slots", b"exact_slots", "key_check", b"key_check", "schema_id", b"schema_id", "scheme", b"scheme"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -132,15 +139,20 @@ class JobSpec(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     CARDINALITY_FIELD_NUMBER: _builtins.int
     COLLECT_TIMEOUT_S_FIELD_NUMBER: _builtins.int
+    REFINEMENT_FIELD_NUMBER: _builtins.int
     agreement_id: _builtins.str
     threshold: _builtins.float
     cardinality: Global___Cardinality.ValueType
     collect_timeout_s: _builtins.int
-    """Seconds that parties have to upload before the job expires."""
+    """Seconds that parties have to upload, and later to answer, before the job expires."""
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def codes(self) -> Global___CodeId: ...
+    @_builtins.property
+    def refinement(self) -> Global___Refinement:
+        """The second round; absent where codes decide."""
+
     def __init__(
         self,
         *,
@@ -150,14 +162,53 @@ class JobSpec(_message.Message):
         threshold: _builtins.float = ...,
         cardinality: Global___Cardinality.ValueType = ...,
         collect_timeout_s: _builtins.int = ...,
+        refinement: Global___Refinement | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes", "refinement", b"refinement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_id", b"agreement_id", "cardinality", b"cardinality", "codes", b"codes", "collect_timeout_s", b"collect_timeout_s", "parties", b"parties", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_id", b"agreement_id", "cardinality", b"cardinality", "codes", b"codes", "collect_timeout_s", b"collect_timeout_s", "parties", b"parties", "refinement", b"refinement", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobSpec: _TypeAlias = JobSpec  # noqa: Y015
+
+@_typing.final
+class Refinement(_message.Message):
+    """What the owners answer in the second round."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    DECOYS_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
+    EXACT_TYPES_FIELD_NUMBER: _builtins.int
+    candidates: _builtins.int
+    """Most candidates of each other party that a record has."""
+    decoys: _builtins.bool
+    """Whether decoys fill up, so that all records have equally many pairs."""
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Type of each attribute in the order of the schema, such as `name`; identifiers left out."""
+
+    @_builtins.property
+    def exact_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Type of each exact token."""
+
+    def __init__(
+        self,
+        *,
+        candidates: _builtins.int = ...,
+        decoys: _builtins.bool = ...,
+        types: _abc.Iterable[_builtins.str] | None = ...,
+        exact_types: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "decoys", b"decoys", "exact_types", b"exact_types", "types", b"types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Refinement: _TypeAlias = Refinement  # noqa: Y015
 
 @_typing.final
 class Job(_message.Message):

@@ -84,11 +84,8 @@ def test_no_pair_at_the_threshold_is_below_its_bound(agreement: bool, fill: floa
         slope, offset = line_of(1_024 if agreement else 0, float(threshold))
         for words in range(17):
             rows, columns = leading_bits(left, words), leading_bits_in_lanes(in_lanes(right), words)
-            columns = columns[: len(right)]
-            of_rows = bounds_of(row_bits, row_bits.astype(int), row_bits - rows, slope, offset)
-            of_columns = bounds_of(
-                column_bits, column_bits.astype(int), column_bits - columns, slope, 0.0
-            )
+            of_rows = bounds_of(row_bits, rows, slope, offset, False)
+            of_columns = bounds_of(column_bits, columns, slope, 0.0, False)[: len(right)]
             common = np.bitwise_count(left[:, None, :words] & right[None, :, :words]).sum(axis=2)
             reached = 2 * common >= of_rows[:, None] + of_columns
             assert reached[similarity >= threshold].all()
@@ -129,3 +126,9 @@ def test_other_processors_find_the_same(tmp_path: Path, processor: tuple[str, st
         check=True,
     )
     assert done.stdout.strip() == digest()
+
+
+def test_codes_that_do_not_lie_in_rows_are_refused() -> None:
+    left, right = related_codes(70, 16, 0.5, 8)
+    with pytest.raises(ValueError, match="C-ordered"):
+        pairs_of(left[:, ::2], right[:, :8], False, 0.9)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkage.compare.screen import screen_of
+from linkage.compare.screen import ALL_PAIRS, LISTED, screen_of
 
 
 def lost_by_hand(n_bits: int, differing: int, looked: int, cut: int) -> float:
@@ -25,7 +25,9 @@ def lost_by_hand(n_bits: int, differing: int, looked: int, cut: int) -> float:
     st.floats(0.5, 0.95),
     st.sampled_from([0.2, 0.01, 1e-3, 1e-6]),
 )
-def test_the_loss_is_exact_and_the_cut_the_lowest(n_bits: int, threshold: float, loss: float) -> None:
+def test_the_loss_is_exact_and_the_cut_the_lowest(
+    n_bits: int, threshold: float, loss: float
+) -> None:
     words = n_bits // 64 // 2
     screen = screen_of(n_bits, threshold, loss, words)
     assert screen is not None
@@ -62,5 +64,14 @@ def test_a_screen_that_all_strangers_pass_is_none() -> None:
 
 @pytest.mark.parametrize(("loss", "words"), [(-0.1, 0), (1.0, 0), (0.1, 16), (0.1, -1)])
 def test_what_makes_no_sense_is_refused(loss: float, words: int) -> None:
-    with pytest.raises(ValueError, match="probability|words"):
+    with pytest.raises(ValueError, match=r"probability|words"):
         screen_of(1_024, 0.6, loss, words)
+
+
+def test_a_dearer_second_look_makes_the_first_longer() -> None:
+    cheap = screen_of(8_192, 0.535, 0.01, second_look=LISTED)
+    dear = screen_of(8_192, 0.535, 0.01, second_look=ALL_PAIRS)
+    assert cheap is not None
+    assert dear is not None
+    assert dear.words > cheap.words
+    assert dear.strangers < cheap.strangers

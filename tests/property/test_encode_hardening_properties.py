@@ -2,6 +2,10 @@
 
 import hashlib
 import hmac
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,3 +155,32 @@ def test_no_filters_have_no_codes() -> None:
     majority = KeyedMajority(b"k" * 32, np.zeros(64, dtype=np.int64), 1024, 2)
     assert majority.encode(np.zeros(0, np.uint16), np.zeros(1, np.int64)).shape == (0, 16)
     diffuse(np.zeros((0, 2), np.uint64), index_sets(b"k" * 32, 128, 3), np.zeros((0, 2), np.uint64))
+
+
+def test_majorities_of_filters_whose_sums_need_more_planes() -> None:
+    n_positions, rng = 3000, np.random.default_rng(5)
+    filters = (rng.random((5, n_positions)) < [[0.1], [0.5], [0.9], [1], [0]]).astype(np.uint8)
+    mean = rng.integers(0, UNIT, n_positions)
+    majority = KeyedMajority(b"k" * 32, mean, 1024, 2)
+    got = majority.encode(np.nonzero(filters)[1].astype(np.uint16), offsets_of(filters))
+    assert (unpacked(got) == majorities(b"k" * 32, mean, 1024, 2, filters)).all()
+
+
+_ON_PLAIN_PROCESSOR = """
+import numpy as np
+from linkage.encode.saul import KeyedMajority
+majority = KeyedMajority(b"k" * 32, np.full(300, 9000), 1024, 3)
+positions = np.arange(0, 300, 2, dtype=np.uint16)
+print(majority.encode(positions, np.array([0, 37, 150])).tobytes().hex())
+"""
+
+
+def test_majorities_are_equal_without_vector_instructions(tmp_path: Path) -> None:
+    outcomes = set()
+    for settings_of in ({}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), **settings_of}
+        command = [sys.executable, "-c", _ON_PLAIN_PROCESSOR]
+        done = subprocess.run(command, env=environment, capture_output=True, check=True)
+        outcomes.add(done.stdout)
+    assert len(outcomes) == 1
+    assert len(outcomes.pop().strip()) == 2 * 2 * 1024 // 8

@@ -1,0 +1,71 @@
+"""The block tokens of a job, for each of its other parties."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linkage.encode.encoder import EncodingKeys
+from linkage.encode.oncetokens import Side, once_tokens, within_entries
+from linkage.schema import LinkageSchema
+
+# Which meeting it is, and which side one is on.
+Meeting = tuple[str, Side]
+
+
+def meetings(job_id: str, party: str, parties: Sequence[str]) -> list[Meeting]:
+    """Return a party's meetings with the others of a job, in their order."""
+    own = parties.index(party)
+    found: list[Meeting] = []
+    for number, other in enumerate(parties):
+        if number != own:
+            left, right = (party, other) if own < number else (other, party)
+            found.append((f"{job_id}\0{left}\0{right}", "left" if own < number else "right"))
+    return found
+
+
+def block_tokens(
+    schema: LinkageSchema,
+    keys: EncodingKeys,
+    values: NDArray[np.uint64],
+    with_whom: Sequence[Meeting],
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the tokens of all records, meeting by meeting and entry by entry.
+
+    Args:
+        schema: the linkage schema.
+        keys: keys derived from the linkage key.
+        values: hashed parts of all records, shape (n, n_parts).
+        with_whom: the meetings; each occurs once in the life of the key.
+
+    Yields:
+        Tokens, shape (n, copies, token_bytes).
+    """
+    for meeting, side in with_whom:
+        yield from once_tokens(schema, values, keys.block_key, meeting, side, os.urandom)
+
+
+def within_pairs(
+    schema: LinkageSchema, keys: EncodingKeys, values: NDArray[np.uint64]
+) -> Iterator[NDArray[np.uint64]]:
+    """Yield the pairs of one party's own records that each entry brings together.
+
+    For de-duplication inside an agency, which needs no tokens: as many records of a
+    composite meet as those of two parties would.
+
+    Yields:
+        Distinct pairs as left << 32 | right, left < right.
+    """
+    rng = np.random.default_rng(int.from_bytes(os.urandom(16), "big"))
+    copies = schema.match.block_copies
+    for composites, numbers in within_entries(schema, values, keys.block_key, rng):
+        met = np.flatnonzero(numbers <= copies)
+        met = met[np.lexsort((numbers[met], composites[met]))]
+        found = [np.zeros(0, np.uint64)]
+        for step in range(1, copies + 1):
+            one, other = met[:-step], met[step:]
+            same = composites[one] == composites[other]
+            low, high = np.minimum(one, other)[same], np.maximum(one, other)[same]
+            found.append(low.astype(np.uint64) << np.uint64(32) | high.astype(np.uint64))
+        yield np.unique(np.concatenate(found))
