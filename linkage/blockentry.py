@@ -23,7 +23,7 @@ _KINDS: dict[str, frozenset[Kind]] = {
 }
 _PART = re.compile(r"(?:(?P<function>[a-z]+)\((?P<names>[a-z0-9_, ]+)\)|(?P<name>[a-z][a-z0-9_]*))")
 
-MAX_ENTRIES = 64
+MAX_ENTRIES = 96
 # What a part tells in bits, roughly: log2 of how many values there are in effect. For
 # choosing default entries only, so that all parties choose alike.
 _BITS: dict[str, dict[str, float]] = {

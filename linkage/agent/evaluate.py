@@ -24,6 +24,7 @@ from linkage.agent.session import refinement_of
 from linkage.agent.source import Source
 from linkage.block.shared import SharedPairs, equal_pairs, meeting_pairs, shared_pairs
 from linkage.classify.fellegi_sunter import LinkageModel
+from linkage.classify.missed import missed_matches
 from linkage.classify.quality import Quality, best_threshold, quality_of
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.encode.encoder import EncodedRecords, schema_id
@@ -332,6 +333,13 @@ def _refine(records: _Records, run: _Run, refinement: Refinement) -> tuple[Candi
     lefts = np.concatenate([p.left + np.int32(first[left]) for p, _, left, _ in found])[~drawn]
     rights = np.concatenate([p.right + np.int32(first[right]) for p, _, _, right in found])[~drawn]
     model, scores = comparison.score(levels, drawn, pairs_of_unlike(records.sizes))
+    found_by = np.concatenate(
+        [
+            records.inputs.shared[left, right].count_of(pairs.left, pairs.right)
+            for pairs, _, left, right in found
+        ]
+    )[~drawn]
+    missed = missed_matches(found_by, scores.posterior)
     likely = scores.posterior > 0.5
     matches = float(scores.posterior[likely].sum())
     true = quality_of(records.person.astype(np.int32), records.person, records.file).pairs_true
@@ -340,7 +348,7 @@ def _refine(records: _Records, run: _Run, refinement: Refinement) -> tuple[Candi
         pairs=len(levels),
         completeness=float(same.sum() / true) if true else 1.0,
         precision=matches / float(likely.sum()) if likely.any() else 1.0,
-        recall=min(matches / model.matches, 1.0),
+        recall=min(matches / (model.matches + missed), 1.0),
         model=model,
     )
     return Candidates(lefts, rights, scores.similarity), refined

@@ -52,7 +52,9 @@ class Answerer:
             raise ValueError("a job of one round asks nothing")
         self._session, self._job = session, job
         self._records = _Records(session, references)
-        self._guard = _Guard(session.store, job, refinement, len(self._records.rows), today)
+        self._guard = _Guard(
+            session.store, job, refinement, session.config.party, len(self._records.rows), today
+        )
 
     def rows(self, question: Question) -> bytes:
         """Return the answer to a question.
@@ -155,10 +157,12 @@ class _Guard:
         store: ArtefactStore,
         job: Job,
         refinement: Refinement,
+        party: str,
         n_records: int,
         today: datetime.date,
     ) -> None:
-        self._store, self._job = store, job
+        self._store = store
+        self._others = frozenset(job.spec.parties) - {party}
         self._most, self._n_records = refinement.pairs_per_record, n_records
         self._dataset = f"answered-{job.job_id}"
         store.create(self._dataset, today + datetime.timedelta(days=_ANSWERED_DAYS))
@@ -172,7 +176,7 @@ class _Guard:
             DeniedError: see the class.
         """
         counterpart, index = question.counterpart, question.index
-        if counterpart not in self._job.spec.parties:
+        if counterpart not in self._others:
             raise DeniedError("NOT_A_PARTY", f"asked about pairs with {counterpart}")
         asked = self._asked.get(counterpart)
         if asked is None or index == 0:

@@ -30,6 +30,15 @@ class SharedPairs:
         """Return the number of pairs."""
         return len(self.left)
 
+    def count_of(self, left: NDArray[np.int32], right: NDArray[np.int32]) -> NDArray[np.int16]:
+        """Return how many entries pairs share, 0 for those that share none, shape (n,)."""
+        if not len(self):
+            return np.zeros(len(left), dtype=np.int16)
+        known = self.left.astype(np.int64) << 32 | self.right
+        wanted = left.astype(np.int64) << 32 | right
+        at = np.searchsorted(known, wanted).clip(max=len(known) - 1)
+        return np.where(known[at] == wanted, self.count[at], np.int16(0)).astype(np.int16)
+
 
 def shared_pairs(entries: Iterable[NDArray[np.uint64]]) -> SharedPairs:
     """Return the pairs that any entry brings together, and how many do.

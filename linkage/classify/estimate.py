@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linkage.classify.fellegi_sunter import LinkageModel, Roles, log_ratio, look_up
-from linkage.classify.levels import Level
 from linkage.classify.levelshares import (
     bounded,
     level_counts,
@@ -38,11 +37,11 @@ _USUAL_PAIRS = 2.0
 # tied, not estimated: in data without relatives, twins would take up the matches whose
 # name is spoilt.
 _TWINS = 0.015
-# With fewer matches, fewer of them likelier than not, or more that disagree on what is
-# their own, the class that was found cannot be trusted to be that of matches.
+# With fewer matches, or fewer of them sure, the class that was found cannot be trusted to
+# be that of matches: where there are some, nearly all are sure, where there are none, the
+# class holds relatives and neighbours, and few are.
 _FEWEST_MATCHES = 10
-_LEAST_SURE = 0.5
-_DISAGREEING = 0.2
+_SURE, _LEAST_SURE = 0.9, 0.5
 
 
 @dataclass(frozen=True)
@@ -215,10 +214,7 @@ def _not_of_matches(model: LinkageModel, patterns: _Patterns) -> str | None:
     expected = float((matches * patterns.pairs).sum())
     if expected < _FEWEST_MATCHES:
         return f"there are {expected:.0f} matches, too few to learn from"
-    sure = float((matches * patterns.pairs)[matches > 0.5].sum())
+    sure = float((matches * patterns.pairs)[matches > _SURE].sum())
     if sure < _LEAST_SURE * expected:
-        return "most of the estimated matches are pairs that are likelier none"
-    own = model.m[~model.roles.shared]
-    if len(own) and own[:, Level.DIFFERENT : Level.PARTIAL].sum(axis=1).mean() > _DISAGREEING:
-        return "the estimated matches disagree on what is a person's own"
+        return "most of the estimated matches are doubtful, as if there were none"
     return None

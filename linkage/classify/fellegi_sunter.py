@@ -23,7 +23,10 @@ from linkage.types import ATTRIBUTE_TYPES
 
 # Types that are a person's own: relatives differ in them as strangers do, twins in all but
 # the date. Everything else can be shared by a family or a household.
-_OWN_TYPES = frozenset({"name", "given_name", "alias", "date", "year", "age", "sex"})
+_OWN_TYPES = frozenset(
+    {"name", "given_name", "alias", "date", "year", "age", "sex"}
+    | {"nik", "nit", "passport", "permit", "deed"}
+)
 _DATED_KINDS = frozenset({"date", "year"})
 
 

@@ -5,8 +5,12 @@ import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from linkage.schema import LinkageSchema
 
 
 @click.group()
@@ -43,12 +47,37 @@ def show(path: Path, as_json: bool) -> None:
     click.echo(f"schema id  {schema_id(loaded).hex()}")
     click.echo(f"code       {loaded.encoding.scheme}, {loaded.encoding.code_bits} bits")
     click.echo(f"links      {loaded.match.cardinality}, threshold {loaded.threshold:.4f}")
+    for line in _costs(loaded):
+        click.echo(line)
     click.echo(f"{'attribute':20} {'type':14} {'weight':>6} {'positions':>9}  class")
     for attribute in resolved["attributes"]:
         click.echo(
             f"{attribute['name']:20} {attribute['type']:14} {attribute['weight']:6} "
-            f"{resolved['positions_per_token'][attribute['name']]:9}  {attribute['class']}"
+            f"{resolved['positions_per_token'].get(attribute['name'], 'exact'):>9}  "
+            f"{attribute['class']}"
         )
+
+
+def _costs(loaded: "LinkageSchema") -> list[str]:
+    """Return what is sent of each record in either round."""
+    from linkage.agent.session import block_form, refinement_of
+    from linkage.fieldrow import row_bytes
+
+    n_entries = len(loaded.block_entries)
+    tokens = n_entries * block_form(loaded)["block_copies"] * block_form(loaded)["block_bytes"]
+    code = loaded.encoding.code_bits // 8 + 16 * len(loaded.exact.names)
+    lines = [
+        f"round 1    {code:,} bytes a record; with each other party {tokens:,} bytes of tokens"
+    ]
+    refinement = refinement_of(loaded)
+    if refinement is not None:
+        width = row_bytes(len(refinement.types))
+        most = refinement.pairs_per_record
+        lines.append(
+            f"round 2    {'' if refinement.decoys else 'up to '}{most} pairs a record and other "
+            f"party, {width} bytes each: {most * width:,} bytes"
+        )
+    return lines
 
 
 @schema.command()

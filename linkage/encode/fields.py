@@ -14,11 +14,11 @@ Renumbering the positions by any permutation leaves the draws as likely as they 
 renumbers the filters with them; so given how large their common part is, two filters of
 `N_SET` positions are uniform among all such pairs (but for the one filter in 1e12 that is
 filled up from below). Their intersection count is therefore all that they tell, and one
-filter alone tells nothing at all. Filters of one space in one
-pair (given name and surname, on both sides) tell the sizes of all their common parts, for
-the same reason, and filters of two pairs or two spaces are independent. How long a value
-is, how many tokens it has and how often it occurs do not show. A missing value has an
-empty filter, for that it is missing is part of the result of every comparison.
+filter alone tells nothing at all. Filters of one space in one pair (given name and
+surname, on both sides) tell the sizes of all their common parts, for the same reason, and
+filters of two pairs or two spaces are independent. How long a value is, how many tokens it
+has and how often it occurs do not show. A missing value has an empty filter, for that it
+is missing is part of the result of every comparison.
 
 The rarity class is a secret of the pair in the same way. Left sends class XOR mask, right
 sends mask, where the mask is two bits of AES-256(K, s || 0xFFFF || digest of the tokens):

@@ -113,6 +113,17 @@ def test_without_matches_there_are_none_and_it_is_said() -> None:
     assert (model.score(data.levels).posterior > 0.5).sum() < 30
 
 
+@pytest.mark.parametrize("n_match", [0, 20])
+def test_relatives_do_not_become_the_matches(n_match: int) -> None:
+    """With next to no matches the class of matches must not settle on brothers."""
+    data = planted(n_match=n_match, n_relatives=2_500, seed=2)
+    model = fitted(data)
+    found = model.score(data.levels).posterior > 0.5
+    assert (found & ~data.is_match).sum() < 30
+    assert (found & data.is_match).sum() >= 0.8 * n_match
+    assert model.notes or n_match
+
+
 def test_too_few_random_pairs_are_said() -> None:
     data = planted()
     model = fit(data.levels, data.random_levels[:500], ROLES, N_PAIRS)

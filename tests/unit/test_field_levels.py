@@ -23,6 +23,7 @@ RECORDS = [
     ("Wulandari", "Siti", "1987-03-12", "P", ""),
     ("Siti", "Wulandary", "1987-03-21", "L", "08123456788"),
     ("Bambang", "Hutapea", "1951-11-05", "L", "02199887700"),
+    ("Marpaung", "Bambang", "1951-11-05", "L", ""),
 ]
 
 
@@ -51,6 +52,12 @@ def test_swapped_names_are_seen_and_what_is_missing_is_neutral() -> None:
     assert Level.FAINT <= levels["date"] <= Level.CLOSE
     assert levels["sex"] >= Level.EQUAL
     assert levels["phone"] == Level.MISSING
+
+
+def test_one_name_that_stands_elsewhere_is_one_agreement() -> None:
+    levels = levels_of(3, 4)
+    assert levels["given_name"] == Level.MOVED
+    assert levels["surname"] <= Level.FAINT
 
 
 def test_a_slip_is_close_and_another_sex_different() -> None:
