@@ -94,7 +94,9 @@ class Evaluation:
                 "pairs_refined": self.refined.pairs,
                 "pairs_completeness": self.refined.completeness,
                 "estimated_precision": self.refined.precision,
-                "estimated_recall": self.refined.recall,
+                "estimated_recall": min(
+                    quality.pairs_found * self.refined.precision / self.refined.matches, 1.0
+                ),
             }
         figures["seconds"] = round(self.seconds, 3)
         return figures
@@ -108,14 +110,14 @@ class Refined:
         pairs: number of pairs that were refined.
         completeness: share of the true pairs among them.
         precision: share of matches among the pairs likelier than not, as estimated.
-        recall: share of them among all matches, as estimated.
+        matches: number of all matches, candidates or not, as estimated.
         model: what was learnt of the comparison levels.
     """
 
     pairs: int
     completeness: float
     precision: float
-    recall: float
+    matches: float
     model: LinkageModel
 
 
@@ -348,7 +350,7 @@ def _refine(records: _Records, run: _Run, refinement: Refinement) -> tuple[Candi
         pairs=len(levels),
         completeness=float(same.sum() / true) if true else 1.0,
         precision=matches / float(likely.sum()) if likely.any() else 1.0,
-        recall=min(matches / (model.matches + missed), 1.0),
+        matches=model.matches + missed,
         model=model,
     )
     return Candidates(lefts, rights, scores.similarity), refined

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from itertools import islice
 from typing import TypeVar
 
@@ -20,20 +21,31 @@ from linkage.compare.bits import LANES
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.compare.kernels import EVERY_COLUMN, similar_pairs, similarity_histogram
 from linkage.compare.listed import score_pairs
+from linkage.compare.screen import ALL_PAIRS, Screen, screen_of
 from linkage.engine.plan import TASK_COLUMNS, Task
 from linkage.engine.records import Inputs, PreparedRecords, prepare
 from linkage.errors import JobStateError
 
 _PAIRS_PER_CALL = 1 << 20
+# Of candidates without a common token just at the floor, which are strangers nearly all.
+_CANDIDATE_LOSS = 0.01
 
 T = TypeVar("T")
 
 
-def run_task(task: Task, inputs: Inputs, threshold: float) -> Candidates:
+def run_task(task: Task, inputs: Inputs, threshold: float, loss: float = 0.0) -> Candidates:
     """Return the pairs of one task that reach the threshold.
 
-    Record numbers count from the start of each party. The pairs are ordered by
-    left, then right number.
+    Args:
+        task: the comparisons.
+        inputs: what the job compares.
+        threshold: lowest similarity of a pair.
+        loss: highest probability that a pair of hardened codes just at the threshold is
+            overlooked, for looking at part of the bits first; 0 for none.
+
+    Returns:
+        Pairs by left, then right number; record numbers count from the start of each
+        party.
     """
     if task.columns is None:
         return score_shared(task, inputs).above(threshold)
@@ -41,11 +53,22 @@ def run_task(task: Task, inputs: Inputs, threshold: float) -> Candidates:
     room = max(_PAIRS_PER_CALL, TASK_COLUMNS)
     out = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.float32))
     parts, start = [], 0
+    screen = _screen_of(inputs.parties[task.left].agreement_bits, threshold, loss)
+    first_look = () if screen is None else (screen.words, screen.differing)
     while start < len(side.left):
-        written, start = similar_pairs(*side.arguments, threshold, start, *out)
+        written, start = similar_pairs(*side.arguments, threshold, start, *out, *first_look)
         found = Candidates(out[0][:written], out[1][:written], out[2][:written])
         parts.append(found.shifted(*side.first))
     return concatenate(parts)
+
+
+@lru_cache(maxsize=64)
+def _screen_of(agreement_bits: int, threshold: float, loss: float) -> Screen | None:
+    return (
+        screen_of(agreement_bits, threshold, loss, second_look=ALL_PAIRS)
+        if agreement_bits
+        else None
+    )
 
 
 def find_candidates(task: Task, inputs: Inputs, floor: float) -> Candidates:
@@ -56,7 +79,7 @@ def find_candidates(task: Task, inputs: Inputs, floor: float) -> Candidates:
     those of strangers.
     """
     if task.columns is not None:
-        return run_task(task, inputs, floor)
+        return run_task(task, inputs, floor, _CANDIDATE_LOSS)
     scored = score_shared(task, inputs)
     count = inputs.shared[task.left, task.right].count[slice(*task.rows)]
     return Candidates(scored.left, scored.right, scored.similarity + count.astype(np.float32))

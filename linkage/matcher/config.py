@@ -63,6 +63,8 @@ class MatcherConfig(_Strict):
         max_candidates: most candidate pairs of one job.
         max_comparisons: most comparisons of one job; where all pairs are more, only
             records that share a block or exact token are compared.
+        screen_loss: highest probability that a pair of hardened codes just at the
+            threshold is overlooked in a job of one round, for speed; 0 for none.
         max_records: most records of one batch.
     """
 
@@ -78,6 +80,7 @@ class MatcherConfig(_Strict):
     artefact_days: Annotated[int, Field(ge=1, le=3650)] = 30
     max_candidates: Annotated[int, Field(ge=1)] = 50_000_000
     max_comparisons: Annotated[int, Field(ge=1)] = 5_000_000_000
+    screen_loss: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     max_records: Annotated[int, Field(ge=1)] = 5_000_000
 
 

@@ -99,6 +99,7 @@ class Matcher:
             artefact_days=config.artefact_days,
             max_candidates=config.max_candidates,
             max_comparisons=config.max_comparisons,
+            screen_loss=config.screen_loss,
         )
         batches = Batches(
             self._metadata,

@@ -76,6 +76,7 @@ class Worker:
         max_candidates: most candidate pairs of one job.
         max_comparisons: most comparisons of one job; where all pairs are more, only
             records that share a token are compared.
+        screen_loss: see `engine.local.run_task`; for jobs of one round.
     """
 
     def __init__(
@@ -92,13 +93,14 @@ class Worker:
         artefact_days: int,
         max_candidates: int,
         max_comparisons: int,
+        screen_loss: float,
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._match_log, self._jobs = journal, log, jobs
         self._refinements = refinements
         self._pair_keys, self._threads = pair_keys, threads
         self._days, self._max_candidates = artefact_days, max_candidates
-        self._max_comparisons = max_comparisons
+        self._max_comparisons, self._screen_loss = max_comparisons, screen_loss
         self._wake = threading.Event()
         self._not_before: dict[str, float] = {}
         self._cancelled: dict[str, threading.Event] = {}
@@ -312,10 +314,11 @@ class Worker:
         remaining = [number for number in range(len(tasks)) if number not in done]
 
         floor = self._floor(job, uploads, tasks)
-        find = run_task if job.spec.refinement is None else find_candidates
 
         def run(task: Task) -> Candidates:
-            return find(task, uploads.inputs, floor)
+            if job.spec.refinement is not None:
+                return find_candidates(task, uploads.inputs, floor)
+            return run_task(task, uploads.inputs, floor, self._screen_loss)
 
         results = run_all(
             [tasks[number] for number in remaining],
@@ -348,7 +351,11 @@ class Worker:
         return candidate_floor(tasks, uploads.inputs, job.spec.refinement.candidates, rng)
 
     def _log_plan(self, job: Job, planned: int) -> None:
-        body: JsonObject = {"job": job.job_id, "comparisons": planned}
+        body: JsonObject = {
+            "job": job.job_id,
+            "comparisons": planned,
+            "screen_loss": repr(self._screen_loss),
+        }
         with self._metadata.write() as transaction:
             _running(transaction, job.job_id)
             self._record(transaction, job, "job.plan", body)
