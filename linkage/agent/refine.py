@@ -23,8 +23,8 @@ from linkage.agent.source import Source
 from linkage.batch import Question
 from linkage.encode.fields import Side
 from linkage.encode.pairkeys import pair_keys
-from linkage.errors import DeniedError, RecordError, UnavailableError
-from linkage.job import REFERENCE_BYTES, Job, Refinement
+from linkage.errors import DeniedError, NotFoundError, RecordError, UnavailableError
+from linkage.job import REFERENCE_BYTES, Job, JobState, Refinement
 from linkage.store.artefacts import ArtefactStore
 
 _ANSWERED_DAYS = 365
@@ -109,6 +109,9 @@ def answer_all(
         except UnavailableError:
             if not left:
                 raise
+            # Waits for the matcher; it may have had the last answer before the line broke.
+            if client.job(job_id).state is not JobState.REFINING:
+                return
         else:
             return
 
@@ -166,7 +169,6 @@ class _Guard:
         self._most, self._n_records = refinement.pairs_per_record, n_records
         self._dataset = f"answered-{job.job_id}"
         store.create(self._dataset, today + datetime.timedelta(days=_ANSWERED_DAYS))
-        self._kept = set(store.names(self._dataset))
         self._asked: dict[str, _Asked] = {}
 
     def check(self, question: Question, records: NDArray[np.int64]) -> None:
@@ -203,10 +205,14 @@ class _Guard:
         """Keep what was asked; the same place may never ask something else."""
         name = f"{question.counterpart}.{question.index:06}"
         digest = hashlib.sha256(question.pairs + question.references).digest()
-        if name not in self._kept:
-            self._store.write(self._dataset, name, digest)
-            self._kept.add(name)
-        elif self._store.read(self._dataset, name) != digest:
+        # Another run of this agent may be asked at the same time.
+        with self._store.locked(self._dataset):
+            try:
+                kept = self._store.read(self._dataset, name)
+            except NotFoundError:
+                self._store.write(self._dataset, name, digest)
+                return
+        if kept != digest:
             raise DeniedError(
                 "PAIR_ASKED_TWICE", "the matcher asks about other records under the same numbers"
             )

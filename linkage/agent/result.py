@@ -15,7 +15,7 @@ from linkage.log.entry import parse_entry, verify_body
 from linkage.log.hashing import leaf_hash
 from linkage.log.policy import Policy
 from linkage.log.proof import verify_inclusion
-from linkage.solve.links import LINK_ID_BYTES, Links, links_digest
+from linkage.solve.links import LINK_ID_BYTES, MATCH, Links, links_digest
 from linkage.v1 import result_pb2
 
 
@@ -84,12 +84,18 @@ def verify_result(
 
 def _joined(pieces: Sequence[Links]) -> list[Links]:
     """Put the pieces of each counterpart together again, in the order of arrival."""
-    parts: dict[str, tuple[list[bytes], list[bytes]]] = {}
+    parts: dict[str, list[Links]] = {}
     for piece in pieces:
-        references, link_ids = parts.setdefault(piece.counterpart, ([], []))
-        references.append(piece.references)
-        link_ids.append(piece.link_ids)
-    return [Links(name, b"".join(part[0]), b"".join(part[1])) for name, part in parts.items()]
+        parts.setdefault(piece.counterpart, []).append(piece)
+    return [
+        Links(
+            name,
+            b"".join(piece.references for piece in part),
+            b"".join(piece.link_ids for piece in part),
+            b"".join(piece.grades for piece in part),
+        )
+        for name, part in parts.items()
+    ]
 
 
 def write_links(path: Path, result: VerifiedResult, references: References) -> int:
@@ -103,6 +109,7 @@ def write_links(path: Path, result: VerifiedResult, references: References) -> i
     record_ids: list[str] = []
     counterparts: list[str] = []
     link_ids: list[str] = []
+    grades: list[str] = []
     for part in result.links:
         record_ids += references.record_ids(part.references)
         counterparts += [part.counterpart] * len(part)
@@ -110,13 +117,14 @@ def write_links(path: Path, result: VerifiedResult, references: References) -> i
             part.link_ids[i : i + LINK_ID_BYTES].hex()
             for i in range(0, len(part.link_ids), LINK_ID_BYTES)
         ]
+        grades += ["match" if grade == MATCH else "undetermined" for grade in part.grades]
     n = len(record_ids)
     table = pa.table(
         {
             "record_id": pa.array(record_ids, pa.string()),
             "counterpart": pa.array(counterparts, pa.string()),
             "link_id": pa.array(link_ids, pa.string()),
-            "grade": pa.array(["match"] * n, pa.string()),
+            "grade": pa.array(grades, pa.string()),
             "method": pa.array([result.method_version] * n, pa.string()),
             "needs_human_decision": pa.array(["yes"] * n, pa.string()),
         }

@@ -169,6 +169,9 @@ class Refinements:
             still = transaction.job(job_id)
             if still is None or still.state is not JobState.REFINING:
                 raise JobStateError("the job asks nothing now")
+            # Read again: the same answers may be sent twice, after a line broke.
+            if row not in transaction.refinements(job_id):
+                return
             transaction.set_answered(job_id, party, counterpart, index + 1)
             complete = all(r.next_chunk == r.n_chunks for r in transaction.refinements(job_id))
             if complete:

@@ -9,7 +9,7 @@ from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.note import parse_note
 from linkage.matcher.jobs import job_for
 from linkage.matcher.match_log import MatchLog
-from linkage.solve.links import Links
+from linkage.solve.links import LINK_ID_BYTES, Links
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import Metadata
 
@@ -78,10 +78,10 @@ class Results:
 
 
 def write_results(artefacts: ArtefactStore, dataset: str, party: str, parts: list[Links]) -> None:
-    """Keep all links of one party: for each counterpart its references, then its link ids."""
+    """Keep all links of one party: for each counterpart references, link ids and grades."""
     for part in parts:
         name = _name(party, part.counterpart)
-        artefacts.write(dataset, name, part.references + part.link_ids)
+        artefacts.write(dataset, name, part.references + part.link_ids + part.grades)
 
 
 def read_results(
@@ -91,9 +91,9 @@ def read_results(
     parts = []
     for counterpart in counterparts:
         content = artefacts.read(dataset, _name(party, counterpart))
-        # A reference and a link id are equally long, so the halves are equal.
-        half = len(content) // 2
-        parts.append(Links(counterpart, content[:half], content[half:]))
+        n_links = len(content) // (REFERENCE_BYTES + LINK_ID_BYTES + 1)
+        split, end = REFERENCE_BYTES * n_links, (REFERENCE_BYTES + LINK_ID_BYTES) * n_links
+        parts.append(Links(counterpart, content[:split], content[split:end], content[end:]))
     return parts
 
 
@@ -104,7 +104,11 @@ def _name(party: str, counterpart: str) -> str:
 
 def in_messages(part: Links) -> Iterator[Links]:
     """Cut links into pieces that fit a message."""
-    step = LINKS_PER_MESSAGE * REFERENCE_BYTES
-    for start in range(0, len(part.references), step):
-        end = start + step
-        yield Links(part.counterpart, part.references[start:end], part.link_ids[start:end])
+    for start in range(0, len(part), LINKS_PER_MESSAGE):
+        end = start + LINKS_PER_MESSAGE
+        yield Links(
+            part.counterpart,
+            part.references[REFERENCE_BYTES * start : REFERENCE_BYTES * end],
+            part.link_ids[LINK_ID_BYTES * start : LINK_ID_BYTES * end],
+            part.grades[start:end],
+        )

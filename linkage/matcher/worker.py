@@ -36,11 +36,14 @@ from linkage.matcher.match_log import MatchLog
 from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.refinements import Refinements, dataset_of
 from linkage.matcher.results import write_results
-from linkage.solve.groups import Groups, pairs_between, single_parties, solve_groups
+from linkage.solve.groups import Groups, grades_of, pairs_between, single_parties, solve_groups
 from linkage.solve.links import Links, links_digest, links_of_pair
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import BatchRow, Metadata, Transaction
 
+# A link whose every pair has this probability is a match; between this and the threshold it
+# is undetermined.
+_SURE = similarity_at(0.95)
 METHOD_VERSION = "padan-greedy/2"
 _POLL_S = 1.0
 _PAUSE_S = 5.0
@@ -388,12 +391,13 @@ class Worker:
 
     def _links(self, job: Job, uploads: _Uploads, groups: Groups) -> dict[str, list[Links]]:
         parties = job.spec.parties
+        grades = grades_of(groups, _SURE if job.spec.refinement is not None else 0.0)
         links: dict[str, list[Links]] = {party: [] for party in parties}
         for i, one in enumerate(parties):
             for j in range(i + 1, len(parties)):
                 key = self._pair_keys.key(job.spec.agreement_id, (one, parties[j]))
                 sides = links_of_pair(
-                    groups.label, uploads.party_of, uploads.references, (i, j), key
+                    groups.label, uploads.party_of, uploads.references, grades, (i, j), key
                 )
                 links[one].append(Links(parties[j], *sides[0]))
                 links[parties[j]].append(Links(one, *sides[1]))

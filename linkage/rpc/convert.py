@@ -4,7 +4,7 @@ from linkage.batch import Chunk, Manifest, Question
 from linkage.errors import MalformedMessageError
 from linkage.job import SCHEMES, CodeId, Job, JobCounts, JobSpec, JobState, Refinement
 from linkage.schema import Cardinality, Scheme
-from linkage.solve.links import Links
+from linkage.solve.links import MATCH, UNDETERMINED, Links
 from linkage.v1 import batch_pb2, job_pb2, refine_pb2, result_pb2
 
 _CARDINALITY: dict[job_pb2.Cardinality.ValueType, Cardinality] = {
@@ -248,15 +248,21 @@ def links_from_proto(message: result_pb2.ResultChunk) -> Links:
     Raises:
         MalformedMessageError: there are not as many link ids as references.
     """
-    if len(message.references) != len(message.link_ids) or len(message.references) % 16:
-        raise MalformedMessageError("result: not as many link ids as references")
-    return Links(message.counterpart, message.references, message.link_ids)
+    n_links, rest = divmod(len(message.references), 16)
+    if rest or len(message.link_ids) != 16 * n_links or len(message.grades) != n_links:
+        raise MalformedMessageError("result: not as many link ids or grades as references")
+    if not set(message.grades) <= {UNDETERMINED, MATCH}:
+        raise MalformedMessageError("result: a grade that there is not")
+    return Links(message.counterpart, message.references, message.link_ids, message.grades)
 
 
 def links_to_proto(links: Links) -> result_pb2.ResultChunk:
     """Return the message of links."""
     return result_pb2.ResultChunk(
-        counterpart=links.counterpart, references=links.references, link_ids=links.link_ids
+        counterpart=links.counterpart,
+        references=links.references,
+        link_ids=links.link_ids,
+        grades=links.grades,
     )
 
 

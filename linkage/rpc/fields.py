@@ -95,6 +95,7 @@ FIELDS = {
     "ResultChunk.counterpart": _PARTY,
     "ResultChunk.references": Field(MAX_CHUNK_BYTES, "16 random bytes for each link"),
     "ResultChunk.link_ids": Field(MAX_CHUNK_BYTES, "16 bytes of HMAC output for each link"),
+    "ResultChunk.grades": Field(MAX_CHUNK_BYTES, "the grade of each link"),
     "GetCheckpointResponse.checkpoint": Field(1 << 20, "signed note of a checkpoint"),
     "GetEntriesResponse.leaf": _LEAF,
     "GetEntriesResponse.opening": _OPENING,

@@ -117,21 +117,25 @@ class ResultChunk(_message.Message):
     COUNTERPART_FIELD_NUMBER: _builtins.int
     REFERENCES_FIELD_NUMBER: _builtins.int
     LINK_IDS_FIELD_NUMBER: _builtins.int
+    GRADES_FIELD_NUMBER: _builtins.int
     counterpart: _builtins.str
     references: _builtins.bytes
     """16 bytes for each link: the caller's own record reference."""
     link_ids: _builtins.bytes
     """16 bytes for each link: the same at both parties, and nowhere else."""
+    grades: _builtins.bytes
+    """One byte for each link: 1 undetermined, 2 match."""
     def __init__(
         self,
         *,
         counterpart: _builtins.str = ...,
         references: _builtins.bytes = ...,
         link_ids: _builtins.bytes = ...,
+        grades: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counterpart", b"counterpart", "link_ids", b"link_ids", "references", b"references"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counterpart", b"counterpart", "grades", b"grades", "link_ids", b"link_ids", "references", b"references"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

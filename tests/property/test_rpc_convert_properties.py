@@ -1,16 +1,29 @@
 """Messages and the project's own types: there and back changes nothing."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkage.batch import Chunk, Manifest
+from linkage.batch import Chunk, Manifest, Question
 from linkage.errors import MalformedMessageError
-from linkage.job import MAX_COLLECT_S, MAX_PARTIES, CodeId, Job, JobCounts, JobSpec, JobState
+from linkage.job import (
+    MAX_COLLECT_S,
+    MAX_PARTIES,
+    CodeId,
+    Job,
+    JobCounts,
+    JobSpec,
+    JobState,
+    Refinement,
+)
 from linkage.rpc import convert
 from linkage.rpc.fields import check_fields
-from linkage.solve.links import Links
-from linkage.v1 import batch_pb2, job_pb2, result_pb2
+from linkage.schema import MAX_ATTRIBUTES, MAX_CANDIDATES
+from linkage.solve.links import MATCH, UNDETERMINED, Links
+from linkage.types import ATTRIBUTE_TYPES
+from linkage.v1 import batch_pb2, job_pb2, refine_pb2, result_pb2
 
 IDS = st.from_regex(r"[a-z0-9][a-z0-9-]{0,31}", fullmatch=True)
 U32 = st.integers(min_value=0, max_value=2**32 - 1)
@@ -22,17 +35,40 @@ CODES = st.builds(
     key_check=st.binary(min_size=8, max_size=8),
     scheme=st.just("clk"),
     code_bits=st.integers(min_value=8, max_value=128).map(lambda n: 64 * n),
-    block_slots=st.integers(min_value=0, max_value=32),
     exact_slots=st.integers(min_value=0, max_value=8),
 )
+WITH_TOKENS = st.builds(
+    replace,
+    CODES,
+    block_entries=st.integers(min_value=1, max_value=64),
+    block_copies=st.integers(min_value=1, max_value=16),
+    block_bytes=st.integers(min_value=1, max_value=8),
+)
+TYPES = st.sampled_from([name for name, t in ATTRIBUTE_TYPES.items() if t.kind != "identifier"])
+
+
+@st.composite
+def refinements(draw: st.DrawFn, exact_slots: int) -> Refinement | None:
+    if draw(st.booleans()):
+        return None
+    return Refinement(
+        draw(st.integers(1, MAX_CANDIDATES)),
+        draw(st.booleans()),
+        tuple(draw(st.lists(TYPES, min_size=1, max_size=MAX_ATTRIBUTES))),
+        tuple(draw(st.sampled_from(sorted(ATTRIBUTE_TYPES))) for _ in range(exact_slots)),
+    )
+
+
 SPECS = st.builds(
     JobSpec,
     agreement_id=IDS,
     parties=st.lists(IDS, min_size=2, max_size=MAX_PARTIES, unique=True).map(tuple),
-    codes=CODES,
+    codes=CODES | WITH_TOKENS,
     threshold=st.floats(min_value=0, max_value=1, exclude_min=True),
     cardinality=st.sampled_from(["many-to-many", "one-to-many", "one-to-one"]),
     collect_timeout_s=st.integers(min_value=1, max_value=MAX_COLLECT_S),
+).flatmap(
+    lambda spec: refinements(spec.codes.exact_slots).map(lambda r: replace(spec, refinement=r))
 )
 # What was found is not told.
 COUNTS = st.builds(
@@ -54,14 +90,16 @@ JOBS = st.builds(
 )
 MANIFESTS = st.builds(
     Manifest,
-    codes=CODES,
+    codes=CODES | WITH_TOKENS,
     n_records=st.integers(min_value=0, max_value=2**53 - 1),
+    n_record_chunks=U32,
     chunk_sha256=st.lists(st.binary(min_size=32, max_size=32), max_size=5).map(tuple),
 )
-CHUNKS = st.builds(Chunk, references=st.binary(max_size=64), codes=st.binary(max_size=64))
+PARTS = st.binary(max_size=64)
+CHUNKS = st.builds(Chunk, references=PARTS, codes=PARTS, exact=PARTS, tokens=PARTS)
 
 
-@given(CODES)
+@given(CODES | WITH_TOKENS)
 def test_what_codes_share_comes_back(codes: CodeId) -> None:
     assert convert.codes_from_proto(convert.codes_to_proto(codes)) == codes
 
@@ -97,10 +135,32 @@ def test_a_chunk_comes_back(batch_id: str, index: int, chunk: Chunk) -> None:
     assert convert.chunk_from_proto(message) == chunk
 
 
+@given(IDS, U32, st.integers(0, 5), st.booleans(), st.randoms(use_true_random=False))
+def test_a_question_comes_back(
+    counterpart: str, index: int, n: int, answered: bool, random: object
+) -> None:
+    draw = random.randbytes  # type: ignore[attr-defined]
+    question = Question(counterpart, index, draw(4 * n), draw(16 * n), answered)
+    message = convert.question_to_proto(question)
+    check_fields(message)
+    assert convert.question_from_proto(message) == question
+
+
+@given(st.integers(0, 40), st.integers(0, 160))
+def test_a_question_with_unlike_numbers_of_pairs_and_references_is_refused(a: int, b: int) -> None:
+    message = refine_pb2.FetchPairsResponse(pairs=bytes(a), references=bytes(b))
+    if a % 4 == 0 and b == 4 * a:
+        assert convert.question_from_proto(message).pairs == bytes(a)
+    else:
+        with pytest.raises(MalformedMessageError, match="not as many"):
+            convert.question_from_proto(message)
+
+
 @given(IDS, st.integers(0, 5), st.randoms(use_true_random=False))
 def test_links_come_back(counterpart: str, n: int, random: object) -> None:
     draw = random.randbytes  # type: ignore[attr-defined]
-    links = Links(counterpart, draw(16 * n), draw(16 * n))
+    grades = bytes([MATCH, UNDETERMINED][i % 2] for i in range(n))
+    links = Links(counterpart, draw(16 * n), draw(16 * n), grades)
     message = convert.links_to_proto(links)
     check_fields(message)
     assert convert.links_from_proto(message) == links
@@ -109,7 +169,9 @@ def test_links_come_back(counterpart: str, n: int, random: object) -> None:
 
 @given(st.integers(0, 80), st.integers(0, 80))
 def test_links_with_unlike_numbers_of_references_and_ids_are_refused(a: int, b: int) -> None:
-    message = result_pb2.ResultChunk(references=bytes(a), link_ids=bytes(b))
+    message = result_pb2.ResultChunk(
+        references=bytes(a), link_ids=bytes(b), grades=bytes([MATCH]) * (a // 16)
+    )
     if a == b and a % 16 == 0:
         assert len(convert.links_from_proto(message)) == a // 16
     else:

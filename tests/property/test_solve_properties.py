@@ -13,8 +13,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from linkage.compare.candidates import Candidates
-from linkage.solve.groups import Groups, pairs_in_groups, single_parties, solve_groups
-from linkage.solve.links import LINK_ID_BYTES, Links, links_digest, links_of_pair
+from linkage.solve.groups import (
+    Groups,
+    grades_of,
+    pairs_in_groups,
+    single_parties,
+    solve_groups,
+)
+from linkage.solve.links import (
+    LINK_ID_BYTES,
+    MATCH,
+    UNDETERMINED,
+    Links,
+    links_digest,
+    links_of_pair,
+)
 
 Pair = tuple[int, int, float]
 # Exact in float32, with many ties.
@@ -216,8 +229,12 @@ def references_of(n: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (n, 16), dtype=np.uint8)
 
 
-def rows(references: bytes, ids: bytes) -> list[tuple[bytes, bytes]]:
-    assert len(references) == len(ids)
+def sure(label: NDArray[np.int32]) -> NDArray[np.uint8]:
+    return np.full(len(label), MATCH, dtype=np.uint8)
+
+
+def rows(references: bytes, ids: bytes, grades: bytes) -> list[tuple[bytes, bytes]]:
+    assert len(references) == len(ids) == 16 * len(grades)
     return [(references[i : i + 16], ids[i : i + 16]) for i in range(0, len(ids), 16)]
 
 
@@ -228,7 +245,10 @@ def test_link_ids_are_equal_at_both_parties_and_join_the_groups(problem: Problem
     references = references_of(len(label))
     parties = np.array(party_of, np.uint8)
     for pair in combinations(range(max(party_of) + 1), 2):
-        left, right = (rows(*side) for side in links_of_pair(label, parties, references, pair, KEY))
+        left, right = (
+            rows(*side)
+            for side in links_of_pair(label, parties, references, sure(label), pair, KEY)
+        )
         name_of = {references[i].tobytes(): i for i in range(len(label))}
         joined = {(name_of[a], name_of[b]) for a, one in left for b, other in right if one == other}
         expected = {
@@ -248,7 +268,9 @@ def test_links_stand_in_the_order_of_references(problem: Problem, seed: int) -> 
     party_of, _, _ = problem
     label = solved(*problem).label
     parties = np.array(party_of, np.uint8)
-    for side in links_of_pair(label, parties, references_of(len(label), seed), (0, 1), KEY):
+    for side in links_of_pair(
+        label, parties, references_of(len(label), seed), sure(label), (0, 1), KEY
+    ):
         own = [reference for reference, _ in rows(*side)]
         assert own == sorted(own)
 
@@ -259,7 +281,7 @@ REFERENCES = references_of(8, 42)
 
 
 def ids(pair: tuple[int, int] = (0, 1), key: bytes = KEY) -> dict[bytes, bytes]:
-    return dict(rows(*links_of_pair(LABEL, PARTY, REFERENCES, pair, key)[0]))
+    return dict(rows(*links_of_pair(LABEL, PARTY, REFERENCES, sure(LABEL), pair, key)[0]))
 
 
 def test_a_link_id_is_the_cut_hmac_of_the_groups_first_reference() -> None:
@@ -291,24 +313,35 @@ def test_link_ids_say_nothing_of_the_order_of_groups() -> None:
 def test_a_group_of_several_records_has_one_link_id_at_each_party() -> None:
     label = np.array([0, 0, 0, 0], np.int32)
     party = np.array([0, 0, 1, 1], np.uint8)
-    left, right = links_of_pair(label, party, references_of(4), (0, 1), KEY)
+    left, right = links_of_pair(label, party, references_of(4), sure(label), (0, 1), KEY)
     assert len({i for _, i in rows(*left)} | {i for _, i in rows(*right)}) == 1
     assert (len(left[1]), len(right[1])) == (32, 32)
 
 
 def test_a_pair_without_links_gets_nothing() -> None:
     label, party = np.arange(4, dtype=np.int32), np.array([0, 0, 1, 1], np.uint8)
-    assert links_of_pair(label, party, references_of(4), (0, 1), KEY) == ((b"", b""), (b"", b""))
+    assert links_of_pair(label, party, references_of(4), sure(label), (0, 1), KEY) == (
+        (b"", b"", b""),
+        (b"", b"", b""),
+    )
 
 
-PARTS = [Links("imigrasi", b"r" * 32, b"l" * 32), Links("kemenlu", b"s" * 16, b"m" * 16)]
+PARTS = [
+    Links("imigrasi", b"r" * 32, b"l" * 32, b"\1\2"),
+    Links("kemenlu", b"s" * 16, b"m" * 16, b"\2"),
+]
 
 
 def test_the_digest_of_links_is_that_of_all_their_bytes_with_lengths() -> None:
     whole = b"".join(
         len(part).to_bytes(8, "big") + part
         for links in PARTS
-        for part in (links.counterpart.encode(), links.references, links.link_ids)
+        for part in (
+            links.counterpart.encode(),
+            links.references,
+            links.link_ids,
+            links.grades,
+        )
     )
     assert links_digest(PARTS) == hashlib.sha256(whole).digest()
     assert links_digest([]) == hashlib.sha256().digest()
@@ -318,7 +351,7 @@ def test_the_digest_of_links_is_that_of_all_their_bytes_with_lengths() -> None:
 @given(st.data())
 def test_any_byte_of_any_link_changes_the_digest(data: st.DataObject) -> None:
     part = data.draw(st.integers(0, 1))
-    name = data.draw(st.sampled_from(["references", "link_ids"]))
+    name = data.draw(st.sampled_from(["references", "link_ids", "grades"]))
     content = bytearray(getattr(PARTS[part], name))
     bit = data.draw(st.integers(0, 8 * len(content) - 1))
     content[bit // 8] ^= 1 << bit % 8
@@ -328,24 +361,38 @@ def test_any_byte_of_any_link_changes_the_digest(data: st.DataObject) -> None:
 
 
 def test_parts_of_links_cannot_be_cut_in_another_place() -> None:
-    one = Links("a", b"b" * 16, b"c" * 16)
+    one = Links("a", b"b" * 16, b"c" * 16, b"d")
     unlike = [
         PARTS[:1],
         [one],
-        [Links("ab", b"b" * 15, b"c" * 16)],
-        [Links("a", b"b" * 16 + b"c", b"c" * 15)],
-        [Links("", b"ab", b"")],
-        [Links("a", b"b", b"")],
+        [Links("ab", b"b" * 15, b"c" * 16, b"d")],
+        [Links("a", b"b" * 16 + b"c", b"c" * 15, b"d")],
+        [Links("", b"ab", b"", b"")],
+        [Links("a", b"b", b"", b"")],
     ]
     assert len({links_digest(PARTS), *map(links_digest, unlike)}) == len(unlike) + 1
 
 
 def test_the_order_of_counterparts_and_those_without_links_do_not_count() -> None:
     assert links_digest([PARTS[1], PARTS[0]]) == links_digest(PARTS)
-    assert links_digest([*PARTS, Links("x", b"", b"")]) == links_digest(PARTS)
-    assert links_digest([Links("x", b"", b"")]) == links_digest([])
+    assert links_digest([*PARTS, Links("x", b"", b"", b"")]) == links_digest(PARTS)
+    assert links_digest([Links("x", b"", b"", b"")]) == links_digest([])
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_links_are_counted_by_their_ids(n: int) -> None:
-    assert len(Links("a", bytes(16 * n), bytes(16 * n))) == n
+    assert len(Links("a", bytes(16 * n), bytes(16 * n), bytes(n))) == n
+
+
+@given(problems(), st.floats(0, 1))
+def test_a_group_is_a_match_if_all_its_joins_are_sure(problem: Problem, needed: float) -> None:
+    groups = solved(*problem)
+    grades = grades_of(groups, needed)
+    weakest: dict[int, float] = {}
+    joined = groups.joined
+    for left, similarity in zip(joined.left.tolist(), joined.similarity.tolist(), strict=True):
+        root = int(groups.label[left])
+        weakest[root] = min(weakest.get(root, 1.0), similarity)
+    for record, root in enumerate(groups.label.tolist()):
+        is_sure = weakest.get(root, 1.0) >= float(np.float32(needed))
+        assert grades[record] == (MATCH if is_sure else UNDETERMINED)
