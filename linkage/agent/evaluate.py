@@ -19,6 +19,7 @@ from keys.derive import KeyContext, LinkageKey
 from linkage.agent.blocktokens import block_tokens, within_pairs
 from linkage.agent.config import SourceConfig
 from linkage.agent.encoding import RecordEncoder
+from linkage.agent.evidence import Evidence, comparisons_by_files
 from linkage.agent.fieldrows import FieldRows
 from linkage.agent.session import refinement_of
 from linkage.agent.source import Source
@@ -44,6 +45,7 @@ from linkage.engine.refinement import (
 from linkage.errors import QuotaExceededError, RecordError
 from linkage.job import Refinement
 from linkage.schema import LinkageSchema
+from linkage.solve.agreed import solve_agreed
 from linkage.solve.groups import single_parties, solve_groups
 
 MAX_COMPARISONS = 5_000_000_000
@@ -67,6 +69,7 @@ class Evaluation:
         pairs_compared: number of comparisons of the first round.
         refined: what the second round was, None without one.
         seconds: from raw records to solved groups, without the sweep.
+        evidence: the scored pairs, where they were asked for.
     """
 
     at_threshold: Quality
@@ -75,6 +78,7 @@ class Evaluation:
     pairs_compared: int
     refined: "Refined | None"
     seconds: float
+    evidence: Evidence | None = None
 
     def to_dict(self) -> dict[str, float | int]:
         """Return the figures under their public names."""
@@ -143,6 +147,8 @@ def evaluate(
     truth: str,
     threads: int,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    *,
+    keep_evidence: bool = False,
 ) -> Evaluation:
     """Link files of known persons and return how well it went.
 
@@ -152,6 +158,7 @@ def evaluate(
         truth: column that names the person; it is never encoded.
         threads: threads that compare.
         on_progress: told comparisons done and planned, over all passes.
+        keep_evidence: keep the scored pairs, as a report needs them.
 
     Raises:
         RecordError: a file cannot be used.
@@ -170,22 +177,37 @@ def evaluate(
         )
     run = _Run(records, tasks, threads, on_progress)
     refinement = refinement_of(schema)
-    refined = None
+    refined = levels = None
     if refinement is None:
         threshold = schema.threshold
         candidates = run.compare(run.swept_floor(threshold))
     else:
         threshold = similarity_at(schema.threshold)
-        candidates, refined = _refine(records, run, refinement)
+        candidates, levels, refined = _refine(records, run, refinement)
     many = len(inputs) > 1
     single = single_parties(schema.match.cardinality, len(inputs)) if many else frozenset()
     groups = solve_groups(candidates, records.file, single)
-    at_threshold = quality_of(groups.above(threshold).label, records.person, records.file)
+    agreed = solve_agreed(
+        candidates, records.file, len(inputs), schema.match.cardinality, threshold
+    )
+    at_threshold = quality_of(agreed.label, records.person, records.file)
     seconds = time.monotonic() - started
     best_at, best = best_threshold(groups, records.person, records.file)
     if refined is not None:
         best_at = probability_at(best_at)
-    return Evaluation(at_threshold, best, best_at, planned, refined, seconds)
+    evidence = None
+    if keep_evidence:
+        evidence = Evidence(
+            person=records.person,
+            file=records.file,
+            candidates=candidates.distinct() if refined is None else candidates,
+            groups=groups,
+            threshold=threshold,
+            compared=comparisons_by_files(tasks),
+            levels=levels,
+            model=refined.model if refined is not None else None,
+        )
+    return Evaluation(at_threshold, best, best_at, planned, refined, seconds, evidence)
 
 
 def _load(schema: LinkageSchema, inputs: Sequence[SourceConfig], truth: str) -> _Records:
@@ -310,8 +332,10 @@ class _Run:
         return parts
 
 
-def _refine(records: _Records, run: _Run, refinement: Refinement) -> tuple[Candidates, Refined]:
-    """Return the scored candidates of the second round."""
+def _refine(
+    records: _Records, run: _Run, refinement: Refinement
+) -> tuple[Candidates, NDArray[np.int8], Refined]:
+    """Return the scored candidates of the second round, and their comparison levels."""
     rng = np.random.default_rng(int.from_bytes(os.urandom(16), "big"))
     floor = candidate_floor(run.tasks, records.inputs, refinement.candidates, rng)
     parts = run.compare_tasks(floor, find_candidates)
@@ -353,7 +377,7 @@ def _refine(records: _Records, run: _Run, refinement: Refinement) -> tuple[Candi
         matches=model.matches + missed,
         model=model,
     )
-    return Candidates(lefts, rights, scores.similarity), refined
+    return Candidates(lefts, rights, scores.similarity), levels[~drawn], refined
 
 
 def _levels(

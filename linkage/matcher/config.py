@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from linkage.engine.executor import ExecutorName
 from linkage.errors import ConfigError
 from linkage.schema import problems_of
 
@@ -58,7 +59,9 @@ class MatcherConfig(_Strict):
         auditors: who may read the log with all bodies.
         tls: PEM files.
         log: the match log.
-        threads: threads that compare.
+        executor: who compares: `local` threads, or a `ray` cluster.
+        threads: threads that compare, of the local executor.
+        ray_address: host and port of the Ray cluster's head, "auto" for one on this machine.
         artefact_days: days until encodings and results can no longer be read.
         max_candidates: most candidate pairs of one job.
         max_comparisons: most comparisons of one job; where all pairs are more, only
@@ -76,7 +79,9 @@ class MatcherConfig(_Strict):
     auditors: tuple[_Party, ...] = ()
     tls: Tls
     log: Log
+    executor: ExecutorName = "local"
     threads: Annotated[int, Field(ge=1, le=256)] = 2
+    ray_address: Annotated[str, Field(pattern=r"^(auto|\S+:\d{1,5})$")] = "auto"
     artefact_days: Annotated[int, Field(ge=1, le=3650)] = 30
     max_candidates: Annotated[int, Field(ge=1)] = 50_000_000
     max_comparisons: Annotated[int, Field(ge=1)] = 5_000_000_000

@@ -95,7 +95,7 @@ class Matcher:
             self._jobs,
             refinements,
             PairKeys(config.data / "pair-keys", provider, clock),
-            threads=config.threads,
+            executor=executor_of(config.executor, config.threads, config.ray_address),
             artefact_days=config.artefact_days,
             max_candidates=config.max_candidates,
             max_comparisons=config.max_comparisons,

@@ -12,7 +12,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from linkage.block.shared import equal_pairs, meeting_pairs, shared_pairs
 from linkage.compare.candidates import Candidates, concatenate
+from linkage.engine.executor import Executor
 from linkage.engine.floor import candidate_floor
-from linkage.engine.local import find_candidates, run_all, run_task, warm_up
+from linkage.engine.local import find_candidates, run_task, warm_up
 from linkage.engine.plan import Task, plan
 from linkage.engine.records import Inputs, prepare
 from linkage.engine.refinement import Comparison, pairs_of_unlike, select_pairs, similarity_at
@@ -36,7 +37,8 @@ from linkage.matcher.match_log import MatchLog
 from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.refinements import Refinements, dataset_of
 from linkage.matcher.results import write_results
-from linkage.solve.groups import Groups, grades_of, pairs_between, single_parties, solve_groups
+from linkage.solve.agreed import solve_agreed
+from linkage.solve.groups import Groups, grades_of, pairs_between
 from linkage.solve.links import Links, links_digest, links_of_pair
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import BatchRow, Metadata, Transaction
@@ -74,7 +76,7 @@ class Worker:
         jobs: told of jobs that fail.
         refinements: asks the owners in the second round.
         pair_keys: keys of the link ids.
-        threads: threads that compare.
+        executor: compares.
         artefact_days: days until pairs and results can no longer be read.
         max_candidates: most candidate pairs of one job.
         max_comparisons: most comparisons of one job; where all pairs are more, only
@@ -92,7 +94,7 @@ class Worker:
         refinements: Refinements,
         pair_keys: PairKeys,
         *,
-        threads: int,
+        executor: Executor,
         artefact_days: int,
         max_candidates: int,
         max_comparisons: int,
@@ -101,7 +103,7 @@ class Worker:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._match_log, self._jobs = journal, log, jobs
         self._refinements = refinements
-        self._pair_keys, self._threads = pair_keys, threads
+        self._pair_keys, self._executor = pair_keys, executor
         self._days, self._max_candidates = artefact_days, max_candidates
         self._max_comparisons, self._screen_loss = max_comparisons, screen_loss
         self._wake = threading.Event()
@@ -198,8 +200,9 @@ class Worker:
                 for task, found in parts
             )
             self._enter(job_id, JobState.SOLVING)
-        groups = solve_groups(
-            candidates, uploads.party_of, single_parties(job.spec.cardinality, len(uploads.sizes))
+        probable = job.spec.threshold if refinement is None else similarity_at(job.spec.threshold)
+        groups = solve_agreed(
+            candidates, uploads.party_of, len(uploads.sizes), job.spec.cardinality, probable
         )
         self._release(job, uploads, groups)
 
@@ -231,7 +234,7 @@ class Worker:
         self._refinements.begin(job, questions, references)
 
     def _refined(self, job: Job, uploads: _Uploads, refinement: Refinement) -> Candidates:
-        """Return the candidates that the owners' answers make likely enough."""
+        """Return the candidates with the similarities that the owners' answers give them."""
         comparison = Comparison(refinement)
         lefts, rights, drawn, levels = [], [], [], []
         for i, j in itertools.combinations(range(len(uploads.sizes)), 2):
@@ -250,12 +253,11 @@ class Worker:
         _, scores = comparison.score(
             np.concatenate(levels), at_random, pairs_of_unlike(uploads.sizes)
         )
-        found = Candidates(
+        return Candidates(
             np.concatenate(lefts)[~at_random],
             np.concatenate(rights)[~at_random],
             scores.similarity,
         )
-        return found.above(similarity_at(job.spec.threshold))
 
     def _load(self, job: Job) -> _Uploads:
         with self._metadata.read() as transaction:
@@ -318,15 +320,15 @@ class Worker:
 
         floor = self._floor(job, uploads, tasks)
 
-        def run(task: Task) -> Candidates:
-            if job.spec.refinement is not None:
-                return find_candidates(task, uploads.inputs, floor)
-            return run_task(task, uploads.inputs, floor, self._screen_loss)
-
-        results = run_all(
+        find: Callable[..., Candidates] = run_task
+        arguments: tuple[float, ...] = (floor, self._screen_loss)
+        if job.spec.refinement is not None:
+            find, arguments = find_candidates, (floor,)
+        results = self._executor.run_all(
             [tasks[number] for number in remaining],
-            run,
-            self._threads,
+            uploads.inputs,
+            find,
+            arguments,
             self._cancelled.get(job.job_id),
         )
         for number, (task, found) in zip(remaining, results, strict=True):
