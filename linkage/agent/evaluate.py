@@ -201,6 +201,7 @@ def evaluate(
             person=records.person,
             file=records.file,
             candidates=candidates.distinct() if refined is None else candidates,
+            label=agreed.label,
             groups=groups,
             threshold=threshold,
             compared=comparisons_by_files(tasks),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from linkage.errors import ConfigError
+
 
 @click.command()
 @click.option(
@@ -44,6 +46,11 @@ import click
     help="Threads that compare.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="HTML file to write, with pictures: scores, thresholds, weights.",
+)
 def evaluate(
     schema_path: Path,
     inputs: tuple[Path, ...],
@@ -52,6 +59,7 @@ def evaluate(
     rounds: str | None,
     threads: int,
     as_json: bool,
+    report: Path | None,
 ) -> None:
     """Encode, compare and solve files of known persons, and print how well it went."""
     from linkage.agent.config import load_schema
@@ -59,6 +67,8 @@ def evaluate(
     from linkage.agent.evaluate import input_of
     from linkage.cli.progress import progress_bar
 
+    if report is not None:
+        _check_report(report, (schema_path, *inputs))
     schema = load_schema(schema_path)
     if rounds is not None:
         schema = schema.with_rounds(1 if rounds == "1" else 2)
@@ -71,7 +81,14 @@ def evaluate(
             truth,
             threads,
             lambda done, total: progress.update(task, completed=done, total=total),
+            keep_evidence=report is not None,
         )
+    if report is not None:
+        from linkage.agent.report import html_report
+
+        names = [click.format_filename(path, shorten=True) for path in inputs]
+        report.write_text(html_report(result, schema, names), "utf-8")
+        click.echo(f"{report}: report", err=True)
     figures = result.to_dict()
     if as_json:
         click.echo(json.dumps(figures))
@@ -80,3 +97,11 @@ def evaluate(
     for name, value in figures.items():
         shown = f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
         click.echo(f"{name:{width}}  {shown}")
+
+
+def _check_report(report: Path, read: tuple[Path, ...]) -> None:
+    """Check, before the work and not after it, that a report can be written there."""
+    if not report.parent.is_dir():
+        raise ConfigError(str(report), [f"{report.parent} is no folder: make it first"])
+    if report.exists() and any(path.exists() and report.samefile(path) for path in read):
+        raise ConfigError(str(report), ["is a file that is read: name another one"])
