@@ -31,6 +31,8 @@ from linkage.v1 import (
 T = TypeVar("T")
 _DEADLINE_S = 30.0
 _STREAM_DEADLINE_S = 3600.0
+# A matcher that is gone without a word, with its machine, never ends a stream.
+_WATCH_DEADLINE_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ class MatcherClient:
         while last is None or not last.state.final:
             try:
                 with translated():
-                    for message in self._progress.WatchProgress(request):
+                    for message in self._progress.WatchProgress(request, timeout=_WATCH_DEADLINE_S):
                         seen = _progress_from_proto(message)
                         if seen != last:
                             yield seen

@@ -23,8 +23,14 @@ from linkage.agent.source import Source
 from linkage.batch import Question
 from linkage.encode.fields import Side
 from linkage.encode.pairkeys import pair_keys
-from linkage.errors import DeniedError, NotFoundError, RecordError, UnavailableError
-from linkage.job import REFERENCE_BYTES, Job, JobState, Refinement
+from linkage.errors import (
+    DeniedError,
+    JobStateError,
+    NotFoundError,
+    RecordError,
+    UnavailableError,
+)
+from linkage.job import REFERENCE_BYTES, Job, Refinement
 from linkage.store.artefacts import ArtefactStore
 
 _ANSWERED_DAYS = 365
@@ -106,12 +112,14 @@ def answer_all(
     for left in reversed(range(_TRIES)):
         try:
             client.answer(job_id, answers())
+        except JobStateError:
+            # Nothing is asked any more: all answers had arrived before a line broke, or the
+            # job has ended. Whoever follows it is told which.
+            return
         except UnavailableError:
             if not left:
                 raise
-            # Waits for the matcher; it may have had the last answer before the line broke.
-            if client.job(job_id).state is not JobState.REFINING:
-                return
+            client.job(job_id)  # waits for the matcher
         else:
             return
 

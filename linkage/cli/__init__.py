@@ -20,6 +20,7 @@ _OWNER_ONLY = 0o077
 _COMMANDS = {
     "demo": ("linkage.cli.demo", "demo"),
     "evaluate": ("linkage.cli.evaluate", "evaluate"),
+    "attack": ("linkage.cli.attack", "attack"),
     "synth": ("linkage.cli.synth", "synth"),
     "schema": ("linkage.cli.schema", "schema"),
     "keys": ("linkage.cli.keys", "keys"),

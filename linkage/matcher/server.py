@@ -16,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from keys.identity import Identity
 from keys.keystore import open_keystore
 from keys.providers import FileProvider
+from linkage.engine.executor import executor_of
 from linkage.errors import ConfigError
 from linkage.log.note import Ed25519Signer
 from linkage.matcher.batches import Batches

@@ -24,13 +24,14 @@ class Alignment:
         slot: what the tokens are called.
         table: what the values are called.
         hits: how many of the ten most frequent tokens have, for most of their holders,
-            the value of the same rank; a token that stands once is none.
+            the value of the same rank. Of values that are equally frequent none has a
+            rank of its own: n of them count 1/n each. A token that stands once is none.
         most: how often the most frequent token stands.
     """
 
     slot: str
     table: str
-    hits: int
+    hits: float
     most: int
 
     @property
@@ -53,7 +54,8 @@ def best_alignments(
     for name, column in values.items():
         distinct, counts = np.unique(column[column != 0], return_counts=True)
         if len(distinct) >= _FEWEST_VALUES:
-            tables[name] = distinct[np.argsort(-counts, kind="stable")][:N_TOP]
+            top = np.argsort(-counts, kind="stable")[:N_TOP]
+            tables[name] = [(distinct[i], 1 / float((counts == counts[i]).sum())) for i in top]
     found = []
     for slot, column in tokens.items():
         flat = column.reshape(-1)
@@ -62,14 +64,15 @@ def best_alignments(
         distinct, which, counts = np.unique(flat[there], return_inverse=True, return_counts=True)
         top = np.argsort(-counts, kind="stable")[:N_TOP]
         held = [holders[there][which == token] for token in top if counts[token] > 1]
-        best = Alignment(slot, "-", 0, int(counts.max(initial=0)))
+        best = Alignment(slot, "-", 0.0, int(counts.max(initial=0)))
         for table, ranked in tables.items():
             hits = sum(
-                _usual(values[table][records]) == value
-                for records, value in zip(held, ranked, strict=False)
+                counts_as
+                for records, (value, counts_as) in zip(held, ranked, strict=False)
+                if _usual(values[table][records]) == value
             )
             if hits > best.hits:
-                best = Alignment(slot, table, int(hits), best.most)
+                best = Alignment(slot, table, hits, best.most)
         found.append(best)
     return sorted(found, key=lambda alignment: -alignment.hits)
 

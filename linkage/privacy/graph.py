@@ -11,15 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.privacy.matching import Pairs, mutual_neighbours, propagate
+from linkage.privacy.matching import mutual_neighbours, propagate
 from linkage.privacy.pairwise import signed_agreement
 from linkage.privacy.people import PlainPeople
 from linkage.privacy.rates import Rate
 
-_DIMENSIONS = 25
+# The first guess is the sum of several: each alone finds its way at some overlaps only.
+_DIMENSIONS = (8, 12, 18, 25)
 _QUANTILES = 42
-_BLIND_TURNS, _SEEDED_TURNS = 25, 12
 _FIRST_SHARE = 0.3
+# Many landmarks at first, right or wrong: what the right ones say adds up, the rest is noise.
+_BLIND_SHARES = (*[0.5] * 8, *[min(0.5 + 0.03 * turn, 1.0) for turn in range(17)])
+_SEEDED_SHARES = tuple(min(0.2 + 0.06 * turn, 1.0) for turn in range(12))
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,10 @@ def blind_matching(
         on_step: called after each turn.
     """
     left, right = _graphs(codes, people, overlap)
-    own, other = _whitened(_node_features(left), _node_features(right))
-    (rows, columns), _ = mutual_neighbours(own @ other.T)
+    (rows, columns), _ = mutual_neighbours(_first_guess(left, right))
     n_seeds = max(round(_FIRST_SHARE * len(rows)), min(len(rows), 2))
-    shares = [min(0.15 + 0.04 * turn, 1.0) for turn in range(_BLIND_TURNS)]
     seeds = rows[:n_seeds], columns[:n_seeds]
-    best = propagate(left, right, seeds, shares, keep_seeds=False, on_step=on_step)
+    best = propagate(left, right, seeds, _BLIND_SHARES, keep_seeds=False, on_step=on_step)
     return _hits(best, overlap, 0)
 
 
@@ -99,8 +100,8 @@ def seeded_matching(
     left, right = _graphs(codes, people, overlap)
     n_known = min(n_known, overlap.n_shared // 2)
     known = np.arange(n_known)
-    shares = [min(0.2 + 0.06 * turn, 1.0) for turn in range(_SEEDED_TURNS)]
-    best = propagate(left, right, (known, known), shares, keep_seeds=True, on_step=on_step)
+    seeds = known, known
+    best = propagate(left, right, seeds, _SEEDED_SHARES, keep_seeds=True, on_step=on_step)
     return _hits(best, overlap, n_known)
 
 
@@ -123,8 +124,28 @@ def _hits(best: NDArray[np.int64], overlap: Overlap, n_known: int) -> Rate:
     return Rate(int((best[asked] == asked).sum()), len(asked), 1 / len(overlap.plain))
 
 
-def _node_features(similarities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what no numbering of the records changes of each, shape (n, n_features)."""
+def _first_guess(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how well the records of both graphs fit by what no numbering changes."""
+    walks = _walks(left), _walks(right)
+    guess = np.zeros((len(left), len(right)), dtype=np.float32)
+    for places in _places(len(left)):
+        features = [
+            np.concatenate([walk, _quantiles(graph, places)], axis=1)
+            for walk, graph in zip(walks, (left, right), strict=True)
+        ]
+        scores = np.concatenate([_normal_scores(of_side) for of_side in features])
+        vectors, values, _ = np.linalg.svd(scores, full_matrices=False)
+        vectors = vectors[:, values > 1e-4 * values[0]]
+        for dimensions in _DIMENSIONS:
+            white = vectors[:, :dimensions]
+            white = white / (np.linalg.norm(white, axis=1, keepdims=True) + 1e-12)
+            white = white.astype(np.float32)
+            guess += white[: len(left)] @ white[len(left) :].T
+    return guess
+
+
+def _walks(similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return sums over walks, squares and moments, shape (n, n_features)."""
     n = len(similarities)
     centred = similarities - similarities.mean()
     centred /= np.sqrt(np.mean(centred**2)) * n + np.float32(1e-12)
@@ -134,29 +155,32 @@ def _node_features(similarities: NDArray[np.float32]) -> NDArray[np.float32]:
     for _ in range(6):
         walk = centred @ walk
         features.append(walk)
+    # Diagonals and row sums of products of powers of the matrix.
     features += [np.diag(square), (square * centred).sum(axis=1), (square * square).sum(axis=1)]
-    features += [(centred**2).sum(axis=1), (centred**3 * n).sum(axis=1)]
-    features += [(centred * square).sum(axis=1), (centred * square * centred * n).sum(axis=1)]
-    scaled = similarities - similarities.mean(axis=1, keepdims=True)
-    features += [(scaled**power).mean(axis=1) for power in (2, 3, 4, 5)]
-    ordered = np.sort(similarities, axis=1)
-    # More of the upper end, where relatives and namesakes are.
-    at = 1 - np.geomspace(1 / n, 1, _QUANTILES)
-    features += list(ordered[:, (at * (n - 1)).round().astype(np.int64)].T)
+    features += [n * (centred**3).sum(axis=1), n * (centred * centred * square).sum(axis=1)]
+    own = similarities - similarities.mean(axis=1, keepdims=True)
+    features += [(own**power).mean(axis=1) for power in (2, 3, 4, 5)]
     return np.stack(features, axis=1).astype(np.float32)
 
 
-def _whitened(
-    left: NDArray[np.float32], right: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return both sides' features as normal scores, whitened together, of length 1."""
-    both = np.concatenate([_normal_scores(left), _normal_scores(right)])
-    vectors, values, _ = np.linalg.svd(both, full_matrices=False)
-    kept = values[:_DIMENSIONS] > 1e-4 * values[0]
-    vectors = vectors[:, :_DIMENSIONS][:, kept]
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12
-    vectors = vectors.astype(np.float32)
-    return vectors[: len(left)], vectors[len(left) :]
+def _places(n: int) -> tuple[NDArray[np.float64], ...]:
+    """Return three sets of quantiles: even, of the ends, and of both."""
+    quarter = _QUANTILES // 4
+    ends = np.geomspace(min(2 / n, 0.4), 0.5, _QUANTILES // 2)
+    outer = np.geomspace(min(5 / n, 0.01), 0.02, quarter)
+    return (
+        (np.arange(_QUANTILES) + 0.5) / _QUANTILES,
+        np.concatenate([1 - ends, ends]),
+        np.concatenate([np.linspace(0.02, 0.98, 2 * quarter), 1 - outer, outer]),
+    )
+
+
+def _quantiles(
+    similarities: NDArray[np.float32], places: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return quantiles of each record's similarities, shape (n, n_places)."""
+    at = (places * (len(similarities) - 1)).round().astype(np.int64)
+    return np.sort(similarities, axis=1)[:, at]
 
 
 def _normal_scores(features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -172,7 +196,4 @@ def _normal_quantile(p: NDArray[np.float64]) -> NDArray[np.float64]:
     t = np.sqrt(-2 * np.log(tail))
     above = 2.515517 + t * (0.802853 + t * 0.010328)
     below = 1 + t * (1.432788 + t * (0.189269 + t * 0.001308))
-    return np.sign(p - 0.5) * (t - above / below)
-
-
-__all__ = ["Overlap", "Pairs", "blind_matching", "seeded_matching"]
+    return np.asarray(np.sign(p - 0.5) * (t - above / below), dtype=np.float64)

@@ -5,7 +5,7 @@ of records held for the same. Mutual nearest neighbours are ranked by margin, th
 become landmarks, and so on. Right landmarks make further ones right.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ def propagate(
     left: NDArray[np.float32],
     right: NDArray[np.float32],
     seeds: Pairs,
-    shares: list[float],
+    shares: Sequence[float],
     *,
     keep_seeds: bool,
     on_step: Callable[[], None] = lambda: None,
@@ -64,7 +64,8 @@ def propagate(
             )
         scores = _scores(left, right, landmarks)
         on_step()
-    return scores.argmax(axis=1)
+    best: NDArray[np.int64] = scores.argmax(axis=1)
+    return best
 
 
 def _scores(
@@ -79,4 +80,4 @@ def _described(similarities: NDArray[np.float32]) -> NDArray[np.float32]:
     vectors = similarities - similarities.mean(axis=0, keepdims=True)
     vectors /= vectors.std(axis=0, keepdims=True) + np.float32(1e-9)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + np.float32(1e-9)
-    return vectors
+    return np.asarray(vectors, dtype=np.float32)

@@ -79,6 +79,11 @@ class PlainPeople:
         """Return some of the records."""
         return PlainPeople(self.filters[records], self.mean, self.order)
 
+    def uncentred(self) -> "PlainPeople":
+        """Return the same records as a scheme that takes no mean away would see them."""
+        mean = None if self.mean is None else np.zeros_like(self.mean)
+        return PlainPeople(self.filters, mean, self.order)
+
     def inner(self, other: "PlainPeople") -> NDArray[np.float32]:
         """Return the inner products of (centred) filters, shape (n, m)."""
         products = common_bits(self.filters, other.filters)

@@ -46,11 +46,13 @@ class Rate:
     def exceeded(self) -> bool:
         """Whether the limit is exceeded as far as so many trials can tell.
 
-        The upper bound of the interval counts. Where so few trials could never stay
-        below the limit, not even without a hit, it is the lower bound.
+        The upper bound of the interval counts. Where trials are so few that chance alone
+        could lift it above the limit, it is the lower bound.
         """
         low, high = self.interval
-        enough = Rate(0, self.trials, self.chance).interval[1] <= self.limit
+        mean = self.trials * self.chance
+        by_chance = min(math.ceil(mean + 3 * math.sqrt(mean)), self.trials)
+        enough = Rate(by_chance, self.trials, self.chance).interval[1] <= self.limit
         return (high if enough else low) > self.limit
 
     def __add__(self, other: "Rate") -> "Rate":
