@@ -15,7 +15,7 @@ import numpy as np
 from linkage.compare.candidates import concatenate
 from linkage.engine.local import run_all, run_task, warm_up
 from linkage.engine.plan import plan_all_pairs
-from linkage.engine.records import prepare
+from linkage.engine.records import Inputs, prepare
 
 _KIB_PER_MIB = 1_024
 
@@ -26,14 +26,14 @@ def compare(left: str, right: str, threshold: float, threads: int) -> dict[str, 
     start_mib = _peak_mib()
     started = time.perf_counter()
     codes = [np.load(path) for path in (left, right)]
-    parties = [prepare(part, "clk") for part in codes]
-    sizes = [len(party) for party in parties]
+    inputs = Inputs([prepare(part, "clk") for part in codes])
+    sizes = inputs.sizes
     # Made on this thread, before others read them.
-    _ = parties[1].lanes
+    _ = inputs.parties[1].lanes
     tasks = plan_all_pairs(sizes)
     found = concatenate(
         part.shifted(0, sizes[0])
-        for _, part in run_all(tasks, lambda task: run_task(task, parties, threshold), threads)
+        for _, part in run_all(tasks, lambda task: run_task(task, inputs, threshold), threads)
     )
     return {
         "seconds": time.perf_counter() - started,

@@ -16,7 +16,7 @@ from linkage.compare.bits import as_words, popcounts
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.engine.local import run_all, run_task
 from linkage.engine.plan import Task, plan_all_pairs
-from linkage.engine.records import PreparedRecords, prepare
+from linkage.engine.records import Inputs, prepare
 from linkage.schema import LinkageSchema
 from linkage.solve.groups import single_parties, solve_groups
 
@@ -37,12 +37,12 @@ def best_quality(
         codes: packed codes by file, shape (n, bits / 8) each.
         threads: threads that compare.
     """
-    parties = [prepare(part, schema.encoding.scheme) for part in codes]
-    tasks = plan_all_pairs([len(party) for party in parties])
+    inputs = Inputs([prepare(part, schema.encoding.scheme) for part in codes])
+    tasks = plan_all_pairs(inputs.sizes)
     floor = _floor(np.concatenate(codes), sum(task.comparisons for task in tasks), schema)
-    many = len(parties) > 1
-    single = single_parties(schema.match.cardinality, len(parties)) if many else frozenset()
-    groups = solve_groups(_compare(parties, tasks, floor, threads), records.file, single)
+    many = len(codes) > 1
+    single = single_parties(schema.match.cardinality, len(codes)) if many else frozenset()
+    groups = solve_groups(_compare(inputs, tasks, floor, threads), records.file, single)
     return best_threshold(groups, records.person, records.file)[1]
 
 
@@ -72,11 +72,9 @@ def _floor(codes: NDArray[np.uint8], n_pairs: int, schema: LinkageSchema) -> flo
     return float(min(max(floor, _LOWEST), schema.threshold))
 
 
-def _compare(
-    parties: Sequence[PreparedRecords], tasks: Sequence[Task], floor: float, threads: int
-) -> Candidates:
-    first = np.concatenate(([0], np.cumsum([len(party) for party in parties])))
-    found = run_all(tasks, lambda task: run_task(task, parties, floor), threads)
+def _compare(inputs: Inputs, tasks: Sequence[Task], floor: float, threads: int) -> Candidates:
+    first = np.concatenate(([0], np.cumsum(inputs.sizes)))
+    found = run_all(tasks, lambda task: run_task(task, inputs, floor), threads)
     return concatenate(
         pairs.shifted(int(first[task.left]), int(first[task.right])) for task, pairs in found
     )

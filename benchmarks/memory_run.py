@@ -17,9 +17,11 @@ import pyarrow.csv
 from benchmarks.schemes import parse_scheme, schema_of
 from benchmarks.speed import EXPERIMENT, speed_records
 from keys.derive import KEY_BYTES, KeyContext, LinkageKey
+from linkage.agent.blocktokens import block_tokens, meetings
 from linkage.agent.config import Agreement, SourceConfig
 from linkage.agent.encoding import RecordEncoder
 from linkage.agent.references import References
+from linkage.agent.session import block_form
 from linkage.agent.source import Source
 from linkage.agent.spool import Spool
 from linkage.encode.encoder import schema_id
@@ -51,16 +53,26 @@ def encode(scheme: str, folder: Path) -> dict[str, float]:
         key_check=key.key_check(),
         scheme=schema.encoding.scheme,
         code_bits=schema.encoding.code_bits,
+        **block_form(schema),
     )
     store = ArtefactStore(folder / "artefacts", folder / "keystore")
     expires = datetime.datetime.now(datetime.UTC).date() + _TOMORROW
     references = References(store, _AGREEMENT, expires)
-    spool = Spool(store, "benchmark")
+    spool = Spool(store, "benchmark", expires)
     start_mib = _peak_mib()
     started = time.perf_counter()
     encoder = RecordEncoder(schema, config, key)
     tables = Source(config, schema).chunks()
-    manifest = spool.fill(tables, encoder.encode, references, codes, expires)
+    manifest = spool.fill(
+        tables,
+        encoder.encode,
+        references,
+        codes,
+        lambda values, own: block_tokens(
+            schema, key, values, meetings("benchmark", "a", _AGREEMENT.parties), own
+        ),
+        lambda: bytes(32),
+    )
     seconds = time.perf_counter() - started
     files = (folder / "artefacts" / "spool-benchmark").iterdir()
     return {

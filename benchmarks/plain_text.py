@@ -64,8 +64,8 @@ def link_plain_text(records: RecordSet) -> PlainTextResult:
     is_match = records.person[left] == records.person[right]
     crossed = _crossed_scores(records, vectors, left, right, is_match)
     return PlainTextResult(
-        ecm=_best(records, left, right, toolkit.ecm_scores(vectors)),
-        logistic=None if crossed is None else _best(records, left, right, crossed),
+        ecm=best_of_scores(records, left, right, toolkit.ecm_scores(vectors)),
+        logistic=None if crossed is None else best_of_scores(records, left, right, crossed),
         candidates=len(left),
         completeness=float(is_match.sum() / max(1, len(true_pairs(records)))),
     )
@@ -97,12 +97,20 @@ def _crossed_scores(
     return np.where(left_half == right_half, other, mean)
 
 
-def _best(
+def best_of_scores(
     records: RecordSet,
     left: NDArray[np.int64],
     right: NDArray[np.int64],
     scores: NDArray[np.float64],
 ) -> Quality:
+    """Return the quality at the best threshold of scored pairs, solved as ours are.
+
+    Args:
+        records: the set.
+        left: the smaller record number of each pair, over all files in a row.
+        right: the larger one.
+        scores: the higher, the likelier a match; only their order counts.
+    """
     # Only the order of scores matters to the solver: ranks fit its range and its floats.
     distinct, rank = np.unique(scores, return_inverse=True)
     similarity = ((rank + 1) / len(distinct)).astype(np.float32)

@@ -76,9 +76,9 @@ def _measure_set(
         for scheme in schemes:
             # Every evaluation draws a key of its own.
             tried = [evaluate_scheme(records, scheme, work, threads) for _ in range(keys)]
-            done = _median(tried)
+            done = median(tried)
             ours[scheme.text] = SchemeResult(
-                done.best, done.best_threshold, done.seconds, _falling(tried)
+                done.best, done.best_threshold, done.seconds, falling(tried)
             )
         peers = (
             []
@@ -92,8 +92,8 @@ def _measure_set(
         pairs_true=plain.ecm.pairs_true,
         similarity=similarity_of_true_pairs(records),
         schemes=ours,
-        peer=_median(peers) if peers else None,
-        peer_by_key=_falling(peers),
+        peer=median(peers) if peers else None,
+        peer_by_key=falling(peers),
         plain=plain,
     )
 
@@ -106,10 +106,11 @@ class _Solved(Protocol):
 _Any = TypeVar("_Any", bound=_Solved)
 
 
-def _median(tried: Sequence[_Any]) -> _Any:
+def median(tried: Sequence[_Any]) -> _Any:
     """Return the one with the median F1; of two in the middle the lower."""
     return sorted(tried, key=lambda one: one.best.f1)[(len(tried) - 1) // 2]
 
 
-def _falling(tried: Sequence[_Solved]) -> list[float]:
+def falling(tried: Sequence[_Solved]) -> list[float]:
+    """Return the best F1 of all, falling."""
     return sorted((one.best.f1 for one in tried), reverse=True)

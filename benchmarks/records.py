@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from benchmarks import toolkit
 from benchmarks.experiment import Experiment, Set
-from linkage.synthetic import Grade, Mix, generate_population, make_registers
+from linkage.synthetic import (
+    GROUPS,
+    Grade,
+    Mix,
+    Registers,
+    generate_population,
+    make_registers,
+)
 
 TRUTH = "entity_id"
 SMALL_PERSONS = 120
@@ -24,6 +31,7 @@ SYNTHETIC_REGISTERS = ("dukcapil", "imigrasi")
 # About 5,000 and 3,000 records, of which some 1,700 persons are in both: half of the
 # country's people with a passport, and two fifths of those in the other register only.
 _SYNTHETIC_PERSONS = 6_400
+_SMALL_SYNTHETIC = 4 * SMALL_PERSONS
 _SYNTHETIC_MIX = Mix(passports=0.46)
 _SYNTHETIC_OVERLAP = 0.6
 
@@ -112,7 +120,7 @@ def _raw_tables(source: Set, data: Path, small: bool) -> dict[str, pa.Table]:
     if source.febrl is not None:
         return toolkit.load_febrl(source.febrl)
     if source.grade is not None:
-        persons = 4 * SMALL_PERSONS if small else _SYNTHETIC_PERSONS
+        persons = _SMALL_SYNTHETIC if small else _SYNTHETIC_PERSONS
         return synthetic_registers(source.grade, source.seed, persons)
     paths = [data / source.folder / name for name in source.files]
     absent = [path.name for path in paths if not path.is_file()]
@@ -123,9 +131,32 @@ def _raw_tables(source: Set, data: Path, small: bool) -> dict[str, pa.Table]:
 
 def synthetic_registers(grade: str | Grade, seed: int, persons: int) -> dict[str, pa.Table]:
     """Return a balanced pair of synthetic registers."""
+    return dict(_registers(grade, seed, persons).tables)
+
+
+def _registers(grade: str | Grade, seed: int, persons: int) -> Registers:
     population = generate_population(persons, seed, mix=_SYNTHETIC_MIX)
-    registers = make_registers(population, SYNTHETIC_REGISTERS, grade, seed, _SYNTHETIC_OVERLAP)
-    return dict(registers.tables)
+    return make_registers(population, SYNTHETIC_REGISTERS, grade, seed, _SYNTHETIC_OVERLAP)
+
+
+def synthetic_groups(records: RecordSet) -> dict[str, NDArray[np.bool_]]:
+    """Return which records are of a person of each group of `linkage.synthetic.GROUPS`.
+
+    Args:
+        records: a pair of synthetic registers from `load_records`, whole or small.
+
+    Raises:
+        ValueError: they are none.
+    """
+    source = records.experiment.set
+    if source.grade is None:
+        raise ValueError(f"{source.name}: nothing is known of its people")
+    persons = [int(str(value)) for table in records.tables for value in table[TRUTH].to_pylist()]
+    n_persons = _SMALL_SYNTHETIC if max(persons) <= _SMALL_SYNTHETIC else _SYNTHETIC_PERSONS
+    groups = _registers(source.grade, source.seed, n_persons).groups
+    row_of = {person: row for row, person in enumerate(groups["entity_id"].to_pylist())}
+    rows = np.array([row_of[person] for person in persons])
+    return {name: np.asarray(groups[name], dtype=np.bool_)[rows] for name in GROUPS}
 
 
 def _read(path: Path) -> pa.Table:

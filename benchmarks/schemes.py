@@ -5,9 +5,9 @@ The only module of the benchmarks that knows how the product is called.
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -37,10 +37,18 @@ class Scheme:
     Attributes:
         text: as given on the command line: `clk`, or `saul:4096/4` for bits and order.
         settings: of the schema's section `[encoding]`.
+        rounds: 1 where codes decide, 2 where they find candidates.
+        candidates: of each record in the second round; by the schema where None.
     """
 
     text: str
     settings: dict[str, Any]
+    rounds: Literal[1, 2] = 1
+    candidates: int | None = None
+
+    def refined(self, candidates: int) -> "Scheme":
+        """Return the scheme with a second round."""
+        return replace(self, rounds=2, candidates=candidates)
 
 
 def supported_schemes() -> tuple[str, ...]:
@@ -85,12 +93,19 @@ DEFAULTS = Variant()
 
 
 def schema_of(experiment: Experiment, scheme: Scheme, variant: Variant = DEFAULTS) -> LinkageSchema:
-    """Return the schema of a set: names and types, the scheme, and the cardinality."""
+    """Return the schema of a set: names and types, the scheme, rounds and cardinality."""
+    return parse_schema(schema_text(experiment, scheme, variant), experiment.name)
+
+
+def schema_text(experiment: Experiment, scheme: Scheme, variant: Variant = DEFAULTS) -> str:
+    """Return the schema of a set as its parties would write it."""
     lines = [f'name = "{experiment.name}"', "[encoding]"]
     lines += [f"{name} = {value!r}" for name, value in scheme.settings.items()]
     lines += ["[match]", f'cardinality = "{experiment.set.cardinality}"']
+    lines += [f"rounds = {scheme.rounds}"]
+    lines += [] if scheme.candidates is None else [f"candidates = {scheme.candidates}"]
     lines += [line for column in experiment.columns for line in _attribute(column, variant)]
-    return parse_schema("\n".join(lines), experiment.name)
+    return "\n".join(lines)
 
 
 def _attribute(column: Column, variant: Variant) -> list[str]:
@@ -104,7 +119,7 @@ def evaluate_scheme(records: RecordSet, scheme: Scheme, work: Path, threads: int
 
     Args:
         records: the set.
-        scheme: the scheme.
+        scheme: the scheme and its rounds.
         work: a folder for the records as files.
         threads: threads that compare.
     """
@@ -112,11 +127,12 @@ def evaluate_scheme(records: RecordSet, scheme: Scheme, work: Path, threads: int
     for name, table in zip(records.files, records.tables, strict=True):
         path = work / f"{name}.parquet"
         pyarrow.parquet.write_table(table, path)
-        sources.append(_source(records.experiment, name, path))
+        sources.append(source_of(records.experiment, name, path))
     return evaluate(schema_of(records.experiment, scheme), sources, TRUTH, threads)
 
 
-def _source(experiment: Experiment, name: str, path: Path) -> SourceConfig:
+def source_of(experiment: Experiment, name: str, path: Path) -> SourceConfig:
+    """Return how one file of a set writes its values."""
     return SourceConfig(
         path=path,
         values=experiment.values.get(name, {}),
@@ -151,7 +167,7 @@ def encode_set(records: RecordSet, schema: LinkageSchema, key: int = 0) -> list[
     encoder = Encoder(schema, key_of(key), os.urandom)
     codes = []
     for name, table in zip(records.files, records.tables, strict=True):
-        source = _source(records.experiment, name, Path(name))
+        source = source_of(records.experiment, name, Path(name))
         codes.append(encoder.codes(RecordNormaliser(schema, source).columns(table)))
     return codes
 

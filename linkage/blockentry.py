@@ -137,4 +137,12 @@ def default_entries(attributes: Sequence[tuple[str, str]]) -> tuple[BlockEntry, 
     ]
     # Stable: of equally telling pairs the first attributes count first.
     telling = sorted((p for p in pairs if p[0] >= _LEAST_BITS), key=lambda pair: -pair[0])
-    return tuple(entry for _, entry in telling[:MAX_ENTRIES])
+    # The best entry of every two attributes comes before the second best of any.
+    times: dict[frozenset[str], int] = {}
+    in_turn = []
+    for _, entry in telling:
+        used = frozenset(name for part in entry.parts for name in part.attributes)
+        times[used] = times.get(used, 0) + 1
+        in_turn.append((times[used], entry))
+    in_turn.sort(key=lambda turn: turn[0])
+    return tuple(entry for _, entry in in_turn[:MAX_ENTRIES])

@@ -20,6 +20,8 @@ KEY_CHECK_BYTES = 8
 REFERENCE_BYTES = 16
 EXACT_TOKEN_BYTES = 16
 MAX_BLOCK_COPIES = 16
+# A hundredth of the records meets a stranger by chance in an entry, at most.
+TOKEN_MARGIN_BITS = 10
 MAX_BLOCK_BYTES = 8
 MAX_EXACT_SLOTS = 8
 # Pairs of each record that are drawn at random, to learn how often strangers agree.
@@ -99,6 +101,11 @@ class CodeId:
     def token_row_bytes(self) -> int:
         """Length of a record's block tokens of one entry and other party."""
         return self.block_copies * self.block_bytes
+
+    @property
+    def most_records(self) -> int:
+        """How many records the length of block tokens is meant for: few meet by chance."""
+        return 1 << (8 * self.block_bytes - TOKEN_MARGIN_BITS) if self.block_entries else 2**31
 
     @property
     def form(self) -> tuple[Scheme, int, int, int, int, int]:

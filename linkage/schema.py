@@ -34,12 +34,13 @@ Language = Literal["any", "indonesian", "foreign"]
 
 MAX_ATTRIBUTES = 32
 MAX_EXACT = 8
+_EXACT_TYPES = frozenset({"phone", "email"})
 MAX_CANDIDATES = 50
 # Records of one composite that a block entry can bring together with those of another
 # party: more cost as much again, and find pairs by what many share.
 BLOCK_COPIES = 3
-# A hundredth of the records meets a stranger by chance in an entry, at most.
-_TOKEN_MARGIN_BITS = 10
+_TOKEN_MARGIN_BITS = 10  # as `linkage.job.TOKEN_MARGIN_BITS`, which this is below
+_LEAST_TOKEN_BYTES = 2
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -123,7 +124,8 @@ class Match(_Strict):
     @property
     def block_bytes(self) -> int:
         """Length of a block token."""
-        return math.ceil((math.log2(self.expected_records + 1) + _TOKEN_MARGIN_BITS) / 8)
+        bits = math.log2(self.expected_records + 1) + _TOKEN_MARGIN_BITS
+        return max(math.ceil(bits / 8), _LEAST_TOKEN_BYTES)
 
 
 class Attribute(_Strict):
@@ -261,6 +263,15 @@ class LinkageSchema(_Strict):
             f"exact.names: {name} is no attribute of the schema"
             for name in self.exact.names
             if name not in by_name
+        ]
+        # A token that many share is a pseudonym of its value, for a whole epoch.
+        problems += [
+            f"exact.names: {name} is a {by_name[name].type}, which many people share: only "
+            "identifiers, phone and email are compared as wholes"
+            for name in self.exact.names
+            if name in by_name
+            and by_name[name].of_type.kind != "identifier"
+            and by_name[name].type not in _EXACT_TYPES
         ]
         types = {a.name: a.type for a in self.attributes}
         problems += [

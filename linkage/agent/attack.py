@@ -65,7 +65,7 @@ class GateResult:
     @property
     def failed(self) -> bool:
         """Whether any attack exceeded its limit."""
-        return any(outcome.failed for outcome in self.outcomes)
+        return any(outcome.exceeded for outcome in self.outcomes)
 
     def to_dict(self) -> dict[str, object]:
         """Return the result as JSON can have it."""
@@ -192,7 +192,9 @@ def tokens_and_values(
     own = SeededKeys(seed)
     plain = Encoder(schema, own, bytes).encode(columns)
     rng = np.random.default_rng(seed)
-    composites = within_entries(schema, plain.values, own.block_key, rng)
+    composites = within_entries(
+        schema, plain.values, own.block_key, rng.permutation(len(plain.values)).astype(np.uint64)
+    )
     values = {}
     for name, (composite, number) in zip(names, composites, strict=True):
         # A number beyond all marks a composite that lacks a part.

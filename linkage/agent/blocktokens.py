@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linkage.encode.encoder import EncodingKeys
-from linkage.encode.oncetokens import Side, once_tokens, within_entries
+from linkage.encode.oncetokens import Side, keyed_order, once_tokens, within_entries
 from linkage.schema import LinkageSchema
 
-# Which meeting it is, and which side one is on.
+# Inside a party nothing is sent, so more records of a composite may meet.
+_COPIES_WITHIN = 2
+# Which job and parties meet, and which side one is on.
 Meeting = tuple[str, Side]
 
 
@@ -21,7 +23,8 @@ def meetings(job_id: str, party: str, parties: Sequence[str]) -> list[Meeting]:
     for number, other in enumerate(parties):
         if number != own:
             left, right = (party, other) if own < number else (other, party)
-            found.append((f"{job_id}\0{left}\0{right}", "left" if own < number else "right"))
+            side: Side = "left" if own < number else "right"
+            found.append((f"{job_id}\0{left}\0{right}", side))
     return found
 
 
@@ -30,6 +33,7 @@ def block_tokens(
     keys: EncodingKeys,
     values: NDArray[np.uint64],
     with_whom: Sequence[Meeting],
+    references: bytes | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the tokens of all records, meeting by meeting and entry by entry.
 
@@ -38,12 +42,17 @@ def block_tokens(
         keys: keys derived from the linkage key.
         values: hashed parts of all records, shape (n, n_parts).
         with_whom: the meetings; each occurs once in the life of the key.
+        references: of all records, 16 bytes each, in a row; records are numbered by
+            them, and at random where they are absent.
 
     Yields:
         Tokens, shape (n, copies, token_bytes).
     """
     for meeting, side in with_whom:
-        yield from once_tokens(schema, values, keys.block_key, meeting, side, os.urandom)
+        # The same in all jobs of the two parties, whose names follow the job's.
+        key = keys.block_key(f"order\0{meeting.partition(chr(0))[2]}")
+        order = keyed_order(references or os.urandom(16 * len(values)), key)
+        yield from once_tokens(schema, values, keys.block_key, meeting, side, order, os.urandom)
 
 
 def within_pairs(
@@ -57,9 +66,9 @@ def within_pairs(
     Yields:
         Distinct pairs as left << 32 | right, left < right.
     """
-    rng = np.random.default_rng(int.from_bytes(os.urandom(16), "big"))
-    copies = schema.match.block_copies
-    for composites, numbers in within_entries(schema, values, keys.block_key, rng):
+    order = np.frombuffer(os.urandom(8 * len(values)), dtype="<u8")
+    copies = _COPIES_WITHIN * schema.match.block_copies
+    for composites, numbers in within_entries(schema, values, keys.block_key, order):
         met = np.flatnonzero(numbers <= copies)
         met = met[np.lexsort((numbers[met], composites[met]))]
         found = [np.zeros(0, np.uint64)]

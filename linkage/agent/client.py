@@ -83,7 +83,11 @@ class MatcherClient:
         """Return a job."""
         request = job_pb2.GetJobRequest(job_id=job_id)
         response = self._call(lambda: self._jobs.GetJob(request, timeout=_DEADLINE_S))
-        return convert.job_from_proto(response.job)
+        job = convert.job_from_proto(response.job)
+        # One-time keys are made of the id: under another job's they would serve twice.
+        if job.job_id != job_id:
+            raise MalformedMessageError("the matcher answered with another job than was asked for")
+        return job
 
     def jobs(self, limit: int = 0) -> list[Job]:
         """Return the newest jobs that the party takes part in."""

@@ -245,7 +245,7 @@ def _load(schema: LinkageSchema, inputs: Sequence[SourceConfig], truth: str) -> 
     _, person = np.unique(np.array(persons, dtype=object).astype(str), return_inverse=True)
     sizes = [len(party) for party in parties]
     file = np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes)
-    compared = Inputs(parties, _shared(schema, key, parties, values))
+    compared = Inputs(parties, _shared(schema, key, parties, values), bool(schema.block_entries))
     return _Records(compared, rows, person.astype(np.int64), file)
 
 

@@ -1,5 +1,6 @@
 """Field rows of all records of one source, which was normalised chunk by chunk."""
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -51,3 +52,22 @@ class FieldRows:
             own = records[mine] - self._starts[number]
             rows[mine] = self._encoders[number].encode(own, keys[mine], side)
         return rows
+
+
+class ColumnsDigest:
+    """A running digest of normalised columns: tells whether a source is still the same."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, columns: Mapping[str, FlaggedColumn]) -> None:
+        """Take in the records of the next chunk."""
+        for name, column in columns.items():
+            words = "\n".join(column.vocabulary).encode()
+            for part in (name.encode(), words, column.word_ids.tobytes(), column.offsets.tobytes()):
+                self._digest.update(len(part).to_bytes(8, "big"))
+                self._digest.update(part)
+
+    def digest(self) -> bytes:
+        """Return the digest of all chunks so far, 32 bytes."""
+        return self._digest.digest()

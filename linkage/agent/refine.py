@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from linkage.agent.client import MatcherClient
 from linkage.agent.encoding import RecordNormaliser
-from linkage.agent.fieldrows import FieldRows
+from linkage.agent.fieldrows import ColumnsDigest, FieldRows
 from linkage.agent.references import References
 from linkage.agent.session import Session
 from linkage.agent.source import Source
@@ -35,6 +35,8 @@ from linkage.store.artefacts import ArtefactStore
 
 _ANSWERED_DAYS = 365
 _TRIES = 5
+# More than the matcher ever asks at once.
+MAX_PAIRS = 4096
 
 
 class Answerer:
@@ -44,23 +46,41 @@ class Answerer:
         session: the agent at work.
         job: the job, whose terms have been checked.
         references: the own references.
+        source_digest: digest of the source that the batch was made of.
         today: the day of the run.
 
     Raises:
-        RecordError: the source cannot be used.
+        RecordError: the source cannot be used, or has changed: another value under the
+            same one-time key could be compared with the first.
     """
 
     def __init__(
-        self, session: Session, job: Job, references: References, today: datetime.date
+        self,
+        session: Session,
+        job: Job,
+        references: References,
+        source_digest: bytes,
+        today: datetime.date,
     ) -> None:
         refinement = job.spec.refinement
         if refinement is None:
             raise ValueError("a job of one round asks nothing")
         self._session, self._job = session, job
-        self._records = _Records(session, references)
+        self._records = _Records(session, references, source_digest)
         self._guard = _Guard(
             session.store, job, refinement, session.config.party, len(self._records.rows), today
         )
+
+    def check(self, question: Question) -> NDArray[np.int64]:
+        """Check a question and return the own record of each of its pairs.
+
+        Raises:
+            DeniedError: it asks for more than the terms allow.
+            RecordError: a reference is none of ours.
+        """
+        records = self._records.numbers(question.references)
+        self._guard.check(question, records)
+        return records
 
     def rows(self, question: Question) -> bytes:
         """Return the answer to a question.
@@ -69,8 +89,7 @@ class Answerer:
             DeniedError: the question asks for more than the terms allow.
             RecordError: a reference is none of ours.
         """
-        records = self._records.numbers(question.references)
-        self._guard.check(question, records)
+        records = self.check(question)
         party, other = self._session.config.party, question.counterpart
         order = self._job.spec.parties
         first = order.index(party) < order.index(other)
@@ -103,13 +122,17 @@ def answer_all(
     def answers() -> Iterator[tuple[Question, bytes]]:
         done = 0
         for question in client.questions(job_id):
-            rows = answerer.rows(question)
             done += len(question.references) // REFERENCE_BYTES
             on_pairs(done)
-            if not question.answered:
-                yield question, rows
+            if question.answered:
+                answerer.check(question)
+                continue
+            yield question, answerer.rows(question)
+            sent.append(question.index)
 
-    for left in reversed(range(_TRIES)):
+    left, sent = _TRIES, list[int]()
+    while True:
+        before = len(sent)
         try:
             client.answer(job_id, answers())
         except JobStateError:
@@ -117,6 +140,8 @@ def answer_all(
             # job has ended. Whoever follows it is told which.
             return
         except UnavailableError:
+            # Connections end from time to time: tries count only where nothing went through.
+            left = _TRIES if len(sent) > before else left - 1
             if not left:
                 raise
             client.job(job_id)  # waits for the matcher
@@ -127,13 +152,21 @@ def answer_all(
 class _Records:
     """The own records by their references."""
 
-    def __init__(self, session: Session, references: References) -> None:
+    def __init__(self, session: Session, references: References, source_digest: bytes) -> None:
+        seen = ColumnsDigest()
         normaliser = RecordNormaliser(session.schema, session.source)
         self.rows = FieldRows(session.schema)
         parts = []
         for table in Source(session.source, session.schema).chunks():
-            self.rows.add(normaliser.columns(table))
+            columns = normaliser.columns(table)
+            seen.add(columns)
+            self.rows.add(columns)
             parts.append(references.of(cast("list[str]", table["record_id"].to_pylist())))
+        if seen.digest() != source_digest:
+            raise RecordError(
+                "the source has changed since it was encoded for this job: run the job with the "
+                "source as it was, or cancel it and request another one"
+            )
         own = np.frombuffer(b"".join(parts), dtype="V16")
         self._order = np.argsort(own, kind="stable")
         self._sorted = own[self._order]
@@ -157,7 +190,7 @@ class _Asked:
 
     next_index: int
     next_pair: int
-    of_record: NDArray[np.uint16]
+    of_record: NDArray[np.int64]
 
 
 class _Guard:
@@ -191,13 +224,13 @@ class _Guard:
         asked = self._asked.get(counterpart)
         if asked is None or index == 0:
             # A stream that broke is begun again from its first chunk.
-            asked = _Asked(0, 0, np.zeros(self._n_records, dtype=np.uint16))
+            asked = _Asked(0, 0, np.zeros(self._n_records, dtype=np.int64))
             self._asked[counterpart] = asked
         pairs = np.frombuffer(question.pairs, "<u4").astype(np.int64)
         ascending = len(pairs) == 0 or (
             pairs[0] >= asked.next_pair and bool((np.diff(pairs) > 0).all())
         )
-        if index != asked.next_index or not ascending:
+        if index != asked.next_index or not ascending or len(pairs) > MAX_PAIRS:
             raise DeniedError("PAIR_ASKED_TWICE", "the matcher asks about a pair out of its order")
         np.add.at(asked.of_record, records, 1)
         if len(records) and asked.of_record[records].max() > self._most:

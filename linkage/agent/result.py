@@ -29,6 +29,7 @@ class VerifiedResult:
         checkpoint: the checkpoint that covers the result's leaf.
         note: the same, signed.
         method_version: version of matcher and solver.
+        notes: what is doubtful of the result, in words of the matcher.
     """
 
     job_id: str
@@ -36,6 +37,7 @@ class VerifiedResult:
     checkpoint: Checkpoint
     note: bytes
     method_version: str
+    notes: tuple[str, ...]
 
 
 def verify_result(
@@ -74,12 +76,15 @@ def verify_result(
         verify_body(entry, header.opening, header.body)
         body = json.loads(header.body)
         logged = (entry.type, body["job"], body["results"][party])
+        notes = tuple(str(note) for note in body["notes"])
     except (MalformedMessageError, ValueError, KeyError, TypeError) as error:
         raise VerificationError("the logged result is malformed or is not ours") from error
     links = _joined(pieces)
     if logged != ("result", job_id, links_digest(links).hex()):
         raise VerificationError("the links that came are not the ones that were logged")
-    return VerifiedResult(job_id, links, checkpoint, header.checkpoint, header.method_version)
+    return VerifiedResult(
+        job_id, links, checkpoint, header.checkpoint, header.method_version, notes
+    )
 
 
 def _joined(pieces: Sequence[Links]) -> list[Links]:

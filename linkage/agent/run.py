@@ -14,6 +14,7 @@ import pyarrow as pa
 from linkage.agent.blocktokens import block_tokens, meetings
 from linkage.agent.client import MatcherClient, Progress
 from linkage.agent.encoding import RecordEncoder
+from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.references import References
 from linkage.agent.refine import Answerer, answer_all
 from linkage.agent.result import verify_result, write_links
@@ -22,6 +23,7 @@ from linkage.agent.session import Session
 from linkage.agent.source import Source
 from linkage.agent.spool import Spool
 from linkage.batch import Manifest
+from linkage.encode.encoder import EncodedRecords
 from linkage.errors import DeniedError, JobStateError
 from linkage.job import Job, JobSpec, JobState
 
@@ -54,12 +56,14 @@ class Outcome:
         n_records: records uploaded; None where this agent's spool is not at hand.
         n_links: own links.
         path: the file of own links.
+        notes: what the matcher says is doubtful of the result.
     """
 
     job: Job
     n_records: int | None
     n_links: int
     path: Path
+    notes: tuple[str, ...] = ()
 
 
 def request_job(
@@ -70,7 +74,10 @@ def request_job(
     Raises:
         DeniedError: the matcher's decision.
     """
-    match = session.schema.match
+    match, agreed = session.schema.match, session.config.agreement.parties
+    # In the order of the agreement, which says who is the one in one-to-many.
+    strangers = [party for party in parties if party not in agreed]
+    parties = (*(party for party in agreed if party in parties), *strangers)
     job = client.request_job(
         JobSpec(
             agreement_id=session.config.agreement.id,
@@ -110,17 +117,19 @@ def run_job(
     if job.state.final and job.state is not JobState.RELEASED:
         raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
     references = References(session.store, agreement, today + datetime.timedelta(days=_EPOCH_DAYS))
-    spool = Spool(session.store, job_id)
-    manifest = spool.manifest()
-    if session.config.party not in job.uploaded:
-        manifest = manifest or _encode(session, job, spool, references, reporter, today)
-        _upload(client, job_id, spool, manifest, reporter)
+    spool = Spool(session.store, job_id, today + datetime.timedelta(days=_SPOOL_DAYS))
+    # A second run of this job on this machine waits here: two would number records twice.
+    with spool.locked():
+        manifest = spool.manifest()
+        if session.config.party not in job.uploaded:
+            manifest = manifest or _encode(session, job, spool, references, reporter)
+            _upload(client, job_id, spool, manifest, reporter)
     answered = False
     for progress in client.watch(job_id):
         reporter.waiting(progress)
         waits = progress.state is JobState.REFINING and session.config.party in progress.waiting_for
         if waits and not answered:
-            answerer = Answerer(session, job, references, today)
+            answerer = Answerer(session, job, references, spool.source_digest(), today)
             answer_all(client, job_id, answerer, reporter.answering)
             # What is told now may be older than the answer.
             answered = True
@@ -129,9 +138,9 @@ def run_job(
         spool.forget_chunks()
         raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
     path = session.config.work / "results" / f"{job_id}.csv"
-    n_links = _fetch(session, client, job_id, references, path)
+    n_links, notes = _fetch(session, client, job_id, references, path)
     spool.forget_chunks()
-    return Outcome(job, manifest.n_records if manifest else None, n_links, path)
+    return Outcome(job, manifest.n_records if manifest else None, n_links, path, notes)
 
 
 def check_spec(session: Session, job: Job) -> None:
@@ -154,6 +163,8 @@ def check_spec(session: Session, job: Job) -> None:
         "another second round": spec.refinement != session.refinement,
         f"cardinality {spec.cardinality}": spec.cardinality != session.schema.match.cardinality,
         f"parties outside the agreement: {', '.join(strangers)}": bool(strangers),
+        "parties in another order than the agreement's": list(spec.parties)
+        != [party for party in agreement.parties if party in spec.parties],
         "this party is not in it": session.config.party not in spec.parties,
     }
     if any(wrong.values()):
@@ -181,20 +192,26 @@ def _encode(
     spool: Spool,
     references: References,
     reporter: Reporter,
-    today: datetime.date,
 ) -> Manifest:
     source = Source(session.source, session.schema)
     encoder = RecordEncoder(session.schema, session.source, session.key)
     party, parties = session.config.party, job.spec.parties
+    seen = ColumnsDigest()
+
+    def encode(table: pa.Table) -> EncodedRecords:
+        columns = encoder.columns(table)
+        seen.add(columns)
+        return encoder.encode_columns(columns)
+
     return spool.fill(
         _counted(source, reporter.encoding),
-        encoder.encode,
+        encode,
         references,
         session.codes,
-        lambda values: block_tokens(
-            session.schema, session.key, values, meetings(job.job_id, party, parties)
+        lambda values, own: block_tokens(
+            session.schema, session.key, values, meetings(job.job_id, party, parties), own
         ),
-        today + datetime.timedelta(days=_SPOOL_DAYS),
+        seen.digest,
     )
 
 
@@ -208,11 +225,11 @@ def _counted(source: Source, on_records: Callable[[int], None]) -> Iterator[pa.T
 
 def _fetch(
     session: Session, client: MatcherClient, job_id: str, references: References, path: Path
-) -> int:
+) -> tuple[int, tuple[str, ...]]:
     trust = session.trust
     header, pieces = client.results(job_id)
     result = verify_result(header, pieces, trust=trust, party=session.config.party, job_id=job_id)
     SeenCheckpoint(session.config.work / "checkpoint", trust).advance(
         result.note, client.consistency
     )
-    return write_links(path, result, references)
+    return write_links(path, result, references), result.notes

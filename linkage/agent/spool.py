@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import cast
 
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from linkage.agent.references import References
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
 from linkage.encode.encoder import EncodedRecords
+from linkage.errors import RecordError
 from linkage.job import REFERENCE_BYTES, CodeId
 from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
 from linkage.store.artefacts import ArtefactStore
 
 _MANIFEST = "manifest"
+_SOURCE = "source"
 
 
 class Spool:
@@ -25,10 +28,24 @@ class Spool:
     Args:
         store: the agent's encrypted store.
         job_id: the job it is for.
+        expires: day after which a new spool can no longer be read.
     """
 
-    def __init__(self, store: ArtefactStore, job_id: str) -> None:
+    def __init__(self, store: ArtefactStore, job_id: str, expires: datetime.date) -> None:
         self._store, self._dataset = store, f"spool-{job_id}"
+        store.create(self._dataset, expires)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other runs of the same job out."""
+        return self._store.locked(self._dataset)
+
+    def source_digest(self) -> bytes:
+        """Return the digest of the normalised source that the batch was made of.
+
+        Raises:
+            NotFoundError: nothing was encoded here.
+        """
+        return self._store.read(self._dataset, _SOURCE)
 
     def manifest(self) -> Manifest | None:
         """Return the manifest of a batch that is complete on disk, or None."""
@@ -42,8 +59,8 @@ class Spool:
         encode: Callable[[pa.Table], EncodedRecords],
         references: References,
         codes: CodeId,
-        tokens: Callable[[NDArray[np.uint64]], Iterator[NDArray[np.uint8]]],
-        expires: datetime.date,
+        tokens: Callable[[NDArray[np.uint64], bytes], Iterator[NDArray[np.uint8]]],
+        source_digest: Callable[[], bytes],
     ) -> Manifest:
         """Encode a whole source, chunk by chunk, and return its manifest.
 
@@ -52,23 +69,26 @@ class Spool:
             encode: encodes a table.
             references: gives each record its reference; kept before anything is sent.
             codes: under what the records are encoded.
-            tokens: makes the block tokens of all records of their hashed values, for
-                each other party and entry in the order of the manifest, shape
-                (n_records, copies, token_bytes) each.
-            expires: day after which the spool can no longer be read.
+            tokens: makes the block tokens of all records of their hashed values and
+                references, for each other party and entry in the order of the manifest,
+                shape (n_records, copies, token_bytes) each.
+            source_digest: asked at the end for a digest of all that was encoded.
 
         Raises:
-            RecordError: the source cannot be used.
+            RecordError: the source cannot be used, or has more records than the length
+                of block tokens is meant for.
         """
-        self._store.delete(self._dataset)
-        self._store.create(self._dataset, expires)
+        for name in self._store.names(self._dataset):
+            self._store.remove(self._dataset, name)
         step = MAX_CHUNK_BYTES // codes.record_bytes
         digests: list[bytes] = []
         values: list[NDArray[np.uint64]] = []
+        all_own: list[bytes] = []
         for table in tables:
             encoded = encode(table)
             values.append(encoded.values)
             own = references.of(cast("list[str]", table["record_id"].to_pylist()))
+            all_own.append(own)
             for start in range(0, len(encoded), step):
                 end = start + step
                 chunk = Chunk(
@@ -79,12 +99,18 @@ class Spool:
                 digests.append(self._keep(len(digests), chunk))
         all_values = np.concatenate(values)
         del values
+        if len(all_values) > codes.most_records:
+            raise RecordError(
+                f"{len(all_values):,} records: block tokens of {codes.block_bytes} bytes are "
+                f"meant for {codes.most_records:,}; agree on a larger match.expected_records"
+            )
         manifest = Manifest(codes, len(all_values), len(digests), ())
-        for of_entry in tokens(all_values):
+        for of_entry in tokens(all_values, b"".join(all_own)):
             for start in range(0, len(of_entry), manifest.token_rows):
                 chunk = Chunk(tokens=of_entry[start : start + manifest.token_rows].tobytes())
                 digests.append(self._keep(len(digests), chunk))
         manifest = replace(manifest, chunk_sha256=tuple(digests))
+        self._store.write(self._dataset, _SOURCE, source_digest())
         self._store.write(self._dataset, _MANIFEST, manifest_to_bytes(manifest))
         return manifest
 
@@ -104,9 +130,9 @@ class Spool:
         return Chunk.from_bytes(content, manifest.codes)
 
     def forget_chunks(self) -> None:
-        """Remove all of the batch but its manifest."""
+        """Remove all of the batch but its manifest and the digest of its source."""
         for name in self._store.names(self._dataset):
-            if name != _MANIFEST:
+            if name not in (_MANIFEST, _SOURCE):
                 self._store.remove(self._dataset, name)
 
 

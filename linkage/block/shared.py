@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_EQUAL = 16
 _MOST_WAITING = 16_000_000
 
 
@@ -96,6 +97,9 @@ def meeting_pairs(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[
 def equal_pairs(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return the distinct pairs that share an exact token in one slot, as left << 32 | right.
 
+    A token that more than `MOST_EQUAL` records of a side share names nobody (a placeholder,
+    or an attack on the matcher's memory) and brings no pairs.
+
     Args:
         left: exact tokens, shape (n, exact_slots, 16).
         right: exact tokens, shape (m, exact_slots, 16); `left` itself for one set, where
@@ -109,6 +113,8 @@ def equal_pairs(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np
         order = np.argsort(other, kind="stable")
         first = np.searchsorted(other[order], own, side="left")
         sizes = np.searchsorted(other[order], own, side="right") - first
+        _, number, held = np.unique(own, return_inverse=True, return_counts=True)
+        sizes[(sizes > MOST_EQUAL) | (held[number] > MOST_EQUAL)] = 0
         lefts = np.repeat(np.arange(len(own)), sizes)
         offsets = np.arange(len(lefts)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         rights = order[np.repeat(first, sizes) + offsets]

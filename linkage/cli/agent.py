@@ -112,10 +112,13 @@ def run(config_path: Path, job_id: str, as_json: bool) -> None:
                     "records": outcome.n_records,
                     "links": outcome.n_links,
                     "path": str(outcome.path),
+                    "notes": list(outcome.notes),
                 }
             )
         )
         return
+    for note in outcome.notes:
+        click.echo(f"doubtful: {note}", err=True)
     click.echo(f"{outcome.n_links} links: {outcome.path}")
 
 

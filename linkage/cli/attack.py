@@ -91,7 +91,7 @@ def _print(result: "GateResult") -> None:
     for outcome in result.outcomes:
         if outcome.void:
             click.echo(f"void: {outcome.attack} ({outcome.setting}) does not break its control")
-        elif outcome.failed:
+        elif outcome.exceeded:
             click.echo(f"exceeded: {outcome.attack} ({outcome.setting})")
 
 
@@ -99,5 +99,5 @@ def _figures(outcome: "Outcome") -> str:
     upper = None if outcome.interval is None else outcome.interval[1]
     numbers = (outcome.value, upper, outcome.limit, outcome.chance, outcome.control)
     shown = " ".join(f"{'-' if n is None else f'{n:.4f}':>8}" for n in numbers)
-    verdict = "void" if outcome.void else "EXCEEDED" if outcome.failed else "ok"
+    verdict = "void" if outcome.void else "EXCEEDED" if outcome.exceeded else "ok"
     return f"{shown}  {verdict}"

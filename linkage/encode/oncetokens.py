@@ -3,7 +3,7 @@
 A keyed token that is the same for all records of one value is a pseudonym of the value:
 its frequency tells which value it is, and one known person tells of all who share it.
 So no token is used twice. The records of a party that share a composite (the values of
-all parts of an entry) are numbered at random, 0, 1, 2, ..; record number i of the left
+all parts of an entry) are numbered in a secret order, 0, 1, 2, ..; record number i of the left
 party and number j of the right one meet in the token
 
     AES-256(K, composite || i || j)        i, j < copies
@@ -11,8 +11,10 @@ party and number j of the right one meet in the token
 which the left party sends for its i and every j, the right party for its j and every i,
 K being the key of this job, these two parties and this entry. Each token stands once at
 either side; equal ones are a pair of candidates. Records numbered `copies` or above, and
-those that lack a value, send random tokens: how many share a composite does not show,
-and composites that many share, which find nobody, find nothing.
+those that lack a value, send random tokens: how many beyond `copies` share a composite
+does not show, and of composites that many share, which tell nobody apart, the first few
+records meet and no more. The order is that of an epoch and counterpart, so in every job
+the same ones come first.
 
 What the matcher learns is which pairs share a composite of which entry, and nothing of
 pairs inside a party but through a common counterpart. The composite is the first 8 bytes
@@ -152,6 +154,7 @@ def once_tokens(
     block_key: Callable[[str], bytes],
     meeting: str,
     side: Side,
+    order: NDArray[np.uint64],
     random_bytes: Callable[[int], bytes],
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the tokens of all records for one job and counterpart, entry by entry.
@@ -162,14 +165,17 @@ def once_tokens(
         block_key: returns the 32-byte key of a label.
         meeting: names the job and the two parties; equal at both, never used again.
         side: `left` for the party that the job names first.
-        random_bytes: returns so many random bytes.
+        order: a number for each record by which those that share a composite are
+            numbered, shape (n,), from `keyed_order`. Equal in all jobs of an epoch with
+            this counterpart: drawn anew, other records would meet in every job, and after
+            many jobs all that share a composite would show.
+        random_bytes: returns so many random bytes, for noise.
 
     Yields:
         For each entry the tokens of every record, shape (n, copies, token_bytes).
     """
     copies, width = schema.match.block_copies, schema.match.block_bytes
-    rng = np.random.default_rng(int.from_bytes(random_bytes(16), "big"))
-    entries = within_entries(schema, values, block_key, rng)
+    entries = within_entries(schema, values, block_key, order)
     for entry, (composites, numbers) in zip(schema.block_entries, entries, strict=True):
         noise = np.frombuffer(random_bytes(len(values) * copies * width), dtype=np.uint8)
         tokens = noise.reshape(len(values), copies, width).copy()
@@ -188,9 +194,9 @@ def within_entries(
     schema: LinkageSchema,
     values: NDArray[np.uint64],
     block_key: Callable[[str], bytes],
-    rng: np.random.Generator,
+    order: NDArray[np.uint64],
 ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.int64]]]:
-    """Yield each record's composite, and its random number among those that share it.
+    """Yield each record's composite, and its number among those that share it.
 
     Yields:
         For each entry composites and numbers, shape (n,) each. A record that lacks a
@@ -202,7 +208,7 @@ def within_entries(
         of_parts = [values[:, column_of[part]] for part in entry.parts]
         composites = _composites(of_parts, composite_key)
         there = np.logical_and.reduce([part != 0 for part in of_parts])
-        yield composites, np.where(there, _occurrences(composites, rng), _BEYOND)
+        yield composites, np.where(there, _occurrences(composites, order), _BEYOND)
 
 
 def _composites(parts: Sequence[NDArray[np.uint64]], key: bytes) -> NDArray[np.uint64]:
@@ -220,11 +226,21 @@ def _encrypted(blocks: NDArray[np.uint64], key: bytes) -> NDArray[np.uint64]:
     return np.frombuffer(made, dtype="<u8").reshape(blocks.shape)
 
 
-def _occurrences(composites: NDArray[np.uint64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Number the records that share a composite, in random order, from 0."""
+def keyed_order(references: bytes, key: bytes) -> NDArray[np.uint64]:
+    """Return a pseudo-random number for each record that stays with its reference.
+
+    Args:
+        references: 16 bytes for each record, in a row.
+        key: 32 bytes, of the epoch and the two parties.
+    """
+    blocks = np.frombuffer(references, dtype="<u8").reshape(-1, 2)
+    return np.ascontiguousarray(_encrypted(blocks, key)[:, 0])
+
+
+def _occurrences(composites: NDArray[np.uint64], order_of: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Number the records that share a composite, by their order, from 0."""
     n = len(composites)
-    shuffled = rng.permutation(n)
-    order = shuffled[np.argsort(composites[shuffled], kind="stable")]
+    order = np.lexsort((order_of, composites))
     ordered = composites[order]
     fresh = np.concatenate(([True], ordered[1:] != ordered[:-1]))[:n]
     begins = np.maximum.accumulate(np.where(fresh, np.arange(n), 0))

@@ -34,10 +34,12 @@ def candidate_floor(
     """
     planned = [task for task in tasks if task.columns is not None]
     total = sum(task.comparisons for task in planned)
-    wanted = _SPARE * per_record * max(len(inputs.parties) - 1, 1) * sum(inputs.sizes)
+    pairs = sorted({(task.left, task.right) for task in planned})
+    # No more can be taken of two parties than the smaller one has places for.
+    places = sum(min(inputs.sizes[left], inputs.sizes[right]) for left, right in pairs)
+    wanted = _SPARE * per_record * places
     if total <= wanted:
         return _LOWEST
-    pairs = sorted({(task.left, task.right) for task in planned})
     sample = np.concatenate([_sample(inputs, *pair, _SAMPLED // len(pairs), rng) for pair in pairs])
     above = min(max(round(len(sample) * wanted / total), 1), len(sample))
     return max(float(np.partition(sample, len(sample) - above)[len(sample) - above]), _LOWEST)

@@ -48,7 +48,8 @@ def plan(inputs: Inputs, most: int) -> list[Task]:
         for rows in _ranges(len(pairs), TASK_PAIRS)
     ]
     too_many = sum(task.comparisons for task in everything) > most
-    return shared if too_many and inputs.shared else everything + shared
+    # Without tokens there is no other way: whoever runs the plan sees its count.
+    return shared if too_many and inputs.have_tokens else everything + shared
 
 
 def plan_all_pairs(sizes: Sequence[int]) -> list[Task]:

@@ -49,10 +49,12 @@ class Inputs:
         parties: the records of each party; a single party's are compared among
             themselves.
         shared: the pairs that share a token, by the numbers of their two parties.
+        have_tokens: whether records have block tokens, so that pairs can be found by them.
     """
 
     parties: Sequence[PreparedRecords]
     shared: Mapping[tuple[int, int], SharedPairs] = field(default_factory=dict)
+    have_tokens: bool = False
 
     @property
     def sizes(self) -> list[int]:

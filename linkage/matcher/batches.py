@@ -165,6 +165,11 @@ class Batches:
             raise QuotaExceededError(
                 f"{manifest.n_records} records: a batch here has 1 to {self._max_records}"
             )
+        if manifest.n_records > manifest.codes.most_records:
+            raise QuotaExceededError(
+                f"{manifest.n_records} records: block tokens of this length are meant for "
+                f"{manifest.codes.most_records}; agree on a larger match.expected_records"
+            )
         if any(len(digest) != DIGEST_BYTES for digest in manifest.chunk_sha256):
             raise MalformedMessageError("the manifest has a chunk digest that is not 32 bytes long")
         size = manifest.n_records * manifest.codes.record_bytes

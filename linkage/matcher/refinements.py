@@ -82,6 +82,8 @@ class Refinements:
             now = transaction.job(job.job_id)
             if now is None or now.state is not JobState.COMPARING:
                 raise JobStateError("the job has ended")
+            # A start before this one may have come as far.
+            transaction.clear_refinements(job.job_id)
             for row in rows:
                 transaction.add_refinement(row)
             self._journal.record(
@@ -92,11 +94,22 @@ class Refinements:
                 {"job": job.job_id, "asked": asked},
                 job_id=job.job_id,
             )
+        # Nothing is asked before it is in the published log how much.
+        self._log.publish()
+        with self._metadata.write() as transaction:
+            now = transaction.job(job.job_id)
+            if now is None or now.state is not JobState.COMPARING:
+                raise JobStateError("the job has ended")
             transaction.set_state(job.job_id, JobState.REFINING)
             until = int(self._journal.clock()) + job.spec.collect_timeout_s
             transaction.set_deadline(job.job_id, until)
-        # Nothing is asked before it is in the log how much.
-        self._log.publish()
+
+    def forget(self, job: Job) -> None:
+        """Remove questions and answers of a job that is done with them."""
+        dataset = dataset_of(job.job_id)
+        for name in self._artefacts.names(dataset):
+            if name.startswith(("refine-", "asked-", "rows-")):
+                self._artefacts.remove(dataset, name)
 
     def _ask(
         self,
@@ -237,7 +250,10 @@ def _check_rows(rows: bytes, n_pairs: int, job: Job) -> None:
         raise MalformedMessageError("an answer of another length than the question asks for")
     assert job.spec.refinement is not None  # noqa: S101
     # At once, so that a broken answer is refused to its sender and not found by a worker.
-    split_rows(np.frombuffer(rows, np.uint8).reshape(n_pairs, -1), len(job.spec.refinement.types))
+    split_rows(
+        np.frombuffer(rows, np.uint8).reshape(n_pairs, _row_bytes(job)),
+        len(job.spec.refinement.types),
+    )
 
 
 def _pairs_to_bytes(pairs: RefinePairs) -> bytes:

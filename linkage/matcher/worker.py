@@ -187,9 +187,9 @@ class Worker:
         if job is None or job.state not in _RUNNABLE:
             raise JobStateError("the job is not to be run")
         uploads = self._load(job)
-        refinement = job.spec.refinement
+        refinement, notes = job.spec.refinement, tuple[str, ...]()
         if refinement is not None and job.state is JobState.SOLVING:
-            candidates = self._refined(job, uploads, refinement)
+            candidates, notes = self._refined(job, uploads, refinement)
         else:
             parts = self._compare(job, uploads)
             if refinement is not None:
@@ -204,7 +204,9 @@ class Worker:
         groups = solve_agreed(
             candidates, uploads.party_of, len(uploads.sizes), job.spec.cardinality, probable
         )
-        self._release(job, uploads, groups)
+        self._release(job, uploads, groups, notes)
+        if refinement is not None:
+            self._refinements.forget(job)
 
     def _ask(
         self,
@@ -233,8 +235,10 @@ class Worker:
         ]
         self._refinements.begin(job, questions, references)
 
-    def _refined(self, job: Job, uploads: _Uploads, refinement: Refinement) -> Candidates:
-        """Return the candidates with the similarities that the owners' answers give them."""
+    def _refined(
+        self, job: Job, uploads: _Uploads, refinement: Refinement
+    ) -> tuple[Candidates, tuple[str, ...]]:
+        """Return the candidates as the owners' answers score them, and what is doubtful of it."""
         comparison = Comparison(refinement)
         lefts, rights, drawn, levels = [], [], [], []
         for i, j in itertools.combinations(range(len(uploads.sizes)), 2):
@@ -250,14 +254,15 @@ class Worker:
                 rights.append(right + np.int32(uploads.first(j)))
                 drawn.append(pairs.drawn[numbers])
         at_random = np.concatenate(drawn)
-        _, scores = comparison.score(
+        model, scores = comparison.score(
             np.concatenate(levels), at_random, pairs_of_unlike(uploads.sizes)
         )
-        return Candidates(
+        found = Candidates(
             np.concatenate(lefts)[~at_random],
             np.concatenate(rights)[~at_random],
             scores.similarity,
         )
+        return found, model.notes
 
     def _load(self, job: Job) -> _Uploads:
         with self._metadata.read() as transaction:
@@ -280,7 +285,9 @@ class Worker:
             np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes),
             np.concatenate([own.references for own in uploads]),
             Inputs(
-                [prepare(own.codes, job.spec.codes.scheme, own.exact) for own in uploads], shared
+                [prepare(own.codes, job.spec.codes.scheme, own.exact) for own in uploads],
+                shared,
+                job.spec.codes.block_entries > 0,
             ),
         )
 
@@ -368,14 +375,15 @@ class Worker:
             transaction.set_state(job.job_id, JobState.COMPARING)
         self._match_log.publish()
 
-    def _release(self, job: Job, uploads: _Uploads, groups: Groups) -> None:
-        links = self._links(job, uploads, groups)
+    def _release(self, job: Job, uploads: _Uploads, groups: Groups, notes: tuple[str, ...]) -> None:
+        links = self._links(job, uploads, groups, sure=_SURE if not notes else 1.0)
         for party, parts in links.items():
             write_results(self._artefacts, dataset_of(job.job_id), party, parts)
         n_links = pairs_between(groups.label, uploads.party_of)
         body: JsonObject = {
             "job": job.job_id,
             "method": METHOD_VERSION,
+            "notes": list(notes),
             "results": {party: links_digest(parts).hex() for party, parts in links.items()},
         }
         with self._metadata.write() as transaction:
@@ -391,9 +399,12 @@ class Worker:
             transaction.set_state(job.job_id, JobState.RELEASED)
         self._match_log.publish()
 
-    def _links(self, job: Job, uploads: _Uploads, groups: Groups) -> dict[str, list[Links]]:
+    def _links(
+        self, job: Job, uploads: _Uploads, groups: Groups, *, sure: float
+    ) -> dict[str, list[Links]]:
         parties = job.spec.parties
-        grades = grades_of(groups, _SURE if job.spec.refinement is not None else 0.0)
+        # Where a model doubts itself, nothing is sure.
+        grades = grades_of(groups, sure if job.spec.refinement is not None else 0.0)
         links: dict[str, list[Links]] = {party: [] for party in parties}
         for i, one in enumerate(parties):
             for j in range(i + 1, len(parties)):

@@ -69,7 +69,7 @@ class Outcome:
         chance: the figure by chance, where there is one.
         interval: 95 % of the value, where it is a rate.
         control: the figure on the textbook scheme.
-        void: the control was not broken.
+        unbroken: the same attack failed on the textbook scheme.
     """
 
     attack: str
@@ -80,16 +80,16 @@ class Outcome:
     chance: float | None = None
     interval: tuple[float, float] | None = None
     control: float | None = None
-    void: bool = False
+    unbroken: bool = False
 
     @property
-    def failed(self) -> bool:
-        """Whether the attack succeeded, and is known to work."""
-        return self.exceeded and not self.void
+    def void(self) -> bool:
+        """Whether the figure says nothing: neither scheme nor control was broken."""
+        return self.unbroken and not self.exceeded
 
     def to_dict(self) -> dict[str, object]:
         """Return the figure as JSON can have it."""
-        return {**self.__dict__, "failed": self.failed}
+        return {**self.__dict__, "void": self.void}
 
 
 def run_gate(
@@ -137,7 +137,7 @@ def rate_outcome(attack: str, setting: str, found: Rate, control: Rate, least: f
         found.chance,
         found.interval,
         control.value,
-        void=control.value < least,
+        unbroken=control.value < least,
     )
 
 
@@ -185,7 +185,7 @@ def _at_chance(attack: str, setting: str, found: Rate, control: Learnt) -> Outco
         found.chance,
         found.interval,
         control.unrelated.value,
-        void=control.unrelated.value < _LEAST["A3"],
+        unbroken=control.unrelated.value < _LEAST["A3"],
     )
 
 
@@ -209,7 +209,7 @@ def _homomorphism(subject: Subject, control: Subject) -> Iterator[Outcome]:
         Z_LIMIT,
         found.z_most > Z_LIMIT,
         control=broken.z_most,
-        void=broken.z_most <= Z_LIMIT,
+        unbroken=broken.z_most <= Z_LIMIT,
     )
     yield Outcome(
         "A4 rectangles of names",
@@ -219,17 +219,17 @@ def _homomorphism(subject: Subject, control: Subject) -> Iterator[Outcome]:
         found.found > found.found_limit,
         found.chance,
         control=broken.found,
-        void=broken.found <= broken.found_limit,
+        unbroken=broken.found <= broken.found_limit,
     )
 
 
 def _structure(subject: Subject, control: Subject, seed: int) -> Iterator[Outcome]:
     ours, theirs = (lint(s.codes, s.set_bits) for s in (subject, control))
-    void = not any(finding.exceeded for finding in theirs)
+    unbroken = not any(finding.exceeded for finding in theirs)
     for mine, other in zip(ours, theirs, strict=True):
         yield Outcome(
             "A5 lint", mine.name, mine.value, mine.limit, mine.exceeded,
-            control=other.value, void=void,
+            control=other.value, unbroken=unbroken,
         )  # fmt: skip
     told, broken = (
         separations(leading_vectors(s.codes, seed), s.groups) for s in (subject, control)
@@ -240,7 +240,7 @@ def _structure(subject: Subject, control: Subject, seed: int) -> Iterator[Outcom
         yield Outcome(
             "A5 leading vectors", f"area under the curve, {worst.group}", worst.auc, worst.limit,
             worst.exceeded, 0.5, control=most.auc,
-            void=not any(separation.exceeded for separation in broken),
+            unbroken=not any(separation.exceeded for separation in broken),
         )  # fmt: skip
 
 
@@ -255,7 +255,7 @@ def _frequency(
         worst = found[0]
         yield Outcome(
             "A6 frequencies", f"of {N_TOP} tokens read, {worst.slot}", worst.hits, HITS_LIMIT,
-            worst.exceeded, control=broken, void=broken < _LEAST_HITS,
+            worst.exceeded, control=broken, unbroken=broken < _LEAST_HITS,
         )  # fmt: skip
 
 

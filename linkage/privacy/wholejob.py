@@ -2,7 +2,7 @@
 
 The best case of a matcher gone bad: it holds plain registers of both parties, or of half of
 their persons. The graph of the job is matched to that of the registers; where pairs are
-known, the codes are read by the matched kernel, and what both say of a record is added.
+known, the codes are read by the matched kernel, and of two answers the surer one counts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -79,13 +79,25 @@ def _named(job: AttackedJob, n_known: int, seed: int) -> Rate:
     if n_known:
         seen = signed_agreement(job.codes[asked[0]], job.codes[known[0]])
         expected = job.people.expected_agreement(job.people.take(known[1]))
-        fit = _deviations(fit) + _deviations(correlated(seen, expected))
-    fit[:, known[1]] = -np.inf
-    best = fit.argmax(axis=1)
+        by_codes, surer = _answers(correlated(seen, expected), known[1])
+        best, sure = _answers(fit, known[1])
+        best = np.where(surer > sure, by_codes, best)
+    else:
+        best, _ = _answers(fit, known[1])
     return Rate(int((best == asked[1]).sum()), len(best), 1 / len(job.plain_person))
 
 
-def _deviations(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return scores of candidates in deviations from the mean of a target."""
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    return np.asarray(centred / (centred.std(axis=1, keepdims=True) + 1e-9), dtype=np.float32)
+def _answers(
+    scores: NDArray[np.float32], known: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the best candidate of each target, and by how many deviations it leads.
+
+    Args:
+        scores: of all candidates, shape (n, m).
+        known: candidates that are somebody else.
+    """
+    scores = np.delete(scores, known, axis=1)
+    candidates = np.delete(np.arange(len(scores[0]) + len(known)), known)
+    best = scores.argmax(axis=1)
+    second, first = np.partition(scores, -2, axis=1)[:, -2:].T
+    return candidates[best], (first - second) / (scores.std(axis=1) + np.float32(1e-9))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, func, insert, select, update
+from sqlalchemy import Connection, create_engine, delete, event, func, insert, select, update
 from sqlalchemy.engine import Engine, Row
 from sqlalchemy.exc import OperationalError
 
@@ -270,6 +270,11 @@ class Transaction:
     def add_refinement(self, row: RefinementRow) -> None:
         """Keep what a party is asked."""
         self.connection.execute(insert(tables.refinements).values(**asdict(row)))
+
+    def clear_refinements(self, job_id: str) -> None:
+        """Forget what the parties of a job are asked."""
+        table = tables.refinements
+        self.connection.execute(delete(table).where(table.c.job_id == job_id))
 
     def refinements(self, job_id: str) -> list[RefinementRow]:
         """Return what the parties of a job are asked, by party and counterpart."""

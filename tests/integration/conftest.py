@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from in_process import Service, demo_data, people
+from in_process import SCHEMA, Service, demo_data, people
 
 from linkage.cli.demo_site import DemoSite
 
@@ -10,8 +10,8 @@ from linkage.cli.demo_site import DemoSite
 def new_service(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Service]:
     """Makes services with the given records by party."""
 
-    def make(**records: list[dict[str, str]]) -> Service:
-        site = DemoSite(tmp_path_factory.mktemp("site"), demo_data(**records))
+    def make(schema: str = SCHEMA, **records: list[dict[str, str]]) -> Service:
+        site = DemoSite(tmp_path_factory.mktemp("site"), demo_data(schema, **records))
         site.prepare()
         return Service(site)
 

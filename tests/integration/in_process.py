@@ -25,6 +25,7 @@ SCHEMA = """
 name = "test"
 [match]
 cardinality = "one-to-one"
+rounds = 1
 threshold = 0.7
 [[attributes]]
 name = "nama"
@@ -36,6 +37,8 @@ type = "date"
 name = "tempat_lahir"
 type = "place"
 """
+# The same attributes, and links by probability after a second round.
+TWO_ROUNDS = SCHEMA.replace("rounds = 1\nthreshold = 0.7", "rounds = 2")
 PLACES = ("Bandung", "Makassar", "Kupang", "Jayapura", "Denpasar", "Medan", "Ambon")
 
 
@@ -56,8 +59,8 @@ def people(n: int, skip: int = 0) -> list[dict[str, str]]:
     return [person(number) for number in range(skip, skip + n)]
 
 
-def demo_data(**records: list[dict[str, str]]) -> DemoData:
-    return DemoData(SCHEMA, {party: DemoParty(rows) for party, rows in records.items()})
+def demo_data(schema: str = SCHEMA, **records: list[dict[str, str]]) -> DemoData:
+    return DemoData(schema, {party: DemoParty(rows) for party, rows in records.items()})
 
 
 class Quiet:
@@ -65,6 +68,7 @@ class Quiet:
 
     def encoding(self, n_records: int) -> None: ...
     def uploading(self, chunk: int, n_chunks: int) -> None: ...
+    def answering(self, n_pairs: int) -> None: ...
     def waiting(self, progress: Progress) -> None: ...
 
 
@@ -74,6 +78,7 @@ class Service:
     def __init__(self, site: DemoSite) -> None:
         self.site = site
         self.now = 0.0
+        self.patience_s = 5.0
         self._stack = ExitStack()
 
     @contextmanager
@@ -117,9 +122,9 @@ class Service:
         return self.site.root / "agents" / party
 
     @contextmanager
-    def client(self, party: str, patience_s: float = 5.0) -> Iterator[MatcherClient]:
+    def client(self, party: str) -> Iterator[MatcherClient]:
         with open_channel(self.site.address, self.session(party).tls) as channel:
-            yield MatcherClient(channel, patience_s)
+            yield MatcherClient(channel, self.patience_s)
 
     def request(self, party: str, timeout_s: int = 600) -> str:
         others = tuple(p for p in self.site.parties if p != party)

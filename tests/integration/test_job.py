@@ -6,18 +6,20 @@ import pytest
 from in_process import Quiet, Service, links, people
 
 from keys.derive import KeyContext, LinkageKey
+from linkage.agent.blocktokens import block_tokens, meetings
 from linkage.agent.encoding import RecordEncoder
 from linkage.agent.references import References
 from linkage.agent.run import request_job, run_job
 from linkage.agent.source import Source
 from linkage.agent.spool import Spool
-from linkage.batch import Chunk, Manifest, part_bytes
+from linkage.batch import Chunk, Manifest
 from linkage.errors import (
     DeniedError,
     JobStateError,
     KeyMismatchError,
     MalformedMessageError,
     NotFoundError,
+    QuotaExceededError,
     RecordError,
     SchemaMismatchError,
 )
@@ -127,10 +129,10 @@ class Upload:
     def __init__(self, service: Service, party: str, job_id: str, rows: int = 20) -> None:
         self.job_id = job_id
         session = service.session(party)
-        self.spool = Spool(session.store, f"test-{job_id}")
         from datetime import date
 
         expires = date(2999, 1, 1)
+        self.spool = Spool(session.store, f"test-{job_id}", expires)
         references = References(session.store, session.config.agreement, expires)
         encoder = RecordEncoder(session.schema, session.source, session.key)
         whole = self.spool.fill(
@@ -138,18 +140,38 @@ class Upload:
             encoder.encode,
             references,
             session.codes,
-            expires,
+            lambda values, own: block_tokens(
+                session.schema,
+                session.key,
+                values,
+                meetings(job_id, party, service.site.parties),
+                own,
+            ),
+            lambda: bytes(32),
         )
         big = self.spool.chunk(whole, 0)
-        parts = (big.references, big.codes, big.blocks, big.exact)
-        widths = part_bytes(session.codes)
+        assert whole.n_record_chunks == 1
+        width = session.codes.code_bits // 8
         self.chunks = [
-            Chunk(*(p[i * w : (i + rows) * w] for p, w in zip(parts, widths, strict=True)))
+            Chunk(
+                big.references[16 * i : 16 * (i + rows)], big.codes[width * i : width * (i + rows)]
+            )
             for i in range(0, whole.n_records, rows)
         ]
-        self.manifest = Manifest(
-            session.codes, whole.n_records, tuple(chunk.digest() for chunk in self.chunks)
+        n_record_chunks = len(self.chunks)
+        self.chunks += [
+            self.spool.chunk(whole, index) for index in range(1, len(whole.chunk_sha256))
+        ]
+        self.manifest = replace(
+            whole,
+            n_record_chunks=n_record_chunks,
+            chunk_sha256=tuple(chunk.digest() for chunk in self.chunks),
         )
+
+    @property
+    def last(self) -> int:
+        """Index of the last chunk."""
+        return len(self.chunks) - 1
 
 
 def test_an_upload_goes_on_where_it_stopped(service: Service) -> None:
@@ -165,11 +187,11 @@ def test_an_upload_goes_on_where_it_stopped(service: Service) -> None:
         client.upload(upload.job_id, upload.manifest, stops_at_two)
     with service.client("dukcapil") as client:
         client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__, sent.append)
-        assert sent[-1] == 3
-        assert len(sent) <= 4
+        assert sent[-1] == upload.last
+        assert len(sent) <= len(upload.chunks)
         leaf = client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__, sent.append)
         assert leaf == client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__)
-    assert len(sent) <= 4  # a complete batch is sent no more
+    assert len(sent) <= len(upload.chunks)  # a complete batch is sent no more
 
 
 @pytest.mark.parametrize(
@@ -179,36 +201,92 @@ def test_an_upload_goes_on_where_it_stopped(service: Service) -> None:
         lambda c: replace(c, references=c.references[:-16]),
         lambda c: replace(c, codes=c.codes[:-1] + bytes([c.codes[-1] ^ 1])),
         lambda c: replace(c, references=bytes([c.references[0] ^ 1]) + c.references[1:]),
-        lambda c: replace(c, blocks=c.blocks[:-4]),
-        lambda c: replace(c, blocks=bytes([c.blocks[0] ^ 1]) + c.blocks[1:]),
         lambda c: replace(c, exact=bytes(16)),
-        lambda _: Chunk(b"", b""),
+        lambda c: replace(c, tokens=bytes(12)),
+        lambda _: Chunk(),
     ],
     ids=[
         "truncated",
         "fewer references",
         "bit flipped",
         "other reference",
-        "fewer tokens",
-        "other token",
-        "tokens too many",
+        "exact tokens too many",
+        "block tokens among records",
         "empty",
     ],
 )
 def test_a_broken_chunk_is_refused_and_what_came_before_stays(
     service: Service, broken: Callable[[Chunk], Chunk]
 ) -> None:
+    refused_and_sent_again(service, 1, broken)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda c: replace(c, tokens=c.tokens[:-1]),
+        lambda c: replace(c, tokens=c.tokens[:-12]),
+        lambda c: replace(c, tokens=c.tokens + c.tokens[:12]),
+        lambda c: replace(c, tokens=bytes([c.tokens[0] ^ 1]) + c.tokens[1:]),
+        lambda c: replace(c, references=bytes(16)),
+        lambda c: Chunk(codes=c.tokens),
+        lambda _: Chunk(),
+    ],
+    ids=["truncated", "fewer", "more", "other token", "records", "as codes", "empty"],
+)
+def test_a_broken_chunk_of_block_tokens_is_refused(
+    service: Service, broken: Callable[[Chunk], Chunk]
+) -> None:
+    refused_and_sent_again(service, 5, broken)
+
+
+def refused_and_sent_again(service: Service, place: int, broken: Callable[[Chunk], Chunk]) -> None:
     upload = Upload(service, "dukcapil", service.request("dukcapil"))
+    assert bool(upload.chunks[place].tokens) == (place >= upload.manifest.n_record_chunks == 4)
     with service.client("dukcapil") as client:
-        with pytest.raises(MalformedMessageError, match="chunk 1"):
+        with pytest.raises(MalformedMessageError, match=f"chunk {place}"):
             client.upload(
                 upload.job_id,
                 upload.manifest,
-                lambda i: broken(upload.chunks[i]) if i == 1 else upload.chunks[i],
+                lambda i: broken(upload.chunks[i]) if i == place else upload.chunks[i],
             )
         sent: list[int] = []
         client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__, sent.append)
-    assert sent == [1, 2, 3]
+    assert sent == list(range(place, upload.last + 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        (
+            lambda m: replace(m, chunk_sha256=m.chunk_sha256[:-1]),
+            MalformedMessageError,
+            "block tokens",
+        ),
+        (lambda m: replace(m, n_record_chunks=5), MalformedMessageError, "block tokens"),
+        (lambda m: replace(m, n_record_chunks=0), MalformedMessageError, "no chunks"),
+        (lambda m: replace(m, n_record_chunks=81), MalformedMessageError, "more chunks than"),
+        (lambda m: replace(m, n_records=0), QuotaExceededError, "0 records"),
+        (
+            lambda m: replace(m, chunk_sha256=(b"short", *m.chunk_sha256[1:])),
+            MalformedMessageError,
+            "32 bytes",
+        ),
+    ],
+    ids=["a chunk less", "records for tokens", "no records", "too many", "nobody", "digest"],
+)
+def test_a_manifest_that_contradicts_the_job_is_refused(
+    service: Service,
+    change: Callable[[Manifest], Manifest],
+    error: type[Exception],
+    text: str,
+) -> None:
+    upload = Upload(service, "dukcapil", service.request("dukcapil"))
+    wrong = change(upload.manifest)
+    with service.client("dukcapil") as client:
+        with pytest.raises(error, match=text):
+            client.upload(upload.job_id, wrong, upload.chunks.__getitem__)
+        client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__)
 
 
 def test_a_batch_with_missing_chunks_is_not_committed(service: Service) -> None:
@@ -225,7 +303,7 @@ def test_a_batch_with_missing_chunks_is_not_committed(service: Service) -> None:
             )
         )
         stub.UploadChunks(iter([convert.chunk_to_proto(opened.batch_id, 0, upload.chunks[0])]))
-        with translated_raises(JobStateError, "chunks 1 to 3"), translated():
+        with translated_raises(JobStateError, f"chunks 1 to {upload.last}"), translated():
             stub.CommitBatch(batch_pb2.CommitBatchRequest(batch_id=opened.batch_id))
         with translated_raises(MalformedMessageError, "the next one is 1"), translated():
             chunk = convert.chunk_to_proto(opened.batch_id, 3, upload.chunks[3])
@@ -238,7 +316,7 @@ def translated_raises(error: type[Exception], text: str) -> "pytest.RaisesExc[Ex
 
 def test_another_batch_for_the_same_job_is_refused(service: Service) -> None:
     upload = Upload(service, "dukcapil", service.request("dukcapil"))
-    other = Manifest(upload.manifest.codes, 20, upload.manifest.chunk_sha256[:1])
+    other = replace(upload.manifest, n_records=20)
     with service.client("dukcapil") as client:
         client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__)
         with pytest.raises(JobStateError, match="another batch"):
@@ -264,6 +342,10 @@ def test_a_wrong_key_is_noticed_by_the_agent_before_it_encodes(service: Service)
         ("epoch", 2, KeyMismatchError),
         ("schema_id", b"x" * 32, SchemaMismatchError),
         ("code_bits", 1024, SchemaMismatchError),
+        ("block_entries", 1, SchemaMismatchError),
+        ("block_copies", 1, SchemaMismatchError),
+        ("block_bytes", 8, SchemaMismatchError),
+        ("exact_slots", 1, SchemaMismatchError),
     ],
 )
 def test_the_matcher_refuses_codes_of_another_kind_before_comparing(
@@ -271,7 +353,7 @@ def test_the_matcher_refuses_codes_of_another_kind_before_comparing(
 ) -> None:
     upload = Upload(service, "imigrasi", service.request("dukcapil"))
     codes = CodeId(**{**vars(upload.manifest.codes), field: value})  # type: ignore[arg-type]
-    manifest = Manifest(codes, upload.manifest.n_records, upload.manifest.chunk_sha256)
+    manifest = replace(upload.manifest, codes=codes)
     with service.client("imigrasi") as client:
         with pytest.raises(error):
             client.upload(upload.job_id, manifest, upload.chunks.__getitem__)

@@ -1,6 +1,7 @@
 """What a hostile reader tried: each attempt, and what must come of it."""
 
 import datetime
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,10 @@ import pytest
 from in_process import Quiet, Service, links, people
 from test_job import Upload, last_state, spec_of
 
+from linkage.agent import client as client_module
 from linkage.agent.config import Agreement
 from linkage.agent.references import References
 from linkage.agent.run import run_job
-from linkage.batch import Manifest
 from linkage.errors import ConfigError, DeniedError, MalformedMessageError, UnavailableError
 from linkage.job import JobState
 from linkage.matcher import server, worker
@@ -122,9 +123,7 @@ def test_two_records_under_one_reference_fail_the_job_by_the_partys_name(
     first = bad.chunks[0]
     doubled = replace(first, references=first.references[:16] * 2 + first.references[32:])
     chunks = [doubled, *bad.chunks[1:]]
-    manifest = Manifest(
-        bad.manifest.codes, bad.manifest.n_records, tuple(chunk.digest() for chunk in chunks)
-    )
+    manifest = replace(bad.manifest, chunk_sha256=tuple(chunk.digest() for chunk in chunks))
     for upload, m, parts in ((good, good.manifest, good.chunks), (bad, manifest, chunks)):
         party = "dukcapil" if upload is good else "imigrasi"
         with service.client(party) as client:
@@ -164,12 +163,26 @@ def test_waiting_outlives_the_connections_that_the_matcher_closes(
     monkeypatch.setattr(server, "SERVER_OPTIONS", options)
     service = new_service(dukcapil=people(20), imigrasi=people(20, skip=5))
     with service.running():
-        job_id = service.request("dukcapil", timeout_s=3)
+        job_id = service.request("dukcapil", timeout_s=600)
         upload = Upload(service, "dukcapil", job_id)
         with service.client("dukcapil") as client:
             client.upload(job_id, upload.manifest, upload.chunks.__getitem__)
             # Three seconds of waiting, over several connections, to the end.
+            threading.Timer(3, lambda: setattr(service, "now", 601.0)).start()
             assert [p.state for p in client.watch(job_id)][-1] is JobState.EXPIRED
+
+
+def test_waiting_outlives_streams_that_come_to_nothing(
+    new_service: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_WATCH_DEADLINE_S", 0.4)
+    service = new_service(dukcapil=people(20), imigrasi=people(20, skip=5))
+    with service.running():
+        job_id = service.request("dukcapil", timeout_s=2)
+        with service.client("dukcapil") as client:
+            states = [p.state for p in client.watch(job_id)]
+    # Nothing is told twice for being told on another stream.
+    assert states == [JobState.COLLECTING, JobState.EXPIRED]
 
 
 def test_a_worker_that_met_a_passing_fault_goes_on_with_the_job(

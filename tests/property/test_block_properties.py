@@ -1,4 +1,7 @@
-"""Buckets and the comparisons they lead to, against their definition."""
+"""Shared tokens and the comparisons they lead to, against their definition."""
+
+from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -6,126 +9,230 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from linkage.block.buckets import Buckets, count_candidates, joined_tokens, shared_pairs
+from linkage.block import shared as shared_module
 from linkage.block.exact import raised, share_exact
+from linkage.block.shared import SharedPairs, equal_pairs, meeting_pairs, shared_pairs
 from linkage.compare.candidates import concatenate
 from linkage.engine import plan as plan_module
-from linkage.engine.local import run_all, run_histogram, run_task
-from linkage.engine.plan import plan, plan_shared
-from linkage.engine.records import PreparedRecords, prepare
+from linkage.engine.local import find_candidates, run_all, run_histogram, run_task, score_shared
+from linkage.engine.plan import Task, plan, plan_all_pairs
+from linkage.engine.records import Inputs, PreparedRecords, prepare
+
+SEEDS = st.integers(0, 2**32 - 1)
 
 
-@st.composite
-def sides(draw: st.DrawFn) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    slots = draw(st.integers(1, 4))
-    seed, universe = draw(st.integers(0, 2**32 - 1)), draw(st.integers(1, 12))
+def some_tokens(seed: int, n: int, copies: int, width: int, values: int) -> NDArray[np.uint8]:
+    """Tokens of few values, so that some stand once and some twice; unlike in their last byte."""
     rng = np.random.default_rng(seed)
-    n, m = draw(st.integers(0, 30)), draw(st.integers(0, 30))
-    left = rng.integers(0, universe, (n, slots), dtype=np.uint64)
-    right = rng.integers(0, universe, (m, slots), dtype=np.uint64)
-    return left, right
+    tokens = np.zeros((n, copies, width), dtype=np.uint8)
+    tokens[:, :, width - 1] = rng.integers(0, values, (n, copies))
+    return tokens
 
 
-def sharing(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> set[tuple[int, int]]:
-    return {
+def once(tokens: NDArray[np.uint8]) -> dict[bytes, int]:
+    """The tokens that stand once, and whose they are."""
+    rows = [(token.tobytes(), record) for record, own in enumerate(tokens) for token in own]
+    counts = Counter(token for token, _ in rows)
+    return {token: record for token, record in rows if counts[token] == 1}
+
+
+def in_order(pairs: set[tuple[int, int]]) -> list[int]:
+    return [i << 32 | j for i, j in sorted(pairs)]
+
+
+@given(SEEDS, st.integers(0, 20), st.integers(0, 20), st.integers(1, 4), st.integers(1, 8))
+def test_who_shares_a_token_that_stands_once_meets(
+    seed: int, n: int, m: int, copies: int, width: int
+) -> None:
+    left = some_tokens(seed, n, copies, width, 60)
+    right = some_tokens(seed + 1, m, copies, width, 60)
+    ours, theirs = once(left), once(right)
+    expected = {(ours[token], theirs[token]) for token in ours.keys() & theirs.keys()}
+    assert meeting_pairs(left, right).tolist() == in_order(expected)
+
+
+def test_a_token_that_stands_twice_brings_nobody_together() -> None:
+    # Not even where only one side breaks the rule: it could find out who shares a value.
+    twice, alone = np.full((2, 1, 4), 7, np.uint8), np.full((1, 1, 4), 7, np.uint8)
+    assert len(meeting_pairs(twice, alone)) == len(meeting_pairs(alone, twice)) == 0
+    assert meeting_pairs(alone, alone).tolist() == [0]
+    within_one = np.full((1, 2, 4), 7, np.uint8)
+    assert len(meeting_pairs(within_one, alone)) == 0
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2**31 - 1)), max_size=9)))
+def test_pairs_of_all_entries_are_listed_once_with_their_number(
+    entries: list[list[tuple[int, int]]],
+) -> None:
+    expected = Counter(pair for entry in entries for pair in set(entry))
+    arrays = [np.array(in_order(set(entry)), dtype=np.uint64) for entry in entries]
+    for waiting in (shared_module._MOST_WAITING, 3, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            # However often they are merged.
+            patch.setattr(shared_module, "_MOST_WAITING", waiting)
+            got = shared_pairs(iter(arrays))
+        pairs = list(zip(got.left.tolist(), got.right.tolist(), strict=True))
+        assert pairs == sorted(expected)
+        assert got.count.tolist() == [expected[pair] for pair in pairs]
+        assert len(got) == len(expected)
+
+
+@given(SEEDS, st.integers(0, 20), st.integers(0, 20), st.integers(0, 3))
+def test_pairs_with_an_equal_exact_token_in_one_slot(seed: int, n: int, m: int, slots: int) -> None:
+    rng = np.random.default_rng(seed)
+    left, right = (
+        rng.integers(0, 12, (size, slots, 1), dtype=np.uint8).repeat(16, axis=2) for size in (n, m)
+    )
+    expected = {
         (i, j)
-        for i, own in enumerate(left.tolist())
-        for j, other in enumerate(right.tolist())
-        if set(own) & set(other)
+        for i in range(n)
+        for j in range(m)
+        if any(bytes(left[i, slot]) == bytes(right[j, slot]) for slot in range(slots))
     }
+    assert equal_pairs(left, right).tolist() == in_order(expected)
+    within = {
+        (i, j)
+        for i, j in combinations(range(n), 2)
+        if any(bytes(left[i, slot]) == bytes(left[j, slot]) for slot in range(slots))
+    }
+    assert equal_pairs(left, left).tolist() == in_order(within)
 
 
-@given(sides())
-def test_pairs_that_share_a_token_are_found_once_each(
-    both: tuple[NDArray[np.uint64], NDArray[np.uint64]],
-) -> None:
-    left, right = both
-    buckets = Buckets.of(right)
-    got = shared_pairs(buckets, left, len(right), within=False, first=0)
-    pairs = list(zip(got[0].tolist(), got[1].tolist(), strict=True))
-    assert pairs == sorted(sharing(left, right))
-    counts = count_candidates(buckets.find(left), buckets.offsets)
-    distinct = np.bincount(got[0], minlength=len(left))
-    assert (counts >= distinct).all()
+def test_equal_in_all_but_the_last_byte_is_not_equal() -> None:
+    left, right = np.zeros((1, 1, 16), np.uint8), np.zeros((2, 1, 16), np.uint8)
+    right[0, 0, 15] = 1
+    assert equal_pairs(left, right).tolist() == [1]
 
 
-@given(sides(), st.integers(0, 30))
-def test_within_one_set_only_later_records_count(
-    both: tuple[NDArray[np.uint64], NDArray[np.uint64]], first: int
-) -> None:
-    own = both[0]
-    first = min(first, len(own))
-    got = shared_pairs(Buckets.of(own), own[first:], len(own), within=True, first=first)
-    expected = {(i, j) for i, j in sharing(own, own) if first <= i < j}
-    assert list(zip(got[0].tolist(), got[1].tolist(), strict=True)) == sorted(expected)
-
-
-def records_of(seed: int, n: int, slots: int = 2, exact: int = 1) -> PreparedRecords:
+def records_of(seed: int, n: int, exact: int = 1) -> PreparedRecords:
     rng = np.random.default_rng(seed)
     codes = np.random.default_rng(1).integers(0, 256, (12, 64), dtype=np.uint8)
     codes = codes[rng.integers(0, 12, n)] ^ (rng.random((n, 64)) < 0.1).astype(np.uint8)
-    tokens = rng.integers(0, 9, (n, slots), dtype=np.uint32)
     ids = rng.integers(0, 40, (n, exact, 1), dtype=np.uint8).repeat(16, axis=2)
-    return prepare(codes, "saul", tokens, ids)
+    return prepare(codes, "saul", ids)
+
+
+def inputs_of(seed: int, *sizes: int, listed: int = 150, exact: int = 1) -> Inputs:
+    """Records of parties, some pairs of which share tokens."""
+    rng = np.random.default_rng(seed)
+    parties = [records_of(seed + i, n, exact) for i, n in enumerate(sizes)]
+    shared = {}
+    for left, right in list(combinations(range(len(sizes)), 2)) or [(0, 0)]:
+        everything = [
+            i << 32 | j
+            for i in range(sizes[left])
+            for j in range(sizes[right])
+            if left != right or i < j
+        ]
+        entries = [
+            np.unique(rng.choice(np.array(everything, np.uint64), listed // 2)) for _ in range(3)
+        ]
+        shared[left, right] = shared_pairs(entries)
+    return Inputs(parties, shared)
+
+
+def similarity_by_hand(inputs: Inputs, left: int, right: int, i: int, j: int) -> np.float32:
+    one, other = inputs.parties[left], inputs.parties[right]
+    differing = int(np.bitwise_count(one.words[i] ^ other.words[j]).sum())
+    similarity = np.float32(1 - differing / 512)
+    if any(
+        (one.exact[i, slot] == other.exact[j, slot]).all() for slot in range(one.exact.shape[1])
+    ):
+        similarity = (similarity + np.float32(1)) / np.float32(2)
+    return similarity
+
+
+def listed_tasks(inputs: Inputs) -> list[Task]:
+    return [task for task in plan(inputs, 0) if task.columns is None]
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.booleans(), st.floats(0.4, 0.95))
-def test_shared_comparisons_are_all_pairs_that_share_a_token(
-    seed: int, one_set: bool, threshold: float
+@given(SEEDS, st.sampled_from([(40,), (40, 33), (20, 15, 10)]), st.floats(0.4, 0.95))
+def test_listed_comparisons_are_the_pairs_that_share_a_token(
+    seed: int, sizes: tuple[int, ...], threshold: float
 ) -> None:
-    parties = (
-        [records_of(seed, 40)] if one_set else [records_of(seed, 40), records_of(seed + 1, 33)]
-    )
-    left, right = parties[0], parties[-1]
-    got = concatenate(run_task(t, parties, threshold) for t in plan_shared(parties, "all"))
+    inputs = inputs_of(seed, *sizes)
     expected = {}
-    for i in range(len(left)):
-        for j in range(i + 1 if one_set else 0, len(right)):
-            same_id = bool((left.exact[i, 0] == right.exact[j, 0]).all())
-            if not (same_id or set(left.blocks[i].tolist()) & set(right.blocks[j].tolist())):
-                continue
-            differing = int(np.bitwise_count(left.words[i] ^ right.words[j]).sum())
-            similarity = np.float32(1 - differing / 512)
-            if same_id:
-                similarity = (similarity + np.float32(1)) / np.float32(2)
+    for (left, right), pairs in inputs.shared.items():
+        for i, j in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True):
+            similarity = similarity_by_hand(inputs, left, right, i, j)
             if similarity >= np.float32(threshold):
-                expected[i, j] = float(similarity)
-    found = dict(
-        zip(
-            zip(got.left.tolist(), got.right.tolist(), strict=True),
-            got.similarity.tolist(),
-            strict=True,
-        )
-    )
-    assert len(got) == len(found)
+                expected[left, right, i, j] = float(similarity)
+    found = {}
+    for task in listed_tasks(inputs):
+        got = run_task(task, inputs, threshold)
+        assert (got.similarity >= np.float32(threshold)).all()
+        for i, j, s in zip(got.left, got.right, got.similarity, strict=True):
+            found[task.left, task.right, int(i), int(j)] = float(s)
     assert found == pytest.approx(expected, abs=1e-7)
 
 
-def test_tasks_are_cut_by_candidates_and_the_cut_changes_nothing(
+def test_tasks_are_cut_by_pairs_and_the_cut_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    parties = [records_of(1, 60), records_of(2, 50), records_of(3, 40)]
-    whole = [run_task(task, parties, 0.5) for task in plan_shared(parties, "all")]
-    monkeypatch.setattr(plan_module, "_TASK_CANDIDATES", 100)
-    tasks = plan_shared(parties, "all")
+    inputs = inputs_of(1, 60, 50, 40)
+    runs = (run_task, find_candidates, lambda task, inputs, _: score_shared(task, inputs))
+    whole = listed_tasks(inputs)
+    expected = [concatenate(run(task, inputs, 0.5) for task in whole) for run in runs]
+    histogram = sum(run_histogram(task, inputs, 20) for task in whole)
+    monkeypatch.setattr(plan_module, "TASK_PAIRS", 7)
+    tasks = listed_tasks(inputs)
     assert len(tasks) > len(whole) == 3
-    assert all(task.comparisons <= 100 or task.rows[1] == task.rows[0] + 1 for task in tasks)
+    assert all(0 < task.comparisons <= 7 for task in tasks)
+    assert sum(task.comparisons for task in tasks) == sum(map(len, inputs.shared.values()))
     for threads in (1, 2):
-        cut = [found for _, found in run_all(tasks, lambda t: run_task(t, parties, 0.5), threads)]
-        for of_cut, of_whole in zip((concatenate(cut),), (concatenate(whole),), strict=True):
-            assert (of_cut.left == of_whole.left).all()
-            assert (of_cut.right == of_whole.right).all()
-            assert (of_cut.similarity == of_whole.similarity).all()
+        for run, of_whole in zip(runs, expected, strict=True):
+            cut = run_all(tasks, lambda task, run=run: run(task, inputs, 0.5), threads)  # type: ignore[misc]
+            of_cut = concatenate(found for _, found in cut)
+            assert of_cut.left.tolist() == of_whole.left.tolist()
+            assert of_cut.right.tolist() == of_whole.right.tolist()
+            assert of_cut.similarity.tolist() == of_whole.similarity.tolist()
+    cut_histogram = sum(run_histogram(task, inputs, 20) for task in tasks)
+    assert np.asarray(cut_histogram).tolist() == np.asarray(histogram).tolist()
 
 
 def test_few_records_are_compared_all_and_many_by_their_tokens() -> None:
-    parties = [records_of(1, 60), records_of(2, 50)]
-    assert {task.tokens for task in plan(parties, 3_000)} == {"none", "exact"}
-    assert {task.tokens for task in plan(parties, 2_999)} == {"all"}
-    plain = [records_of(1, 60, slots=0, exact=0), records_of(2, 50, slots=0, exact=0)]
-    # Without block tokens there is no other way: whoever runs the plan sees its count.
-    assert sum(task.comparisons for task in plan(plain, 10)) == 3_000
+    inputs = inputs_of(1, 60, 50)
+    listed = [Task(0, 1, (0, n), None, n) for n in [len(inputs.shared[0, 1])]]
+    assert plan(inputs, 3_000) == [*plan_all_pairs([60, 50]), *listed]
+    assert plan(inputs, 2_999) == listed
+    # Without shared tokens there is no other way: whoever runs the plan sees its count.
+    plain = Inputs(inputs.parties)
+    assert plan(plain, 10) == plan_all_pairs([60, 50])
+    # Where nobody shares any, nothing is compared.
+    nobody = Inputs(inputs.parties, {(0, 1): shared_pairs([])})
+    assert plan(nobody, 2_999) == []
+
+
+def test_a_pair_that_shares_tokens_is_a_candidate_however_unlike_and_comes_first() -> None:
+    inputs = inputs_of(3, 30, 30)
+    found = concatenate(find_candidates(task, inputs, 0.99) for task in listed_tasks(inputs))
+    shared = inputs.shared[0, 1]
+    assert found.left.tolist() == shared.left.tolist()
+    assert found.right.tolist() == shared.right.tolist()
+    for i, j, count, score in zip(
+        shared.left, shared.right, shared.count, found.similarity, strict=True
+    ):
+        by_hand = similarity_by_hand(inputs, 0, 1, int(i), int(j))
+        assert score == pytest.approx(float(count) + float(by_hand), abs=1e-6)
+    (task,) = plan_all_pairs([30, 30])
+    others = find_candidates(task, inputs, 0.6)
+    assert others.similarity.max() <= 1 <= found.similarity.min()
+    assert others.similarity.min() >= np.float32(0.6)
+
+
+def test_an_equal_exact_token_alone_makes_a_candidate() -> None:
+    # The exact tokens are one more entry of shared pairs, as matcher and evaluation do it.
+    parties = [records_of(1, 40), records_of(2, 30)]
+    shared = shared_pairs([equal_pairs(parties[0].exact, parties[1].exact)])
+    inputs = Inputs(parties, {(0, 1): shared})
+    assert len(shared) > 0
+    (task,) = plan(inputs, 0)
+    for i, j, similarity in zip(
+        shared.left, shared.right, score_shared(task, inputs).similarity, strict=True
+    ):
+        assert similarity > 0.5
+        assert similarity == similarity_by_hand(inputs, 0, 1, int(i), int(j))
 
 
 def test_an_exact_token_is_equal_in_all_bytes_and_in_its_own_slot() -> None:
@@ -140,6 +247,9 @@ def test_an_exact_token_is_equal_in_all_bytes_and_in_its_own_slot() -> None:
     swapped = left.copy()
     swapped[0, 1] = 7
     assert share_exact(swapped, right, *pairs).tolist() == [True, False, False]
+    for own in (left, swapped):
+        same = share_exact(own, right, *pairs)
+        assert equal_pairs(own, right).tolist() == np.flatnonzero(same).tolist()
 
 
 def test_what_shares_an_exact_token_is_raised_and_keeps_its_order() -> None:
@@ -147,16 +257,16 @@ def test_what_shares_an_exact_token_is_raised_and_keeps_its_order() -> None:
     assert raised(similarity).tolist() == pytest.approx([0.5, 0.75, 0.76, 1.0])
 
 
-def test_tokens_of_unlike_kinds_and_slots_never_meet() -> None:
-    exact = np.zeros((1, 2, 16), np.uint8)
-    tokens = joined_tokens(np.zeros((1, 1), np.uint32), exact)
-    assert len(set(tokens[0].tolist())) == 3
-
-
 def test_the_histogram_counts_what_the_task_finds() -> None:
-    parties = [records_of(1, 60), records_of(2, 50)]
-    for task in plan_shared(parties, "all") + plan_shared(parties, "exact"):
-        counts = run_histogram(task, parties, 10)
-        found = run_task(task, parties, 1e-9).similarity
-        assert counts.sum() == len(found)
-        assert counts[9:].sum() == (found >= 0.9).sum()
+    inputs = inputs_of(1, 60, 50)
+    for task in plan(inputs, 10_000):
+        counts = run_histogram(task, inputs, 10)
+        found = run_task(task, inputs, 1e-9).similarity
+        assert counts.sum() == len(found) == task.comparisons
+        assert counts[9:].sum() == (found >= np.float32(0.9)).sum()
+
+
+def test_shared_pairs_know_how_many_they_are() -> None:
+    none = np.zeros(0, np.int32)
+    assert len(SharedPairs(none, none, none.astype(np.int16))) == 0
+    assert len(shared_pairs([np.array([1, 2], np.uint64), np.array([2], np.uint64)])) == 2

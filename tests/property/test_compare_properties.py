@@ -16,7 +16,7 @@ from linkage.compare.kernels import EVERY_COLUMN, similar_pairs, similarity_hist
 from linkage.engine import local, plan
 from linkage.engine.local import run_all, run_histogram, run_task
 from linkage.engine.plan import Task, plan_all_pairs
-from linkage.engine.records import prepare
+from linkage.engine.records import Inputs, prepare
 from linkage.errors import JobStateError, SchemaMismatchError
 from linkage.schema import Scheme
 
@@ -197,11 +197,11 @@ def test_the_histogram_counts_every_pair_in_its_bin(
 @pytest.mark.parametrize("n", [63, 64, 65, 130])
 def test_the_histogram_at_sizes_around_a_group(n: int, scheme: Scheme) -> None:
     left, right = seeded(9, 12), seeded(n, 13)
-    parties = [prepare(packed(codes), scheme) for codes in (left, right)]
-    got = run_histogram(Task(0, 1, (0, 9), (0, n)), parties, 16)
+    inputs = Inputs([prepare(packed(codes), scheme) for codes in (left, right)])
+    got = run_histogram(Task(0, 1, (0, 9), (0, n), 9 * n), inputs, 16)
     assert got.tolist() == histogram_by_hand(left, right, EVERY_COLUMN, 16, scheme)
     # Among one party's own records every pair counts once.
-    got = run_histogram(Task(1, 1, (0, n), (0, n)), parties, 16)
+    got = run_histogram(Task(1, 1, (0, n), (0, n), n * (n - 1) // 2), inputs, 16)
     assert got.tolist() == histogram_by_hand(right, right, 0, 16, scheme)
 
 
@@ -219,8 +219,8 @@ def test_a_stored_similarity_is_never_below_the_threshold_as_stored(
 @pytest.mark.parametrize("scheme", ["clk", "diffused", "saul"])
 def test_an_empty_code_is_like_no_other(scheme: Scheme) -> None:
     codes = [bytes(16), bytes(16), b"\xff" * 16]
-    parties = [prepare(packed(codes), scheme)] * 2
-    found_pairs = found(run_task(Task(0, 1, (0, 3), (0, 3)), parties, 1e-9))
+    inputs = Inputs([prepare(packed(codes), scheme)] * 2)
+    found_pairs = found(run_task(Task(0, 1, (0, 3), (0, 3), 9), inputs, 1e-9))
     assert found_pairs == [(2, 2, 1.0)]
 
 
@@ -270,6 +270,7 @@ def task_size(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
 
 
 def pairs_of(task: Task) -> list[tuple[int, int]]:
+    assert task.columns is not None
     return [
         (i, j)
         for i in range(*task.rows)
@@ -303,10 +304,10 @@ def test_the_plan_compares_every_pair_exactly_once(sizes: tuple[int, ...]) -> No
 def compare_all(
     parties: Sequence[Sequence[bytes]], threshold: float, threads: int, scheme: Scheme = "clk"
 ) -> list[tuple[int, int, int, int, float]]:
-    prepared = [prepare(packed(codes), scheme) for codes in parties]
+    inputs = Inputs([prepare(packed(codes), scheme) for codes in parties])
     results = run_all(
         plan_all_pairs([len(codes) for codes in parties]),
-        lambda task: run_task(task, prepared, threshold),
+        lambda task: run_task(task, inputs, threshold),
         threads,
     )
     return [(task.left, task.right, *pair) for task, part in results for pair in found(part)]
@@ -338,9 +339,9 @@ def test_a_de_duplication_finds_every_unordered_pair_once(threads: int) -> None:
 @pytest.mark.usefixtures("task_size")
 def test_the_histograms_of_all_tasks_add_up_to_all_pairs() -> None:
     parties = [seeded(70, 8), seeded(90, 9)]
-    prepared = [prepare(packed(codes), "saul") for codes in parties]
+    inputs = Inputs([prepare(packed(codes), "saul") for codes in parties])
     tasks = plan_all_pairs([70, 90])
-    total = sum(run_histogram(task, prepared, 20) for task in tasks)
+    total = sum(run_histogram(task, inputs, 20) for task in tasks)
     assert np.asarray(total).tolist() == histogram_by_hand(*parties, EVERY_COLUMN, 20, "saul")
 
 
@@ -358,13 +359,13 @@ def test_results_come_in_the_order_of_the_tasks_and_are_the_same_on_any_threads(
 
 def test_a_pairs_own_similarity_as_threshold_finds_it_again() -> None:
     # `best_threshold` returns such a number, and it is written into schemas.
-    parties = [prepare(packed([bytes([first, *bytes(15)])]), "clk") for first in (3, 1)]
+    inputs = Inputs([prepare(packed([bytes([first, *bytes(15)])]), "clk") for first in (3, 1)])
     (task,) = plan_all_pairs([1, 1])
-    (similarity,) = run_task(task, parties, 0.5).similarity.tolist()
-    assert len(run_task(task, parties, similarity)) == 1
+    (similarity,) = run_task(task, inputs, 0.5).similarity.tolist()
+    assert len(run_task(task, inputs, similarity)) == 1
 
 
-TASKS = [Task(0, 1, (i, i + 1), (0, 64)) for i in range(50)]
+TASKS = [Task(0, 1, (i, i + 1), (0, 64), 64) for i in range(50)]
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkage.batch import Chunk, Manifest
+from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
 from linkage.errors import MalformedMessageError
 from linkage.job import CodeId
 
@@ -20,7 +20,12 @@ def chunk_of(n_records: int, seed: int = 0) -> Chunk:
 
 
 CHUNKS = (chunk_of(3, 1), chunk_of(2, 2), chunk_of(1, 3))
-MANIFEST = Manifest(CODES, 6, tuple(chunk.digest() for chunk in CHUNKS))
+MANIFEST = Manifest(CODES, 6, 3, tuple(chunk.digest() for chunk in CHUNKS))
+
+# The same with block tokens: two entries, 3 tokens of 5 bytes for each record.
+WITH_TOKENS = replace(CODES, block_entries=2, block_copies=3, block_bytes=5)
+TOKENS = tuple(Chunk(tokens=hashlib.shake_256(bytes([n])).digest(6 * 15)) for n in range(4))
+OF_THREE = Manifest(WITH_TOKENS, 6, 3, tuple(chunk.digest() for chunk in (*CHUNKS, *TOKENS)))
 
 
 def test_every_promised_chunk_is_taken_and_counted() -> None:
@@ -114,9 +119,12 @@ CHANGED = {
     "key_check": replace(MANIFEST, codes=replace(CODES, key_check=b"l" * 8)),
     "scheme": replace(MANIFEST, codes=replace(CODES, scheme="other")),  # type: ignore[arg-type]
     "code_bits": replace(MANIFEST, codes=replace(CODES, code_bits=576)),
-    "block_slots": replace(MANIFEST, codes=replace(CODES, block_slots=1)),
+    "block_entries": replace(MANIFEST, codes=replace(CODES, block_entries=1)),
+    "block_copies": replace(MANIFEST, codes=replace(CODES, block_copies=1)),
+    "block_bytes": replace(MANIFEST, codes=replace(CODES, block_bytes=1)),
     "exact_slots": replace(MANIFEST, codes=replace(CODES, exact_slots=1)),
     "n_records": replace(MANIFEST, n_records=7),
+    "n_record_chunks": replace(MANIFEST, n_record_chunks=2),
     "a chunk": replace(MANIFEST, chunk_sha256=(bytes(32), *MANIFEST.chunk_sha256[1:])),
     "order of chunks": replace(MANIFEST, chunk_sha256=MANIFEST.chunk_sha256[::-1]),
     "one chunk less": replace(MANIFEST, chunk_sha256=MANIFEST.chunk_sha256[:-1]),
@@ -130,13 +138,99 @@ def test_every_field_changes_the_digest_of_a_manifest() -> None:
     digests = {MANIFEST.digest(), *(changed.digest() for changed in CHANGED.values())}
     assert len(digests) == 1 + len(CHANGED)
     assert {f.name for f in fields(CodeId)} <= set(CHANGED)
+    assert {f.name for f in fields(Manifest)} - {"codes", "chunk_sha256"} <= set(CHANGED)
 
 
 def test_the_digest_of_a_manifest_stays_the_same() -> None:
     assert MANIFEST.digest() == replace(MANIFEST).digest()
     parts = (
-        f'{{"block_slots":0,"chunks":"{hashlib.sha256(b"".join(MANIFEST.chunk_sha256)).hexdigest()}",'
-        f'"code_bits":512,"epoch":1,"exact_slots":0,"key_check":"{b"k".hex() * 8}","n_records":6,'
-        f'"schema_id":"{b"s".hex() * 32}","scheme":"clk"}}'
+        '{"block_bytes":0,"block_copies":0,"block_entries":0,'
+        f'"chunks":"{hashlib.sha256(b"".join(MANIFEST.chunk_sha256)).hexdigest()}",'
+        f'"code_bits":512,"epoch":1,"exact_slots":0,"key_check":"{b"k".hex() * 8}",'
+        f'"n_record_chunks":3,"n_records":6,"schema_id":"{b"s".hex() * 32}","scheme":"clk"}}'
     )
     assert MANIFEST.digest() == hashlib.sha256(parts.encode()).digest()
+
+
+def test_chunks_of_block_tokens_follow_those_of_records() -> None:
+    promised = [OF_THREE.check_chunk(i, c) for i, c in enumerate((*CHUNKS, *TOKENS))]
+    assert promised == [3, 2, 1, 0, 0, 0, 0]  # their records have come before
+    assert OF_THREE.n_token_chunks(3) == len(TOKENS)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        Chunk(tokens=TOKENS[0].tokens[:-1]),
+        Chunk(tokens=TOKENS[0].tokens + bytes(15)),
+        Chunk(tokens=TOKENS[0].tokens[:-15]),
+        replace(TOKENS[0], exact=bytes(16)),
+        replace(CHUNKS[0], tokens=TOKENS[0].tokens),
+        CHUNKS[0],
+        Chunk(),
+    ],
+    ids=["a byte less", "a record more", "a record less", "exact", "records", "other", "empty"],
+)
+def test_a_chunk_of_block_tokens_has_those_of_all_records_and_nothing_else(chunk: Chunk) -> None:
+    with pytest.raises(MalformedMessageError, match="chunk 3: truncated"):
+        OF_THREE.check_chunk(3, chunk)
+
+
+def test_block_tokens_in_a_chunk_of_records_are_refused() -> None:
+    with pytest.raises(MalformedMessageError, match="chunk 0: truncated"):
+        OF_THREE.check_chunk(0, replace(CHUNKS[0], tokens=bytes(15)))
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_the_block_tokens_of_another_entry_or_party_are_refused(index: int) -> None:
+    with pytest.raises(MalformedMessageError, match="not the one of the manifest"):
+        OF_THREE.check_chunk(3 + index, TOKENS[index - 1])
+
+
+@given(
+    st.integers(1, 10**6),
+    st.integers(1, 64),
+    st.integers(1, 16),
+    st.integers(1, 8),
+    st.integers(2, 16),
+)
+def test_every_entry_of_every_other_party_has_its_own_chunks_in_a_row(
+    n_records: int, entries: int, copies: int, width: int, n_parties: int
+) -> None:
+    codes = replace(CODES, block_entries=entries, block_copies=copies, block_bytes=width)
+    manifest = Manifest(codes, n_records, 5, ())
+    firsts = [
+        manifest.token_chunk(other, entry)
+        for other in range(n_parties - 1)
+        for entry in range(entries)
+    ]
+    end = 5 + manifest.n_token_chunks(n_parties)
+    assert firsts == list(range(5, end, manifest.pieces))
+    assert copies * width * manifest.token_rows <= MAX_CHUNK_BYTES
+    # The pieces hold every record once, and none is empty.
+    sizes = [
+        manifest._lengths(5 + piece, 0)[3] // (copies * width) for piece in range(manifest.pieces)
+    ]
+    assert sum(sizes) == n_records
+    assert min(sizes) > 0
+
+
+def test_without_block_entries_there_are_no_chunks_of_tokens() -> None:
+    assert MANIFEST.n_token_chunks(16) == 0
+
+
+@given(st.integers(0, 5), st.integers(0, 3), st.data())
+def test_a_chunk_of_records_comes_back_from_its_bytes(
+    n_records: int, exact: int, data: st.DataObject
+) -> None:
+    codes = replace(CODES, exact_slots=exact)
+    content = data.draw(
+        st.binary(min_size=n_records * codes.record_bytes, max_size=n_records * codes.record_bytes)
+    )
+    chunk = Chunk.from_bytes(content, codes)
+    assert chunk.to_bytes() == content
+    assert (len(chunk.references), len(chunk.codes), len(chunk.exact)) == (
+        16 * n_records,
+        64 * n_records,
+        16 * exact * n_records,
+    )

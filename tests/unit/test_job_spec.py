@@ -4,14 +4,27 @@ from dataclasses import fields, replace
 
 import pytest
 
+from linkage.blockentry import MAX_ENTRIES
 from linkage.errors import KeyMismatchError, MalformedMessageError, SchemaMismatchError
-from linkage.job import MAX_COLLECT_S, MAX_PARTIES, CodeId, Job, JobSpec, JobState
+from linkage.job import (
+    DRAWN_PER_RECORD,
+    MAX_COLLECT_S,
+    MAX_PARTIES,
+    CodeId,
+    Job,
+    JobSpec,
+    JobState,
+    Refinement,
+)
+from linkage.schema import MAX_ATTRIBUTES, MAX_CANDIDATES
 
 CODES = CodeId(schema_id=b"s" * 32, epoch=1, key_check=b"k" * 8, scheme="clk", code_bits=1024)
+REFINEMENT = Refinement(10, True, ("name", "date"))
+TWO_EXACT = replace(REFINEMENT, exact_types=("nik",))
 SPEC = JobSpec("pks/1", ("dukcapil", "imigrasi"), CODES, 0.8, "many-to-many", 3600)
 
 # Name of the field in the error -> values that break its rule.
-WRONG = {
+WRONG: dict[str, list[dict[str, object]]] = {
     "agreement_id": [{"agreement_id": ""}],
     "parties": [
         {"parties": ()},
@@ -22,12 +35,43 @@ WRONG = {
     "schema_id": [{"codes": replace(CODES, schema_id=bytes(n))} for n in (0, 31, 33)],
     "epoch": [{"codes": replace(CODES, epoch=epoch)} for epoch in (0, -1)],
     "key_check": [{"codes": replace(CODES, key_check=bytes(n))} for n in (0, 7, 9)],
-    "scheme": [{"codes": replace(CODES, scheme=s)} for s in ("", "CLK", "md5")],
+    "scheme": [
+        {"codes": replace(CODES, scheme=s)}  # type: ignore[arg-type]
+        for s in ("", "CLK", "md5")
+    ],
     "code_bits": [{"codes": replace(CODES, code_bits=n)} for n in (0, 448, 32832, 1000, -512)],
-    "block_slots": [{"codes": replace(CODES, block_slots=n)} for n in (-1, 33)],
+    "block_entries": [
+        {"codes": replace(CODES, block_entries=n, block_copies=3, block_bytes=4)}
+        for n in (-1, MAX_ENTRIES + 1)
+    ],
+    "block_copies (0 to": [
+        {"codes": replace(CODES, block_entries=1, block_copies=n, block_bytes=4)} for n in (-1, 17)
+    ],
+    "block_bytes (0 to": [
+        {"codes": replace(CODES, block_entries=1, block_copies=3, block_bytes=n)} for n in (-1, 9)
+    ],
+    "block_copies and block_bytes": [
+        {"codes": replace(CODES, block_entries=e, block_copies=c, block_bytes=b)}
+        for e, c, b in ((1, 0, 4), (1, 3, 0), (1, 0, 0), (0, 3, 4))
+    ],
     "exact_slots": [{"codes": replace(CODES, exact_slots=n)} for n in (-1, 9)],
     "threshold": [{"threshold": t} for t in (0.0, -0.1, 1.0001, float("nan"), float("inf"))],
     "collect_timeout_s": [{"collect_timeout_s": s} for s in (0, -1, MAX_COLLECT_S + 1)],
+    "candidates (1 to": [
+        {"refinement": replace(REFINEMENT, candidates=n)} for n in (0, -1, MAX_CANDIDATES + 1)
+    ],
+    "types (1 to": [
+        {"refinement": replace(REFINEMENT, types=types)}
+        for types in ((), ("name", "nik"), ("nome",), ("name",) * (MAX_ATTRIBUTES + 1))
+    ],
+    "exact_types": [
+        {"refinement": replace(REFINEMENT, exact_types=("nik",))},
+        {"codes": replace(CODES, exact_slots=2), "refinement": TWO_EXACT},
+        {
+            "codes": replace(CODES, exact_slots=1),
+            "refinement": replace(REFINEMENT, exact_types=("nome",)),
+        },
+    ],
 }
 CASES = [(name, change) for name, changes in WRONG.items() for change in changes]
 
@@ -54,6 +98,15 @@ def test_a_right_specification_passes() -> None:
         {"collect_timeout_s": MAX_COLLECT_S},
         {"cardinality": "one-to-one"},
         {"cardinality": "one-to-many"},
+        {"codes": replace(CODES, block_entries=MAX_ENTRIES, block_copies=16, block_bytes=8)},
+        {"refinement": REFINEMENT},
+        {"refinement": replace(REFINEMENT, candidates=1, decoys=False)},
+        {"refinement": replace(REFINEMENT, candidates=MAX_CANDIDATES)},
+        {"refinement": replace(REFINEMENT, types=("name",) * MAX_ATTRIBUTES)},
+        {
+            "codes": replace(CODES, exact_slots=2),
+            "refinement": replace(REFINEMENT, exact_types=("nik", "email")),
+        },
     ],
 )
 def test_the_ends_of_every_range_pass(change: dict[str, object]) -> None:
@@ -68,9 +121,10 @@ def test_a_wrong_field_is_named_and_no_other(name: str, change: dict[str, object
 
 
 def test_every_wrong_field_is_named_at_once() -> None:
-    codes = CodeId(b"", 0, b"", "none", 1, -1, -1)  # type: ignore[arg-type]
-    text = wrong_in(JobSpec("", (), codes, 0, "many-to-many", 0))
-    assert all(name in text for name in WRONG)
+    codes = CodeId(b"", 0, b"", "none", 1, -1, 17, -1, -1)  # type: ignore[arg-type]
+    text = wrong_in(JobSpec("", (), codes, 0, "many-to-many", 0, Refinement(0, True, ())))
+    # Counts of block tokens that are all out of their range cannot contradict each other.
+    assert [name for name in WRONG if name not in text] == ["block_copies and block_bytes"]
 
 
 def test_the_error_does_not_repeat_values() -> None:
@@ -87,6 +141,10 @@ def test_codes_of_one_kind_are_comparable() -> None:
         ({"schema_id": b"t" * 32}, SchemaMismatchError),
         ({"scheme": "other"}, SchemaMismatchError),
         ({"code_bits": 2048}, SchemaMismatchError),
+        ({"block_entries": 1}, SchemaMismatchError),
+        ({"block_copies": 1}, SchemaMismatchError),
+        ({"block_bytes": 1}, SchemaMismatchError),
+        ({"exact_slots": 1}, SchemaMismatchError),
         ({"epoch": 2}, KeyMismatchError),
         ({"key_check": b"l" * 8}, KeyMismatchError),
         # The schema decides the keys: where both differ, the schema is the cause.
@@ -109,7 +167,9 @@ def test_no_field_of_the_code_id_is_left_out_of_the_comparison() -> None:
         "schema_id",
         "scheme",
         "code_bits",
-        "block_slots",
+        "block_entries",
+        "block_copies",
+        "block_bytes",
         "exact_slots",
         "epoch",
         "key_check",
@@ -131,3 +191,14 @@ def test_the_parties_that_have_not_uploaded_are_missing_in_their_order() -> None
     job = Job("j", "a", spec, JobState.COLLECTING, 0, 1, uploaded=("a",))
     assert job.missing == ("c", "b")
     assert replace(job, uploaded=("b", "a", "c")).missing == ()
+
+
+def test_an_owner_answers_for_its_candidates_and_a_few_pairs_drawn_at_random() -> None:
+    assert DRAWN_PER_RECORD == 2
+    assert REFINEMENT.pairs_per_record == 12
+
+
+def test_what_a_record_takes_in_a_chunk() -> None:
+    codes = replace(CODES, block_entries=7, block_copies=3, block_bytes=5, exact_slots=2)
+    assert codes.record_bytes == 16 + 1024 // 8 + 2 * 16
+    assert codes.token_row_bytes == 15

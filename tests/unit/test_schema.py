@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linkage.blockentry import MAX_ENTRIES, default_entries, problem_with
 from linkage.encode.encoder import resolve_schema, schema_id
 from linkage.errors import ConfigError
 from linkage.schema import (
@@ -76,7 +77,8 @@ def test_the_smallest_schema_has_every_default() -> None:
     assert (schema.version, encoding.scheme, encoding.code_bits) == (1, "saul", 8192)
     assert (encoding.code_order, encoding.filter_length) == (5, 4096)
     assert schema.match.cardinality == "many-to-many"
-    assert schema.threshold == pytest.approx(0.5 + 6.4 * 0.5 / 8192**0.5)
+    assert (schema.match.rounds, schema.match.candidates, schema.match.decoys) == (2, 10, True)
+    assert schema.threshold == 0.5
     assert schema.attributes[0].weight is None
     assert schema.attributes[0].token_weight == ATTRIBUTE_TYPES["name"].weight
 
@@ -106,6 +108,9 @@ def test_every_problem_is_listed_at_once() -> None:
         [match]
         cardinality = "all"
         threshold = 1.5
+        rounds = 3
+        candidates = 0
+        decoys = "no"
         [[attributes]]
         name = "agama"
         type = "text"
@@ -131,6 +136,9 @@ def test_every_problem_is_listed_at_once() -> None:
             "encoding.salt",
             "match.cardinality",
             "match.threshold",
+            "match.rounds",
+            "match.candidates",
+            "match.decoys",
             "attributes.0.name",
             "attributes.1.name",
             "attributes.1.type",
@@ -205,12 +213,15 @@ def test_identifiers_alone_make_no_code() -> None:
     ("on", "reason"),
     [
         ('["phonetic(nama)"]', "two attributes at least"),
-        ('["phonetic(nama)", "initial(nama)"]', "two attributes at least"),
+        ('["phonetic(nama)", "word(nama)"]', "two attributes at least"),
+        ('["phonetic(nama)", "initial(lain)"]', "write an attribute, or one of"),
+        ('["phonetic(nama)", "lain)"]', "write an attribute, or one of"),
+        ('["phonetic(nama)", ""]', "write an attribute, or one of"),
+        ("[]", "two attributes at least"),
         ('["phonetic(nama)", "month(lain)"]', "write an attribute, or one of"),
         ('["phonetic(nama)", "year(umur)"]', "umur: no such attribute"),
         ('["phonetic(nama)", "year(lain)"]', "year takes attributes of kind"),
         ('["phonetic(nama, lain)", "lain"]', "of one kind"),
-        ('["phonetic(nama)", "initial(nama)", "phonetic(lain)"]', "more than 4 tokens"),
     ],
 )
 def test_a_block_that_cannot_be_is_refused(on: str, reason: str) -> None:
@@ -220,13 +231,78 @@ def test_a_block_that_cannot_be_is_refused(on: str, reason: str) -> None:
 
 def test_blocks_by_type_where_none_are_given() -> None:
     text = with_attribute("tgl", "date") + '[[attributes]]\nname = "jk"\ntype = "sex"\n'
+    # Pairs of parts of two attributes, the most telling first; what tells less than 12
+    # bits (year or day with the sex, and the names with it but for their sounds) is none.
     assert [str(entry) for entry in parse_schema(text).block_entries] == [
-        "phonetic(nama) & year(tgl)",
+        "phonetic(nama) & value(tgl)",
+        "word(nama) & value(tgl)",
         "phonetic(nama) & monthday(tgl)",
+        "word(nama) & monthday(tgl)",
+        "phonetic(nama) & year(tgl)",
+        "word(nama) & year(tgl)",
         "value(tgl) & value(jk)",
+        "phonetic(nama) & value(jk)",
     ]
-    assert parse_schema(text + "[match]\nexpected_records = 40_000\n").match.block_bits == 10
-    assert parse_schema(text + "[match]\nexpected_records = 1\n").match.block_bits == 1
+
+
+def test_names_that_may_be_swapped_are_also_a_part_together() -> None:
+    names = with_attribute("marga", "surname") + '[[attributes]]\nname = "jk"\ntype = "sex"\n'
+    entries = [str(entry) for entry in parse_schema(names).block_entries]
+    assert "value(jk) & phonetic(nama, marga)" in entries
+    # A mother's name is no name of the person's own, and no part has an attribute twice.
+    mother = with_attribute("ibu", "mother_name") + '[[attributes]]\nname="jk"\ntype="sex"\n'
+    for entry in parse_schema(mother).block_entries:
+        assert all(len(part.attributes) == 1 for part in entry.parts)
+    for entry in parse_schema(names).block_entries:
+        used = [name for part in entry.parts for name in part.attributes]
+        assert len(used) == len(set(used))
+
+
+def test_blocks_by_type_are_as_many_as_there_may_be_and_the_same_at_every_party() -> None:
+    kinds = [t.name for t in ATTRIBUTE_TYPES.values() if t.kind != "identifier"]
+    attributes = [(f"a{i}", kind) for i, kind in enumerate(kinds)]
+    entries = default_entries(attributes)
+    assert len(entries) == MAX_ENTRIES == len(set(map(str, entries)))
+    assert entries == default_entries(attributes)
+    types = dict(attributes)
+    assert [entry for entry in entries if problem_with(entry, types)] == []
+    # An age is one party's year of birth, more or less: nobody is looked for by it.
+    ages = [name for name, kind in attributes if kind == "age"]
+    parts = [part for entry in entries for part in entry.parts]
+    assert not {name for part in parts for name in part.attributes} & set(ages)
+
+
+@pytest.mark.parametrize(
+    ("records", "n_bytes"), [(1, 2), (40_000, 4), (1_000_000, 4), (2_000_000_000, 6)]
+)
+def test_block_tokens_are_long_enough_that_strangers_share_none(records: int, n_bytes: int) -> None:
+    match = parse_schema(f"{SMALLEST}[match]\nexpected_records = {records}\n").match
+    assert match.block_bytes == n_bytes
+    # A stranger's token is met by chance once in 2^10 records, over the whole register.
+    assert records / 256**n_bytes <= 2**-10 < 256 * (records + 1) / 256**n_bytes
+
+
+@pytest.mark.parametrize(
+    ("scheme", "one_round"),
+    [("clk", 0.7), ("saul", 0.5 + 6.4 * 0.5 / 8192**0.5), ("diffused", 0.5 + 6.4 * 0.5 / 64)],
+)
+def test_the_default_threshold_is_that_of_the_rounds(scheme: str, one_round: float) -> None:
+    text = f'{SMALLEST}[encoding]\nscheme = "{scheme}"\n[match]\nrounds = '
+    assert parse_schema(f"{text}1\n").threshold == pytest.approx(one_round)
+    assert parse_schema(f"{text}2\n").threshold == 0.5
+    for rounds in (1, 2):
+        assert parse_schema(f"{text}{rounds}\nthreshold = 0.9\n").threshold == 0.9
+
+
+def test_other_rounds_take_no_threshold_that_was_meant_for_these() -> None:
+    one = parse_schema(FULL.replace("[match]", "[match]\nrounds = 1"))
+    two = one.with_rounds(2)
+    assert one.with_rounds(1) is one
+    assert (two.match.rounds, two.match.threshold, two.threshold) == (2, None, 0.5)
+    assert (two.with_rounds(1).threshold, one.threshold) == (0.7, 0.8)
+    assert two.match.cardinality == one.match.cardinality
+    assert two.attributes == one.attributes
+    assert schema_id(two) != schema_id(one)
 
 
 @pytest.mark.parametrize("type_", ["name", "date", "email"])
@@ -282,6 +358,20 @@ def test_an_unknown_key_is_refused(text: str, place: str) -> None:
         ("match", "threshold = inf", False),
         ("match", "threshold = -0.5", False),
         ("match", 'threshold = "0.7"', False),
+        ("match", "rounds = 1", True),
+        ("match", "rounds = 2", True),
+        ("match", "rounds = 0", False),
+        ("match", "rounds = 3", False),
+        ("match", "candidates = 1", True),
+        ("match", "candidates = 50", True),
+        ("match", "candidates = 0", False),
+        ("match", "candidates = 51", False),
+        ("match", "candidates = 2.0", False),
+        ("match", "decoys = false", True),
+        ("match", "decoys = 0", False),
+        ("match", "expected_records = 2000000000", True),
+        ("match", "expected_records = 0", False),
+        ("match", "expected_records = 2000000001", False),
     ],
 )
 def test_numbers_stay_in_their_range_and_kind(section: str, line: str, right: bool) -> None:
@@ -342,11 +432,14 @@ def test_the_resolved_form_has_every_default_written_out() -> None:
         "encoding": {"scheme": "saul", "bits": 8192, "order": 5, "filter_bits": 4096},
         "match": {
             "cardinality": "many-to-many",
-            "threshold": pytest.approx(0.5 + 6.4 * 0.5 / 8192**0.5),
+            "rounds": 2,
+            "threshold": 0.5,
+            "candidates": 10,
+            "decoys": True,
             "expected_records": 1_000_000,
         },
         "exact": [],
-        "block": {"bits": 15, "entries": []},
+        "block": {"copies": 3, "bytes": 4, "entries": []},
         "attributes": [
             {
                 "name": "nama",
@@ -369,7 +462,8 @@ def test_writing_the_defaults_out_changes_nothing() -> None:
     written = (
         SMALLEST + 'weight = 1.0\nelement = "nama"\nrarity = true\nlanguage = "any"\n'
         '[encoding]\nscheme = "saul"\nbits = 8192\norder = 5\nfilter_bits = 4096\n'
-        '[match]\ncardinality = "many-to-many"\n'
+        '[match]\ncardinality = "many-to-many"\nrounds = 2\nthreshold = 0.5\ncandidates = 10\n'
+        "decoys = true\nexpected_records = 1_000_000\n"
     )
     assert id_of(written) == id_of(SMALLEST)
 
@@ -406,6 +500,12 @@ CHANGES = {
     "bits": ("bits = 1024", "bits = 1088"),
     "cardinality": ('"one-to-one"', '"one-to-many"'),
     "threshold": ("threshold = 0.8", "threshold = 0.81"),
+    "rounds": ("threshold = 0.8", "threshold = 0.8\nrounds = 1"),
+    "candidates": ("threshold = 0.8", "threshold = 0.8\ncandidates = 9"),
+    "decoys": ("threshold = 0.8", "threshold = 0.8\ndecoys = false"),
+    "expected records": ("threshold = 0.8", "threshold = 0.8\nexpected_records = 1_000"),
+    "blocks": ("[match]", '[[block]]\non = ["phonetic(nama)", "year(tgl_lahir)"]\n[match]'),
+    "exact": ("[match]", '[exact]\nnames = ["nik"]\n[match]'),
     "attribute name": ('name = "jk"', 'name = "kelamin"'),
     "attribute type": ('type = "sex"', 'type = "code"'),
     "weight": ("weight = 1.6", "weight = 1.61"),

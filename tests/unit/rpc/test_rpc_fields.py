@@ -1,18 +1,21 @@
 """The allow-list of text and byte fields: complete, without stale lines, and enforced."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
 
+from linkage import v1
 from linkage.batch import MAX_CHUNK_BYTES, MAX_CHUNKS
 from linkage.errors import MalformedMessageError
 from linkage.job import MAX_PARTIES
 from linkage.rpc.fields import FIELDS, check_fields, field_name, holds_text_or_bytes
 from linkage.rpc.limits import MAX_MESSAGE_BYTES
-from linkage.v1 import batch_pb2, job_pb2, log_pb2, progress_pb2, result_pb2
+from linkage.v1 import batch_pb2, job_pb2, log_pb2, progress_pb2, refine_pb2, result_pb2
 
-FILES = [module.DESCRIPTOR for module in (batch_pb2, job_pb2, log_pb2, progress_pb2, result_pb2)]
+MODULES = (batch_pb2, job_pb2, log_pb2, progress_pb2, refine_pb2, result_pb2)
+FILES = [module.DESCRIPTOR for module in MODULES]
 
 
 def messages(files: list[FileDescriptor] = FILES) -> Iterator[Descriptor]:
@@ -36,6 +39,8 @@ def test_every_proto_file_of_the_package_is_looked_at() -> None:
     for file in FILES:
         names |= {other.name for other in file.dependencies if "linkage/v1" in other.name}
     assert names == {file.name for file in FILES}
+    package = Path(v1.__file__).parent
+    assert names == {f"linkage/v1/{path.stem[:-4]}.proto" for path in package.glob("*_pb2.py")}
     assert len(list(messages())) >= 30
     assert len(DESCRIPTORS) >= 35
 
