@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from linkage.agent.references import References
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
 from linkage.encode.encoder import EncodedRecords
-from linkage.errors import RecordError
+from linkage.errors import NotFoundError, RecordError
 from linkage.job import REFERENCE_BYTES, CodeId
 from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
 from linkage.store.artefacts import ArtefactStore
@@ -43,9 +43,14 @@ class Spool:
         """Return the digest of the normalised source that the batch was made of.
 
         Raises:
-            NotFoundError: nothing was encoded here.
+            RecordError: nothing was encoded here.
         """
-        return self._store.read(self._dataset, _SOURCE)
+        try:
+            return self._store.read(self._dataset, _SOURCE)
+        except NotFoundError as error:
+            raise RecordError(
+                "the batch of this job was not encoded with this work folder: answer where it was"
+            ) from error
 
     def manifest(self) -> Manifest | None:
         """Return the manifest of a batch that is complete on disk, or None."""

@@ -33,17 +33,29 @@ def rectangles(
 ) -> dict[str, FlaggedColumn]:
     """Return the records of rectangles, four in a row for each.
 
-    The first attribute is one half of a record, all others the second; each rectangle
-    takes both from two persons.
+    The attributes are shared out to two halves of like weight, for two people who differ in
+    little are alike anyhow. Each rectangle takes both halves from two persons. A schema of
+    one attribute has no halves: no records.
     """
-    first = schema.fuzzy[0].name
+    first = _half(schema)
     rng = np.random.default_rng(seed)
-    n = len(columns[first])
-    persons = np.stack([rng.choice(n, 2, replace=n < 2) for _ in range(N_RECTANGLES)])
+    n = len(columns[schema.fuzzy[0].name])
+    drawn = [rng.choice(n, 2, replace=n < 2) for _ in range(N_RECTANGLES if first else 0)]
+    persons = np.array(drawn, dtype=np.int64).reshape(-1, 2)
     halves = {True: persons[:, [0, 0, 1, 1]], False: persons[:, [0, 1, 0, 1]]}
     return {
-        a.name: take(columns[a.name], halves[a.name == first].reshape(-1)) for a in schema.fuzzy
+        a.name: take(columns[a.name], halves[a.name in first].reshape(-1)) for a in schema.fuzzy
     }
+
+
+def _half(schema: LinkageSchema) -> set[str]:
+    """Return names of attributes whose tokens weigh about half of a record."""
+    weight = {a.name: a.token_weight**2 * a.of_type.mean_tokens for a in schema.fuzzy}
+    half: set[str] = set()
+    for name in sorted(weight, key=lambda name: -weight[name]):
+        if 2 * sum(weight[of] for of in half) < sum(weight.values()) - weight[name]:
+            half.add(name)
+    return half
 
 
 def names_alone(schema: LinkageSchema) -> LinkageSchema:

@@ -18,6 +18,7 @@ from linkage.compare.wide import differing
 # Highest deviation of the lightest planted rectangle: 4 for one, and half of one more since
 # the lightest of sixty counts; a blind attacker needs 6.5. And share of rectangles found.
 Z_LIMIT, FOUND_LIMIT = 4.5, 0.02
+_PLANTED = 60
 
 
 @dataclass(frozen=True)
@@ -52,21 +53,26 @@ def probe(
     """Return how far rectangles show.
 
     Args:
-        rectangles: codes of planted rectangles, shape (n, 4, n_words).
+        rectangles: codes of planted rectangles, shape (n, 4, n_words); if there are none,
+            some of the grid stand for them.
         grid: codes of records that are a first and a second half each, shape (m, n_words).
         cell: which halves, shape (m, 2).
     """
     n_bits = 64 * grid.shape[1]
+    of_grid = _rectangles(cell)
+    if not len(rectangles):
+        rectangles = grid[of_grid[:_PLANTED]]
     weight = _xor_weights(rectangles.reshape(-1, rectangles.shape[2]), _in_fours(rectangles))
     mixed = rectangles.copy()
     # Each corner from another rectangle: tuples of the same kind that do not cancel.
     for corner in range(4):
         mixed[:, corner] = np.roll(mixed[:, corner], corner, axis=0)
     usual = _xor_weights(mixed.reshape(-1, mixed.shape[2]), _in_fours(mixed))
-    z = (usual.mean() - weight) / (0.5 * np.sqrt(n_bits))
+    usual_weight = usual.mean() if len(usual) else 0.0
+    z = np.append((usual_weight - weight) / (0.5 * np.sqrt(n_bits)), [] if len(weight) else [0.0])
     weights = np.zeros(n_bits + 1, dtype=np.int64)
     _weigh(grid, weights)
-    ours = _xor_weights(grid, _rectangles(cell))
+    ours = _xor_weights(grid, of_grid)
     found = _among_lightest(weights, ours)
     total = int(weights.sum())
     return Tuples(

@@ -2,7 +2,8 @@
 
 The best case of a matcher gone bad: it holds plain registers of both parties, or of half of
 their persons. The graph of the job is matched to that of the registers; where pairs are
-known, the codes are read by the matched kernel, and of two answers the surer one counts.
+known, the codes are read by the matched kernel. The graph's answers count, the codes', or
+of both the surer, whichever names most.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from linkage.privacy.people import PlainPeople
 from linkage.privacy.rates import Rate
 
 _LEAST = 0.95
-KNOWN = (0, 20, 200)
+KNOWN = (0, 200)
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,16 @@ def _named(job: AttackedJob, n_known: int, seed: int) -> Rate:
     known = rows[order[:n_known]], columns[order[:n_known]]
     asked = rows[order[n_known:]], columns[order[n_known:]]
     fit = match_jobs(job.graph, job.own, known)[asked[0]]
+    by_graph, sure = _answers(fit, known[1])
+    answers = [by_graph]
     if n_known:
         seen = signed_agreement(job.codes[asked[0]], job.codes[known[0]])
         expected = job.people.expected_agreement(job.people.take(known[1]))
         by_codes, surer = _answers(correlated(seen, expected), known[1])
-        best, sure = _answers(fit, known[1])
-        best = np.where(surer > sure, by_codes, best)
-    else:
-        best, _ = _answers(fit, known[1])
-    return Rate(int((best == asked[1]).sum()), len(best), 1 / len(job.plain_person))
+        answers += [by_codes, np.where(surer > sure, by_codes, by_graph)]
+    # Which of them is best, an attacker sees from the persons that he knows.
+    hits = max(int((answer == asked[1]).sum()) for answer in answers)
+    return Rate(hits, len(asked[0]), 1 / len(job.plain_person))
 
 
 def _answers(

@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 from test_job import Upload
 
 from linkage.agent.client import MatcherClient
+from linkage.agent.encoding import RecordNormaliser
+from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.references import References
 from linkage.agent.refine import Answerer
+from linkage.agent.session import Session
+from linkage.agent.source import Source
 from linkage.batch import Question
 from linkage.job import Job, JobState
 
@@ -50,7 +54,15 @@ def asked(service: Service, timeout_s: int = 600) -> str:
 def answerer_of(service: Service, party: str, job: Job) -> Answerer:
     """Return an agent's part that answers, as new as after a start of its program."""
     session = service.session(party)
-    return Answerer(session, job, references_of(service, party), TODAY)
+    return Answerer(session, job, references_of(service, party), digest_of(session), TODAY)
+
+
+def digest_of(session: Session) -> bytes:
+    """Return the digest of a party's source as it is now."""
+    seen, normaliser = ColumnsDigest(), RecordNormaliser(session.schema, session.source)
+    for table in Source(session.source, session.schema).chunks():
+        seen.add(normaliser.columns(table))
+    return seen.digest()
 
 
 def references_of(service: Service, party: str) -> References:

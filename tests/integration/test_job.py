@@ -2,17 +2,20 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from in_process import Quiet, Service, links, people
 
 from keys.derive import KeyContext, LinkageKey
 from linkage.agent.blocktokens import block_tokens, meetings
 from linkage.agent.encoding import RecordEncoder
+from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.references import References
 from linkage.agent.run import request_job, run_job
 from linkage.agent.source import Source
 from linkage.agent.spool import Spool
 from linkage.batch import Chunk, Manifest
+from linkage.encode.encoder import EncodedRecords
 from linkage.errors import (
     DeniedError,
     JobStateError,
@@ -132,12 +135,19 @@ class Upload:
         from datetime import date
 
         expires = date(2999, 1, 1)
-        self.spool = Spool(session.store, f"test-{job_id}", expires)
+        self.spool = Spool(session.store, job_id, expires)
         references = References(session.store, session.config.agreement, expires)
         encoder = RecordEncoder(session.schema, session.source, session.key)
+        seen = ColumnsDigest()
+
+        def encode(table: pa.Table) -> EncodedRecords:
+            columns = encoder.columns(table)
+            seen.add(columns)
+            return encoder.encode_columns(columns)
+
         whole = self.spool.fill(
             Source(session.source, session.schema).chunks(),
-            encoder.encode,
+            encode,
             references,
             session.codes,
             lambda values, own: block_tokens(
@@ -147,7 +157,7 @@ class Upload:
                 meetings(job_id, party, service.site.parties),
                 own,
             ),
-            lambda: bytes(32),
+            seen.digest,
         )
         big = self.spool.chunk(whole, 0)
         assert whole.n_record_chunks == 1

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from in_process import TWO_ROUNDS, Service, links, people
 from refining import (
+    FAR,
+    TODAY,
     Matcher,
     answer_now,
     answerer_of,
@@ -29,6 +31,7 @@ from linkage.agent import refine
 from linkage.agent.client import MatcherClient
 from linkage.agent.refine import Answerer, answer_all
 from linkage.agent.run import Outcome
+from linkage.agent.spool import Spool
 from linkage.batch import Question
 from linkage.errors import (
     DeniedError,
@@ -42,7 +45,7 @@ from linkage.fieldrow import FILTER_BYTES, row_bytes
 from linkage.job import DRAWN_PER_RECORD, JobState
 from linkage.matcher import refinements, worker
 from linkage.rpc.channel import open_channel
-from linkage.v1 import log_pb2, log_pb2_grpc
+from linkage.v1 import job_pb2, log_pb2, log_pb2_grpc
 
 N_ATTRIBUTES = 3
 ROW = row_bytes(N_ATTRIBUTES)
@@ -723,3 +726,45 @@ def test_the_second_round_of_others_reads_like_one_that_does_not_exist(
             for asked_now in questions_to(service, party, job_id):
                 assert asked_now.counterpart == other
                 assert all(own.find(r) % 16 == 0 for r in references_in(asked_now))
+
+
+# What a hostile reader found
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_parties_of_very_unlike_sizes_come_through(new_service: Callable[..., Service]) -> None:
+    # Most chunks of the small party's questions hold no pair of it.
+    service = new_service(TWO_ROUNDS, dukcapil=people(2), imigrasi=people(200))
+    with service.running():
+        outcomes = service.run_all(service.request("dukcapil"))
+    assert persons_linked(outcomes, "dukcapil", "imigrasi") == shared(0, 2)
+
+
+def test_a_matcher_that_answers_with_another_job_is_not_believed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = service.request("dukcapil"), service.request("dukcapil")
+    with service.client("dukcapil") as client:
+        other = client._jobs.GetJob(job_pb2.GetJobRequest(job_id=second))
+        monkeypatch.setattr(client._jobs, "GetJob", lambda *_args, **_kwargs: other)
+        with pytest.raises(MalformedMessageError, match="another job"):
+            client.job(first)
+        assert client.cancel(second).state is JobState.CANCELLED
+        assert client.cancel(first).state is JobState.CANCELLED
+
+
+def test_a_source_that_changed_since_it_was_encoded_is_not_answered_from(
+    new_service: Callable[..., Service],
+) -> None:
+    service = new_service(TWO_ROUNDS, dukcapil=people(20), imigrasi=people(20))
+    with service.running():
+        job_id = asked(service)
+        digest = Spool(service.session("dukcapil").store, job_id, FAR).source_digest()
+        path = service.session("dukcapil").source.path
+        lines = path.read_text("utf-8").splitlines()
+        number, name, *rest = lines[1].split(",")
+        lines[1] = ",".join([number, name + " Susilo", *rest])
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+        session = service.session("dukcapil")
+        with service.client("dukcapil") as client, pytest.raises(RecordError, match="has changed"):
+            Answerer(session, client.job(job_id), references_of(service, "dukcapil"), digest, TODAY)

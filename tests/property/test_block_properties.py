@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from linkage.block import shared as shared_module
 from linkage.block.exact import raised, share_exact
-from linkage.block.shared import SharedPairs, equal_pairs, meeting_pairs, shared_pairs
+from linkage.block.shared import MOST_EQUAL, SharedPairs, equal_pairs, meeting_pairs, shared_pairs
 from linkage.compare.candidates import concatenate
 from linkage.engine import plan as plan_module
 from linkage.engine.local import find_candidates, run_all, run_histogram, run_task, score_shared
@@ -98,6 +98,17 @@ def test_pairs_with_an_equal_exact_token_in_one_slot(seed: int, n: int, m: int, 
     assert equal_pairs(left, left).tolist() == in_order(within)
 
 
+@pytest.mark.parametrize(("n", "m", "found"), [(16, 16, 256), (17, 1, 0), (1, 17, 0), (1, 1, 1)])
+def test_a_token_that_many_share_names_nobody(n: int, m: int, found: int) -> None:
+    assert MOST_EQUAL == 16
+    left, right = np.zeros((n, 2, 16), np.uint8), np.zeros((m, 2, 16), np.uint8)
+    # In the other slot everybody has a token of its own.
+    left[:, 1, 0], right[:, 1, 0] = np.arange(n) + 1, np.arange(m) + 101
+    assert len(equal_pairs(left, right)) == found
+    right[0, 1] = left[0, 1]
+    assert 0 in equal_pairs(left, right).tolist()
+
+
 def test_equal_in_all_but_the_last_byte_is_not_equal() -> None:
     left, right = np.zeros((1, 1, 16), np.uint8), np.zeros((2, 1, 16), np.uint8)
     right[0, 0, 15] = 1
@@ -128,7 +139,7 @@ def inputs_of(seed: int, *sizes: int, listed: int = 150, exact: int = 1) -> Inpu
             np.unique(rng.choice(np.array(everything, np.uint64), listed // 2)) for _ in range(3)
         ]
         shared[left, right] = shared_pairs(entries)
-    return Inputs(parties, shared)
+    return Inputs(parties, shared, have_tokens=True)
 
 
 def similarity_by_hand(inputs: Inputs, left: int, right: int, i: int, j: int) -> np.float32:
@@ -196,11 +207,12 @@ def test_few_records_are_compared_all_and_many_by_their_tokens() -> None:
     listed = [Task(0, 1, (0, n), None, n) for n in [len(inputs.shared[0, 1])]]
     assert plan(inputs, 3_000) == [*plan_all_pairs([60, 50]), *listed]
     assert plan(inputs, 2_999) == listed
-    # Without shared tokens there is no other way: whoever runs the plan sees its count.
-    plain = Inputs(inputs.parties)
-    assert plan(plain, 10) == plan_all_pairs([60, 50])
+    # Without block tokens there is no other way: whoever runs the plan sees its count.
+    plain = Inputs(inputs.parties, inputs.shared)
+    assert plan(plain, 10) == [*plan_all_pairs([60, 50]), *listed]
+    assert plan(Inputs(inputs.parties), 10) == plan_all_pairs([60, 50])
     # Where nobody shares any, nothing is compared.
-    nobody = Inputs(inputs.parties, {(0, 1): shared_pairs([])})
+    nobody = Inputs(inputs.parties, {(0, 1): shared_pairs([])}, have_tokens=True)
     assert plan(nobody, 2_999) == []
 
 
@@ -225,7 +237,7 @@ def test_an_equal_exact_token_alone_makes_a_candidate() -> None:
     # The exact tokens are one more entry of shared pairs, as matcher and evaluation do it.
     parties = [records_of(1, 40), records_of(2, 30)]
     shared = shared_pairs([equal_pairs(parties[0].exact, parties[1].exact)])
-    inputs = Inputs(parties, {(0, 1): shared})
+    inputs = Inputs(parties, {(0, 1): shared}, have_tokens=True)
     assert len(shared) > 0
     (task,) = plan(inputs, 0)
     for i, j, similarity in zip(

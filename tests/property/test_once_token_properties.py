@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -18,7 +18,14 @@ from linkage.agent.blocktokens import block_tokens, meetings, within_pairs
 from linkage.block.shared import meeting_pairs
 from linkage.blockentry import BlockEntry, Part
 from linkage.encode.exacttokens import ExactTokens
-from linkage.encode.oncetokens import BlockValues, Side, once_tokens, parts_of, within_entries
+from linkage.encode.oncetokens import (
+    BlockValues,
+    Side,
+    keyed_order,
+    once_tokens,
+    parts_of,
+    within_entries,
+)
 from linkage.encode.pairkeys import pair_keys
 from linkage.encode.weights import rarities
 from linkage.normalise.attributes import normalise_column
@@ -84,12 +91,6 @@ class Keys:
 
 def noise(n_bytes: int) -> bytes:
     return bytes([NOISE]) * n_bytes
-
-
-def plain_noise(seed: int) -> Callable[[int], bytes]:
-    """Random bytes that can be told apart: numbers are drawn, what else is asked is noise."""
-    first = [np.random.default_rng(seed).bytes(16)]
-    return lambda n: first.pop() if first else noise(n)
 
 
 def columns_of(rows: Sequence[dict[str, str]]) -> dict[str, FlaggedColumn]:
@@ -220,7 +221,7 @@ def test_the_order_and_the_chunks_of_records_change_no_value(
 def test_composites_and_tokens_are_those_of_the_definition(seed: int, n: int, side: Side) -> None:
     values = some_values(seed, n)
     order = np.random.default_rng(seed).permutation(n).astype(np.uint64)
-    made = once_tokens(SCHEMA, values, key_of, "m", side, order, plain_noise(seed))
+    made = once_tokens(SCHEMA, values, key_of, "m", side, order, noise)
     for entry, tokens in zip(SCHEMA.block_entries, made, strict=True):
         assert tokens.shape == (n, COPIES, WIDTH)
         sharing: defaultdict[int, list[int]] = defaultdict(list)
@@ -233,12 +234,12 @@ def test_composites_and_tokens_are_those_of_the_definition(seed: int, n: int, si
             got = {r: [t.tobytes() for t in tokens[r]] for r in records}
             silent = [r for r in records if (tokens[r] == NOISE).all()]
             assert len(silent) == max(len(records) - COPIES, 0)
-            expected = []
-            for own in range(min(len(records), COPIES)):
+            # Numbered by their order; those beyond the copies are silent.
+            records.sort(key=lambda record: int(order[record]))
+            for own, record in enumerate(records[:COPIES]):
                 pairs = [(own, k) if side == "left" else (k, own) for k in range(COPIES)]
-                expected.append([token_of("m", entry, composite, *pair) for pair in pairs])
-            # Which of the records has which number is drawn.
-            assert sorted(got[r] for r in records if r not in silent) == sorted(expected)
+                assert got[record] == [token_of("m", entry, composite, *pair) for pair in pairs]
+            assert sorted(silent) == sorted(records[COPIES:])
 
 
 @settings(max_examples=40, deadline=None)
@@ -381,7 +382,8 @@ def test_inside_one_party_as_many_of_a_composite_meet(seed: int, n: int) -> None
             found[composites[i]] += 1
         for composite, times in Counter(composites).items():
             if composite is not None:
-                most = min(times, COPIES + 1)
+                # Nothing is sent, so that twice as many may meet.
+                most = min(times, 2 * COPIES + 1)
                 assert found[composite] == most * (most - 1) // 2
 
 
@@ -404,6 +406,39 @@ def test_both_parties_name_their_meeting_alike_and_no_two_meetings_are_named_ali
             )
         ]
     assert not set(named) & {name for name, _ in meetings("j2", parties[0], parties)}
+
+
+@given(st.binary(max_size=128), st.binary(min_size=32, max_size=32))
+def test_the_order_of_records_is_that_of_the_definition(content: bytes, key: bytes) -> None:
+    references = content[: len(content) // 16 * 16]
+    expected = [
+        int.from_bytes(
+            encrypted(key, *np.frombuffer(references[i : i + 16], "<u8").tolist())[:8], "little"
+        )
+        for i in range(0, len(references), 16)
+    ]
+    assert keyed_order(references, key).tolist() == expected
+
+
+def test_the_same_records_meet_in_every_job_and_others_those_of_another_party() -> None:
+    # All share every composite: who meets is a matter of the order alone.
+    values = np.ones((40, len(PARTS)), dtype=np.uint64)
+    references = np.random.default_rng(1).bytes(16 * 40)
+    one = values[:1]
+
+    def met(job: str, other: str, order: list[int]) -> set[int]:
+        own = b"".join(references[16 * r : 16 * r + 16] for r in order)
+        ours = next(block_tokens(SCHEMA, Keys(), values, meetings(job, "a", ("a", other)), own))  # type: ignore[arg-type]
+        theirs = next(block_tokens(SCHEMA, Keys(), one, meetings(job, other, ("a", other))))  # type: ignore[arg-type]
+        return {order[i] for i, _ in met_by_hand(ours, theirs)}
+
+    plain = list(range(40))
+    first = met("j1", "b", plain)
+    assert len(first) == COPIES
+    # Whatever the job, and the order of the source.
+    assert first == met("j2", "b", plain) == met("j3", "b", plain[::-1])
+    others = [met("j1", other, plain) for other in ("c", "d", "e")]
+    assert len({frozenset(found) for found in (first, *others)}) > 1
 
 
 def test_tokens_come_meeting_by_meeting_and_entry_by_entry() -> None:

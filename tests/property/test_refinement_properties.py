@@ -188,7 +188,8 @@ def test_above_the_floor_there_are_a_few_times_as_many_pairs_as_are_needed(
     inputs = Inputs([records_of(seed + i, n) for i, n in enumerate(sizes)])
     tasks = plan_all_pairs(inputs.sizes)
     floor = candidate_floor(tasks, inputs, per_record, np.random.default_rng(seed))
-    wanted = 4 * per_record * max(len(sizes) - 1, 1) * sum(sizes)
+    pairs = list(combinations(sizes, 2)) or [(sizes[0], sizes[0])]
+    wanted = 4 * per_record * sum(min(pair) for pair in pairs)
     found = int((all_similarities(inputs) >= np.float32(floor)).sum())
     total = sum(task.comparisons for task in tasks)
     if wanted >= total:
@@ -209,7 +210,7 @@ def test_where_few_pairs_are_planned_all_are_candidates() -> None:
 
 def test_pairs_that_share_tokens_need_no_floor() -> None:
     shared = shared_pairs([np.arange(50, dtype=np.uint64)])
-    inputs = Inputs([records_of(1, 500), records_of(2, 500)], {(0, 1): shared})
+    inputs = Inputs([records_of(1, 500), records_of(2, 500)], {(0, 1): shared}, have_tokens=True)
     rng = np.random.default_rng(1)
     assert candidate_floor(plan(inputs, 10), inputs, 10, rng) < 1e-5
     # They change nothing in the floor of the others.
@@ -235,7 +236,8 @@ def test_a_probability_comes_back_from_its_similarity(probability: float) -> Non
     assert probability_at(similarity) == pytest.approx(probability, rel=1e-9, abs=1e-15)
 
 
-@given(st.floats(0.02, 0.98))
+# Nearer to 1 the probability itself has too few digits left.
+@given(st.floats(0.02, 0.9))
 def test_a_similarity_comes_back_from_its_probability(similarity: float) -> None:
     assert similarity_at(probability_at(similarity)) == pytest.approx(similarity, rel=1e-6)
 

@@ -10,7 +10,7 @@ from linkage.normalise.columns import FlaggedColumn
 from linkage.privacy.gate import LEVELS, run_gate
 from linkage.privacy.graph import Overlap, blind_matching, seeded_matching
 from linkage.privacy.learner import KnownPairs, Learnt, matched_kernel, ridge
-from linkage.privacy.made import take
+from linkage.privacy.made import names_alone, take
 from linkage.privacy.people import SeededKeys, control_of, plain_people, with_scheme
 from linkage.privacy.subject import distinct_persons, subject_of
 from linkage.schema import LinkageSchema
@@ -80,6 +80,13 @@ def test_diffusion_shows_cancelling_records_and_the_default_does_not(
     default = subject_of(schema, columns, SeededKeys(1), 2).tuples
     assert default.found <= default.found_limit
     assert default.z_mean < 2
+
+
+def test_a_schema_of_names_alone_can_be_probed(schema: LinkageSchema, columns: Columns) -> None:
+    alone = names_alone(schema)
+    assert subject_of(alone, columns, SeededKeys(1), 2).tuples.n_rectangles > 50
+    diffused = subject_of(with_scheme(alone, "diffused", 2048), columns, SeededKeys(1), 2)
+    assert diffused.tuples.z_most > 4
 
 
 def test_an_attack_that_does_not_break_its_control_is_void(

@@ -114,3 +114,7 @@ def test_halves_that_add_up_show_as_rectangles() -> None:
     unlike = probe(random_codes(20, 16).reshape(5, 4, 16), random_codes(len(cell), 16, 9), cell)
     assert unlike.found <= unlike.found_limit
     assert unlike.n_rectangles == found.n_rectangles
+    # Without planted ones, those of the grid are weighed.
+    none = np.zeros((0, 4, 16), np.uint64)
+    assert probe(none, linear, cell).z_most > 4
+    assert probe(none, linear[:1], cell[:1]).z_most == 0
