@@ -118,7 +118,7 @@ def test_with_exact_tokens_among_the_attributes_the_right_pairs_are_linked(
 ) -> None:
     def numbered(n: int, skip: int = 0) -> list[dict[str, str]]:
         rows = people(n, skip)
-        return [row | {"nik": f"3201010101900{int(row['record_id']):03}"} for row in rows]
+        return [row | {"nik": f"0001010101900{int(row['record_id']):03}"} for row in rows]
 
     ours, theirs = numbered(80), numbered(70, skip=20)
     for number, row in enumerate(theirs):
