@@ -23,13 +23,16 @@ from benchmarks.processes import MemoryWatch
 from benchmarks.records import SYNTHETIC_REGISTERS, TRUTH
 from benchmarks.schemes import Scheme, schema_text
 from benchmarks.speed import EXPERIMENT
+from linkage.agent.session import refinement_of
 from linkage.audit.bundle_files import read_bundle
 from linkage.classify.quality import Quality
 from linkage.cli.demo_data import DemoData, DemoParty
 from linkage.cli.demo_site import DemoSite
-from linkage.job import REFERENCE_BYTES
+from linkage.fieldrow import row_bytes
+from linkage.job import REFERENCE_BYTES, Refinement
 from linkage.log.entry import parse_entry
 from linkage.log.tiles import parse_entries, parse_tile_path
+from linkage.matcher.refinements import NUMBER_BYTES
 from linkage.schema import parse_schema
 from linkage.synthetic import Mix, generate_population, make_registers
 
@@ -135,6 +138,9 @@ def measure_job(
         job = next(iter(outcomes.values()))["job"]
         records = {party: len(own.rows) for party, own in data.parties.items()}
         schema = parse_schema(data.schema)
+        refinement = refinement_of(schema)
+        if refinement is None:
+            raise ValueError("the job has two rounds")
         code_bytes = REFERENCE_BYTES + schema.encoding.code_bits // 8
         return JobResult(
             scheme=scheme.text,
@@ -143,7 +149,9 @@ def measure_job(
             seconds=seconds,
             phases=_phases(site.bundle),
             peak_mib=dict(sorted(watch.peak_mib.items())),
-            sent=_sent(site.root / "matcher" / "data" / "artefacts", code_bytes, records),
+            sent=_sent(
+                site.root / "matcher" / "data" / "artefacts", code_bytes, records, refinement
+            ),
             comparisons=int(job["comparisons"]) if isinstance(job, dict) else 0,
             quality=_quality(
                 {party: Path(str(outcome["path"])) for party, outcome in outcomes.items()},
@@ -200,8 +208,15 @@ def _phases(bundle: Path) -> dict[str, int]:
     }
 
 
-def _sent(artefacts: Path, code_bytes: int, records: Mapping[str, int]) -> dict[str, int]:
-    """Return the bytes that both parties sent and were sent, by what they are."""
+def _sent(
+    artefacts: Path, code_bytes: int, records: Mapping[str, int], refinement: Refinement
+) -> dict[str, int]:
+    """Return the bytes that both parties sent and were sent, by what they are.
+
+    Questions and answers are gone when a job has ended; with decoys every record is asked
+    about equally often.
+    """
+    n_pairs = refinement.pairs_per_record * sum(records.values())
     kept: Counter[str] = Counter()
     for path in artefacts.glob("*/*"):
         what = path.name.split("-")[0].split(".")[0]
@@ -210,8 +225,8 @@ def _sent(artefacts: Path, code_bytes: int, records: Mapping[str, int]) -> dict[
     return {
         "up: codes": codes,
         "up: block tokens": kept["chunk"] - codes,
-        "down: questions": kept["asked"],
-        "up: answers": kept["rows"],
+        "down: questions": n_pairs * (REFERENCE_BYTES + NUMBER_BYTES),
+        "up: answers": n_pairs * row_bytes(len(refinement.types)),
         "down: results": kept["links"],
     }
 

@@ -100,10 +100,20 @@ def test_three_parties_get_the_right_links(new_service: Callable[..., Service]) 
 
 
 def test_no_links_where_nobody_is_shared(new_service: Callable[..., Service]) -> None:
-    service = new_service(TWO_ROUNDS, dukcapil=people(40), imigrasi=people(40, skip=100))
+    service = new_service(TWO_ROUNDS, dukcapil=people(300), imigrasi=people(300, skip=1000))
     with service.running():
         outcomes = service.run_all(service.request("dukcapil"))
     assert [outcome.n_links for outcome in outcomes.values()] == [0, 0]
+
+
+def test_a_tiny_job_says_that_it_guesses_and_is_sure_of_nothing(
+    new_service: Callable[..., Service],
+) -> None:
+    service = new_service(TWO_ROUNDS, dukcapil=people(40), imigrasi=people(40, skip=30))
+    with service.running():
+        outcome = service.run_all(service.request("dukcapil"))["dukcapil"]
+    assert any("a guess" in note for note in outcome.notes)
+    assert {row["grade"] for row in links(outcome)} == {"undetermined"}
 
 
 def test_registers_of_one_record_each_are_taken(new_service: Callable[..., Service]) -> None:

@@ -193,9 +193,23 @@ def test_an_identifier_never_enters_the_fuzzy_code(type_: str) -> None:
 
 
 def test_a_type_of_identifier_among_the_exact_names_is_an_attribute() -> None:
-    schema = parse_schema(f'{SMALLEST}[exact]\nnames = ["nik", "nama"]\n')
+    schema = parse_schema(f'{SMALLEST}[exact]\nnames = ["nik"]\n')
     assert [(a.name, a.type) for a in schema.attributes] == [("nama", "name"), ("nik", "nik")]
-    assert [a.name for a in schema.exact_attributes] == ["nik", "nama"]
+    assert [a.name for a in schema.exact_attributes] == ["nik"]
+
+
+@pytest.mark.parametrize("type_", ["name", "sex", "date", "place", "postcode"])
+def test_what_many_share_is_no_exact_token(type_: str) -> None:
+    text = with_attribute("lain", type_) + '[exact]\nnames = ["lain"]\n'
+    (problem,) = problems_in(text)
+    assert f"lain is a {type_}, which many people share" in problem
+
+
+@pytest.mark.parametrize("type_", ["phone", "email"])
+def test_what_one_or_few_have_may_be_an_exact_token(type_: str) -> None:
+    schema = parse_schema(with_attribute("lain", type_) + '[exact]\nnames = ["lain"]\n')
+    assert [a.name for a in schema.exact_attributes] == ["lain"]
+    assert schema.identifiers == ()
 
 
 def test_an_exact_name_that_is_nothing_is_refused() -> None:
@@ -231,17 +245,18 @@ def test_a_block_that_cannot_be_is_refused(on: str, reason: str) -> None:
 
 def test_blocks_by_type_where_none_are_given() -> None:
     text = with_attribute("tgl", "date") + '[[attributes]]\nname = "jk"\ntype = "sex"\n'
-    # Pairs of parts of two attributes, the most telling first; what tells less than 12
-    # bits (year or day with the sex, and the names with it but for their sounds) is none.
+    # Pairs of parts of two attributes: the best of every two attributes, then the second
+    # best, and so on, the most telling first; what tells less than 12 bits (year or day with
+    # the sex, and the names with it but for their sounds) is none.
     assert [str(entry) for entry in parse_schema(text).block_entries] == [
         "phonetic(nama) & value(tgl)",
+        "value(tgl) & value(jk)",
+        "phonetic(nama) & value(jk)",
         "word(nama) & value(tgl)",
         "phonetic(nama) & monthday(tgl)",
         "word(nama) & monthday(tgl)",
         "phonetic(nama) & year(tgl)",
         "word(nama) & year(tgl)",
-        "value(tgl) & value(jk)",
-        "phonetic(nama) & value(jk)",
     ]
 
 
