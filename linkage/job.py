@@ -10,7 +10,14 @@ from enum import Enum
 
 from linkage.blockentry import MAX_ENTRIES
 from linkage.errors import KeyMismatchError, MalformedMessageError, SchemaMismatchError
-from linkage.schema import MAX_ATTRIBUTES, MAX_CANDIDATES, Cardinality, Scheme
+from linkage.schema import (
+    LEAST_TOKEN_BYTES,
+    MAX_ATTRIBUTES,
+    MAX_CANDIDATES,
+    TOKEN_MARGIN_BITS,
+    Cardinality,
+    Scheme,
+)
 from linkage.types import ATTRIBUTE_TYPES
 
 SCHEMES: tuple[Scheme, ...] = ("clk", "diffused", "saul")
@@ -20,8 +27,6 @@ KEY_CHECK_BYTES = 8
 REFERENCE_BYTES = 16
 EXACT_TOKEN_BYTES = 16
 MAX_BLOCK_COPIES = 16
-# A hundredth of the records meets a stranger by chance in an entry, at most.
-TOKEN_MARGIN_BITS = 10
 MAX_BLOCK_BYTES = 8
 MAX_EXACT_SLOTS = 8
 # Pairs of each record that are drawn at random, to learn how often strangers agree.
@@ -219,6 +224,8 @@ class JobSpec:
             <= self.codes.block_copies
             <= MAX_BLOCK_COPIES,
             f"block_bytes (0 to {MAX_BLOCK_BYTES})": 0 <= self.codes.block_bytes <= MAX_BLOCK_BYTES,
+            f"block_bytes ({LEAST_TOKEN_BYTES} or more, with entries)": not self.codes.block_entries
+            or self.codes.block_bytes >= LEAST_TOKEN_BYTES,
             "block_copies and block_bytes (both or neither, as there are entries)": bool(
                 self.codes.block_entries
             )

@@ -39,8 +39,9 @@ MAX_CANDIDATES = 50
 # Records of one composite that a block entry can bring together with those of another
 # party: more cost as much again, and find pairs by what many share.
 BLOCK_COPIES = 3
-_TOKEN_MARGIN_BITS = 10  # as `linkage.job.TOKEN_MARGIN_BITS`, which this is below
-_LEAST_TOKEN_BYTES = 2
+# A hundredth of the records meets a stranger by chance in an entry, at most.
+TOKEN_MARGIN_BITS = 10
+LEAST_TOKEN_BYTES = 2
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -124,8 +125,8 @@ class Match(_Strict):
     @property
     def block_bytes(self) -> int:
         """Length of a block token."""
-        bits = math.log2(self.expected_records + 1) + _TOKEN_MARGIN_BITS
-        return max(math.ceil(bits / 8), _LEAST_TOKEN_BYTES)
+        bits = math.log2(self.expected_records + 1) + TOKEN_MARGIN_BITS
+        return max(math.ceil(bits / 8), LEAST_TOKEN_BYTES)
 
 
 class Attribute(_Strict):

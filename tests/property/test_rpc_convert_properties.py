@@ -42,7 +42,7 @@ WITH_TOKENS = st.builds(
     CODES,
     block_entries=st.integers(min_value=1, max_value=64),
     block_copies=st.integers(min_value=1, max_value=16),
-    block_bytes=st.integers(min_value=1, max_value=8),
+    block_bytes=st.integers(min_value=2, max_value=8),
 )
 TYPES = st.sampled_from([name for name, t in ATTRIBUTE_TYPES.items() if t.kind != "identifier"])
 

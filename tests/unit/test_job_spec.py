@@ -82,6 +82,11 @@ def wrong_in(spec: JobSpec) -> str:
     return str(caught.value)
 
 
+def test_block_tokens_of_a_single_byte_are_refused() -> None:
+    codes = replace(CODES, block_entries=1, block_copies=3, block_bytes=1)
+    assert "block_bytes (2 or more" in wrong_in(replace(SPEC, codes=codes))
+
+
 def test_a_right_specification_passes() -> None:
     SPEC.check()
 
