@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,14 @@ from linkage.audit.bundle_files import read_bundle
 from linkage.classify.quality import Quality
 from linkage.cli.demo_data import DemoData, DemoParty
 from linkage.cli.demo_site import DemoSite
-from linkage.fieldrow import row_bytes
-from linkage.job import REFERENCE_BYTES, Refinement
+from linkage.engine.questions import most_drawn
+from linkage.fieldrow import RowForm
+from linkage.job import Refinement
 from linkage.log.entry import parse_entry
 from linkage.log.tiles import parse_entries, parse_tile_path
-from linkage.matcher.refinements import NUMBER_BYTES
 from linkage.schema import parse_schema
 from linkage.synthetic import Mix, generate_population, make_registers
+from linkage.ticket import ticket_bytes
 
 RECORDS = 100_000
 CANDIDATES = 5
@@ -141,7 +143,6 @@ def measure_job(
         refinement = refinement_of(schema)
         if refinement is None:
             raise ValueError("the job has two rounds")
-        code_bytes = REFERENCE_BYTES + schema.encoding.code_bits // 8
         return JobResult(
             scheme=scheme.text,
             candidates=candidates,
@@ -150,7 +151,10 @@ def measure_job(
             phases=_phases(site.bundle),
             peak_mib=dict(sorted(watch.peak_mib.items())),
             sent=_sent(
-                site.root / "matcher" / "data" / "artefacts", code_bytes, records, refinement
+                site.root / "matcher" / "data" / "artefacts",
+                schema.match.block_bytes,
+                records,
+                refinement,
             ),
             comparisons=int(job["comparisons"]) if isinstance(job, dict) else 0,
             quality=_quality(
@@ -196,12 +200,13 @@ def _process_name(words: list[str]) -> str | None:
 
 def _phases(bundle: Path) -> dict[str, int]:
     """Return the seconds between the entries of a log that begin and end each phase."""
-    times = {}
+    times: dict[str, datetime] = {}
     for path, content in read_bundle(bundle).items():
         if path.startswith("tile/entries/"):
             for entry in parse_entries(content, parse_tile_path(path).width):
                 parsed = parse_entry(entry)
-                times[parsed.type] = parsed.time
+                # Of several entries of a type, the first: owners are asked twice.
+                times.setdefault(parsed.type, parsed.time)
     return {
         name: round((times[last] - times[first]).total_seconds())
         for name, (first, last) in _PHASES.items()
@@ -209,24 +214,23 @@ def _phases(bundle: Path) -> dict[str, int]:
 
 
 def _sent(
-    artefacts: Path, code_bytes: int, records: Mapping[str, int], refinement: Refinement
+    artefacts: Path, token_bytes: int, records: Mapping[str, int], refinement: Refinement
 ) -> dict[str, int]:
     """Return the bytes that both parties sent and were sent, by what they are.
 
-    Questions and answers are gone when a job has ended; with decoys every record is asked
-    about equally often.
+    Questions and answers are gone when a job has ended; with decoys it is always as much.
     """
-    n_pairs = refinement.pairs_per_record * sum(records.values())
+    one, other = records.values()
+    n_asked = refinement.candidates * (one + other) + 2 * most_drawn(one, other)
+    width = RowForm(len(refinement.types), len(refinement.identifiers)).n_bytes
     kept: Counter[str] = Counter()
     for path in artefacts.glob("*/*"):
         what = path.name.split("-")[0].split(".")[0]
         kept[what] += path.stat().st_size - _SEAL_BYTES
-    codes = code_bytes * sum(records.values())
     return {
-        "up: codes": codes,
-        "up: block tokens": kept["chunk"] - codes,
-        "down: questions": n_pairs * (REFERENCE_BYTES + NUMBER_BYTES),
-        "up: answers": n_pairs * row_bytes(len(refinement.types)),
+        "up: tickets": kept["chunk"],
+        "down: questions": n_asked * (1 + ticket_bytes(token_bytes)),
+        "up: answers": n_asked * width,
         "down: results": kept["links"],
     }
 

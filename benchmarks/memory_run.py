@@ -17,9 +17,9 @@ import pyarrow.csv
 from benchmarks.schemes import parse_scheme, schema_of
 from benchmarks.speed import EXPERIMENT, speed_records
 from keys.derive import KEY_BYTES, KeyContext, LinkageKey
-from linkage.agent.blocktokens import block_tokens, meetings
+from linkage.agent.blocktokens import block_tokens, book_of, meetings
 from linkage.agent.config import Agreement, SourceConfig
-from linkage.agent.encoding import RecordEncoder
+from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.references import References
 from linkage.agent.session import block_form
 from linkage.agent.source import Source
@@ -61,18 +61,28 @@ def encode(scheme: str, folder: Path) -> dict[str, float]:
     spool = Spool(store, "benchmark", expires)
     start_mib = _peak_mib()
     started = time.perf_counter()
-    encoder = RecordEncoder(schema, config, key)
     tables = Source(config, schema).chunks()
-    manifest = spool.fill(
-        tables,
-        encoder.encode,
-        references,
-        codes,
-        lambda values, own: block_tokens(
-            schema, key, values, meetings("benchmark", "a", _AGREEMENT.parties), own
-        ),
-        lambda: bytes(32),
-    )
+    (meeting,) = meetings("benchmark", "a", _AGREEMENT.parties)
+    if schema.match.rounds == 1:
+        encoder = RecordEncoder(schema, config, key)
+        manifest = spool.fill(
+            tables,
+            encoder.encode,
+            references,
+            codes,
+            lambda values, own: block_tokens(schema, key, values, [meeting], own),
+            lambda: bytes(32),
+        )
+    else:
+        reader = RecordValues(schema, config, key)
+        manifest = spool.fill_tickets(
+            tables,
+            lambda table: reader.values(reader.columns(table)),
+            references,
+            codes,
+            lambda values, own: book_of(schema, key, meeting, own).tickets(values),
+            lambda: bytes(32),
+        )
     seconds = time.perf_counter() - started
     files = (folder / "artefacts" / "spool-benchmark").iterdir()
     return {

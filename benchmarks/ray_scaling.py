@@ -1,4 +1,4 @@
-"""`python -m benchmarks.ray_scaling`: two workers of a Ray cluster against one.
+"""`python -m benchmarks ray-scaling`: two workers of a Ray cluster against one.
 
 All pairs of two sets of codes, as many as keep one worker busy for a minute, on a cluster
 whose nodes run on this machine with one processor each. Needs the extra `ray`, and as many
@@ -182,7 +182,7 @@ def scaling_table(n_records: int, runs: list[Run]) -> Table:
 @click.option("--json", "json_out", is_flag=True, help="Print the figures as JSON.")
 def ray_scaling(small: bool, results: Path | None, json_out: bool) -> None:
     """Two workers of a Ray cluster against one."""
-    environment = read_environment("python -m benchmarks.ray_scaling" + " --small" * small)
+    environment = read_environment("python -m benchmarks ray-scaling" + " --small" * small)
     try:
         n_records, runs = measure_scaling(_SMALL_S if small else _FULL_S)
     except ConfigError as error:
@@ -205,7 +205,3 @@ def ray_scaling(small: bool, results: Path | None, json_out: bool) -> None:
     if folder is not None:
         for path in write_result(folder, "ray-scaling", table, figures, environment):
             click.echo(f"written: {path.name}", err=True)
-
-
-if __name__ == "__main__":
-    ray_scaling()

@@ -95,5 +95,5 @@ def _measure_set(
         two_rounds=TwoRounds.of(median(refined), falling(refined)),
         plain=link_plain_text(records),
         splink=splink,
-        groups=recall_by_group(records, two_rounds, threads, range(keys)) if grouped else None,
+        groups=recall_by_group(records, two_rounds, range(keys)) if grouped else None,
     )

@@ -82,7 +82,6 @@ def refine(
 @with_data
 @_with_scheme
 @with_sets
-@with_threads
 @with_small
 @with_results
 @with_as_json
@@ -90,7 +89,6 @@ def candidates(
     data: Path,
     scheme: str,
     sets: str | None,
-    threads: int,
     small: bool,
     results: Path | None,
     json_out: bool,
@@ -99,7 +97,7 @@ def candidates(
     environment = read_environment(command_line("candidates"))
     (chosen,) = parsed([scheme])
     experiments = selected(load_experiments(), sets)
-    result = measure_candidates(experiments, chosen, data, threads, small, progress)
+    result = measure_candidates(experiments, chosen, data, small, progress)
     partial = small or sets is not None
     table, figures = candidates_table(result), result.to_dict()
     publish("candidates", table, figures, json_out, results, partial, environment)

@@ -74,7 +74,8 @@ def scale_table(result: ScaleResult) -> Table:
     ]
     bar = BARS.get(result.scheme)
     what = (
-        "From codes and tokens on disk to ranked candidates (10 a record) and links; encoding "
+        "From codes and tokens, or tickets, on disk to ranked candidates (10 a record) and links, "
+        "or questions to the owners; encoding "
         "not counted. Ordinary synthetic registers with errors; pairs completeness is the share "
         "of the true pairs among the candidates."
     )

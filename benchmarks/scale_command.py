@@ -46,7 +46,3 @@ def scale(
         name = f"scale-{scheme.replace(':', '-').replace('/', '-')}"
         for path in write_result(folder, name, table, figures, environment):
             click.echo(f"written: {path.name}", err=True)
-
-
-if __name__ == "__main__":
-    scale()

@@ -2,36 +2,47 @@
 
 `make N SCHEME FOLDER` makes two registers of N records each and encodes them as two agents
 do; `link SCHEME FOLDER` finds candidates and links among them as a matcher does, and prints
-what that took as JSON.
+what that took as JSON. With the scheme `tickets` they are those of a job of two rounds, where
+codes are not made: candidates are the pairs that met, and owners would be asked next.
 """
 
+import itertools
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.schemes import parse_scheme, schema_of
 from benchmarks.speed import EXPERIMENT
 from keys.derive import KEY_BYTES, KeyContext, LinkageKey
-from linkage.agent.blocktokens import Meeting, block_tokens
+from linkage.agent.blocktokens import Meeting, block_tokens, book_of
 from linkage.agent.config import SourceConfig
-from linkage.agent.encoding import RecordEncoder
+from linkage.agent.encoding import RecordEncoder, RecordValues
+from linkage.agent.session import refinement_of
+from linkage.block.met import met_pairs
 from linkage.block.shared import meeting_pairs, shared_pairs
 from linkage.compare.candidates import Candidates, concatenate
+from linkage.compare.listed import Best, keep_best
 from linkage.encode.encoder import schema_id
-from linkage.engine.local import find_candidates, run_all
+from linkage.encode.oncetokens import Side
+from linkage.engine.local import run_all, run_task
 from linkage.engine.plan import Task, plan
+from linkage.engine.questions import select_questions
 from linkage.engine.records import Inputs, prepare
-from linkage.engine.refinement import select_pairs
+from linkage.job import REFERENCE_BYTES
 from linkage.schema import LinkageSchema
 from linkage.solve.groups import solve_groups
 from linkage.synthetic import Mix, generate_population, make_registers
+from linkage.ticket import Tickets
 
 REGISTERS = ("dukcapil", "imigrasi")
+TICKETS = "tickets"
 CANDIDATES = 10
 _KIB_PER_MIB = 1_024
 _ROWS = 65_536
@@ -44,7 +55,8 @@ _SEED = 1
 
 def make(n_records: int, scheme: str, folder: Path) -> None:
     """Make and encode two registers, at most `n_records` of each."""
-    schema = schema_of(EXPERIMENT, parse_scheme(scheme))
+    tickets = scheme == TICKETS
+    schema = _schema(scheme)
     population = generate_population(int(_PERSONS_PER_RECORD * n_records), _SEED, mix=_MIX)
     registers = make_registers(population, REGISTERS, "ordinary", _SEED, _OVERLAP)
     tables = [registers.tables[name] for name in REGISTERS]
@@ -56,6 +68,10 @@ def make(n_records: int, scheme: str, folder: Path) -> None:
         kept = np.random.default_rng(side).permutation(whole.num_rows)[:n_records]
         table = whole.take(np.sort(kept))
         persons.append(np.array(table["entity_id"].to_pylist()))
+        meeting: Meeting = ("scale", "left" if side == 0 else "right")
+        if tickets:
+            _keep_tickets(schema, key, meeting, table, folder / str(side))
+            continue
         encoder = RecordEncoder(schema, SourceConfig(path=folder), key)
         codes, values = [], []
         for start in range(0, table.num_rows, _ROWS):
@@ -65,7 +81,6 @@ def make(n_records: int, scheme: str, folder: Path) -> None:
         np.save(folder / f"codes-{side}.npy", np.concatenate(codes))
         ours = np.concatenate(values)
         del codes, values
-        meeting: Meeting = ("scale", "left" if side == 0 else "right")
         for number, tokens in enumerate(block_tokens(schema, key, ours, [meeting])):
             np.save(folder / f"tokens-{side}-{number}.npy", tokens)
     _, numbers = np.unique(np.concatenate(persons), return_inverse=True)
@@ -73,9 +88,85 @@ def make(n_records: int, scheme: str, folder: Path) -> None:
     np.save(folder / "persons-1.npy", numbers[len(persons[0]) :])
 
 
+def _schema(scheme: str) -> LinkageSchema:
+    if scheme == TICKETS:
+        return schema_of(EXPERIMENT, parse_scheme("saul").refined(CANDIDATES))
+    return schema_of(EXPERIMENT, parse_scheme(scheme)).with_rounds(1).blocked()
+
+
+def _keep_tickets(
+    schema: LinkageSchema, key: LinkageKey, meeting: Meeting, table: pa.Table, folder: Path
+) -> None:
+    """Make the tickets of a register as its agent does, and what finds its records again."""
+    folder.mkdir()
+    reader = RecordValues(schema, SourceConfig(path=folder), key)
+    parts = [
+        reader.values(reader.columns(table.slice(start, _ROWS)))
+        for start in range(0, table.num_rows, _ROWS)
+    ]
+    references = os.urandom(REFERENCE_BYTES * table.num_rows)
+    (folder / "references").write_bytes(references)
+    book = book_of(schema, key, meeting, references)
+    for number, of_entry in enumerate(book.tickets(np.concatenate(parts))):
+        np.savez(folder / f"{number}.npz", token=of_entry.token, mark=of_entry.mark)
+
+
+def meet(folder: Path) -> dict[str, float]:
+    """Let tickets meet, choose questions, and return what that took."""
+    schema, start_mib = _schema(TICKETS), _peak_mib()
+    references = [(folder / str(side) / "references").read_bytes() for side in (0, 1)]
+    n_left, n_right = (len(one) // REFERENCE_BYTES for one in references)
+    refinement = refinement_of(schema)
+    if refinement is None:
+        raise ValueError("a job of one round has no tickets")
+    rng, started = np.random.default_rng(_SEED), time.perf_counter()
+    met = met_pairs(zip(*(_tickets(folder / str(side)) for side in (0, 1)), strict=True), rng)
+    joined = time.perf_counter()
+    asked = select_questions(met, (n_left, n_right), None, refinement, rng).questions
+    ended, peak_mib = time.perf_counter(), _peak_mib()
+    key = LinkageKey(bytes(KEY_BYTES), KeyContext("scale", schema_id(schema), "scale", 1))
+    sides: tuple[Side, Side] = ("left", "right")
+    books = [
+        book_of(schema, key, ("scale", side), own)
+        for side, own in zip(sides, references, strict=True)
+    ]
+    persons = [np.load(folder / f"persons-{side}.npy") for side in (0, 1)]
+    chosen = ~asked.drawn
+    same = (
+        persons[0][books[0].records(asked.left.at(chosen))]
+        == persons[1][books[1].records(asked.right.at(chosen))]
+    )
+    true = _n_true(persons)
+    return {
+        "left": n_left,
+        "right": n_right,
+        "candidate_pairs": len(met),
+        "pairs_true": true,
+        "pairs_completeness": float(same.sum() / max(true, 1)),
+        "links": 0,
+        "joining_s": joined - started,
+        "ranking_s": ended - joined,
+        "solving_s": 0.0,
+        "seconds": ended - started,
+        "start_mib": start_mib,
+        "peak_mib": peak_mib,
+    }
+
+
+def _tickets(folder: Path) -> Iterator[Tickets]:
+    for number in itertools.count():
+        path = folder / f"{number}.npz"
+        if not path.exists():
+            return
+        with np.load(path) as arrays:
+            yield Tickets.of_entry(number, arrays["token"], arrays["mark"])
+
+
 def link(scheme: str, folder: Path, threads: int) -> dict[str, float]:
     """Find candidates and links, and return what that took."""
-    schema = schema_of(EXPERIMENT, parse_scheme(scheme)).with_rounds(1)
+    if scheme == TICKETS:
+        return meet(folder)
+    schema = _schema(scheme)
     start_mib = _peak_mib()
     codes = [np.load(folder / f"codes-{side}.npy") for side in (0, 1)]
     parties = [prepare(one, schema.encoding.scheme) for one in codes]
@@ -86,27 +177,22 @@ def link(scheme: str, folder: Path, threads: int) -> dict[str, float]:
     tasks = plan(inputs, 0)
     ranked = concatenate(_run(tasks, inputs, threads))
     n_left, n_right = inputs.sizes
-    rng = np.random.default_rng(_SEED)
-    pairs = select_pairs(ranked, n_left, n_right, CANDIDATES, rng, decoys=False)
+    best = _best_of_each(ranked, n_left)
     chosen = time.perf_counter()
-    alike = Candidates(ranked.left, ranked.right, np.modf(ranked.similarity)[0])
-    found = alike.above(schema.threshold).shifted(0, n_left)
+    found = ranked.above(schema.threshold).shifted(0, n_left)
     file = np.repeat(np.arange(2, dtype=np.uint8), inputs.sizes)
     groups = solve_groups(found, file, frozenset())
     ended = time.perf_counter()
     persons = [np.load(folder / f"persons-{side}.npy") for side in (0, 1)]
-    same = persons[0][pairs.left] == persons[1][pairs.right]
-    common, of_left = np.unique(persons[0], return_counts=True)
-    also, of_right = np.unique(persons[1], return_counts=True)
-    both, at_left, at_right = np.intersect1d(common, also, return_indices=True)
-    del both
-    true = int((of_left[at_left] * of_right[at_right]).sum())
+    lefts = np.repeat(np.arange(n_left), np.diff(best.offsets))
+    same = persons[0][lefts] == persons[1][best.columns]
+    true = _n_true(persons)
     return {
         "left": n_left,
         "right": n_right,
         "candidate_pairs": len(shared),
         "pairs_true": true,
-        "pairs_completeness": float(same[~pairs.drawn].sum() / max(true, 1)),
+        "pairs_completeness": float(same.sum() / max(true, 1)),
         "links": len(groups.joined),
         "joining_s": joined - started,
         "ranking_s": chosen - joined,
@@ -117,9 +203,24 @@ def link(scheme: str, folder: Path, threads: int) -> dict[str, float]:
     }
 
 
+def _n_true(persons: list[NDArray[np.int64]]) -> int:
+    """Return how many pairs of records of the two registers are of one person."""
+    common, of_left = np.unique(persons[0], return_counts=True)
+    also, of_right = np.unique(persons[1], return_counts=True)
+    _, at_left, at_right = np.intersect1d(common, also, return_indices=True)
+    return int((of_left[at_left] * of_right[at_right]).sum())
+
+
 def _run(tasks: list[Task], inputs: Inputs, threads: int) -> Iterator[Candidates]:
-    for _, found in run_all(tasks, lambda task: find_candidates(task, inputs, 0.0), threads):
+    for _, found in run_all(tasks, lambda task: run_task(task, inputs, 0.0), threads):
         yield found
+
+
+def _best_of_each(found: Candidates, n_left: int) -> Best:
+    """Return the best candidates of each left record."""
+    order = np.argsort(found.left, kind="stable")
+    offsets = np.searchsorted(found.left[order], np.arange(n_left + 1)).astype(np.int64)
+    return keep_best(offsets, found.right[order], found.similarity[order], CANDIDATES, 0.0)
 
 
 def _meetings(schema: LinkageSchema, folder: Path) -> Iterator[NDArray[np.uint64]]:

@@ -59,15 +59,12 @@ class GroupRecalls:
         )
 
 
-def recall_by_group(
-    records: RecordSet, scheme: Scheme, threads: int, keys: Iterable[int]
-) -> GroupRecalls:
+def recall_by_group(records: RecordSet, scheme: Scheme, keys: Iterable[int]) -> GroupRecalls:
     """Return the recall of each group in a pair of synthetic registers.
 
     Args:
         records: the registers, whole or in part.
         scheme: two rounds of it.
-        threads: threads that compare.
         keys: numbers of the keys to try.
     """
     schema = schema_of(records.experiment, scheme)
@@ -75,7 +72,7 @@ def recall_by_group(
     everyone = np.ones(len(records), dtype=np.bool_)
     recalls, pairs = dict[str, list[float]](), dict[str, int]()
     for key in keys:
-        groups = link_refined(records, encode_rounds(records, schema, key), threads)
+        groups = link_refined(records, encode_rounds(records, schema, key))
         label = groups.above(similarity_at(schema.threshold)).label
         for name, mask in {_EVERYONE: everyone, **members}.items():
             found = quality_of(label[mask], records.person[mask], records.file[mask])

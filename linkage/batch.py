@@ -4,13 +4,18 @@ The manifest commits the uploader to every chunk before the first is sent, so a
 chunk can be sent again after any interruption and can never be another one.
 """
 
+import bisect
 import hashlib
+import itertools
 from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
 
 import rfc8785
 
 from linkage.errors import MalformedMessageError
 from linkage.job import EXACT_TOKEN_BYTES, REFERENCE_BYTES, CodeId
+from linkage.ticket import ticket_bytes
 
 # A chunk is one message: small enough for the server's limit of 4 MiB with room to
 # spare, large enough that a batch of a million records has about a thousand.
@@ -26,8 +31,8 @@ class Chunk:
         references: 16 bytes for each record, in a row.
         codes: the packed code of each record, in the same order.
         exact: the exact tokens of each record, 16 bytes each.
-        tokens: the block tokens of each record, of one entry and for one other party.
-            A chunk has either these or the other three.
+        tokens: the block tokens of each record, of one entry and for one other party; in
+            a job of two rounds tickets. A chunk has either these or the other three.
     """
 
     references: bytes = b""
@@ -66,43 +71,65 @@ class Manifest:
     """What a batch will be: chunks of records, then chunks of block tokens.
 
     The latter follow other party by other party in the order of the job, entry by entry,
-    and in each cut into pieces of `token_rows` records.
+    and in each cut into pieces of `token_rows`. In a job of two rounds there are no chunks of
+    records, and a row is a ticket.
 
     Attributes:
         codes: under what its records were encoded.
         n_records: number of records.
         n_record_chunks: how many of the chunks are of records.
         chunk_sha256: digest of each chunk.
+        n_tickets: of each other party and entry; empty for one round.
+        gate_sha256: digest of the risk gate's result that speaks for it, b"" for none.
     """
 
     codes: CodeId
     n_records: int
     n_record_chunks: int
     chunk_sha256: tuple[bytes, ...]
+    n_tickets: tuple[int, ...] = ()
+    gate_sha256: bytes = b""
+
+    @property
+    def row_bytes(self) -> int:
+        """Length of a row of a chunk of block tokens, or of a ticket."""
+        codes = self.codes
+        return ticket_bytes(codes.block_bytes) if self.n_tickets else codes.token_row_bytes
 
     @property
     def token_rows(self) -> int:
-        """Records of a chunk of block tokens; the last of an entry may have fewer."""
-        return max(MAX_CHUNK_BYTES // max(self.codes.token_row_bytes, 1), 1)
+        """Rows of a chunk of block tokens or tickets; the last of an entry may have fewer."""
+        return max(MAX_CHUNK_BYTES // max(self.row_bytes, 1), 1)
 
-    @property
-    def pieces(self) -> int:
-        """How many chunks of block tokens there are of one entry and other party."""
-        return -(-self.n_records // self.token_rows)
+    def pieces(self, rows: int) -> int:
+        """Return how many chunks an entry of so many rows takes."""
+        return -(-rows // self.token_rows)
 
     def n_token_chunks(self, n_parties: int) -> int:
-        """Return how many chunks of block tokens a job of so many parties has."""
-        return (n_parties - 1) * self.codes.block_entries * self.pieces
+        """Return how many chunks of block tokens or tickets a job of so many parties has."""
+        if self.n_tickets:
+            return sum(map(self.pieces, self.n_tickets))
+        return (n_parties - 1) * self.codes.block_entries * self.pieces(self.n_records)
 
-    def token_chunk(self, counterpart: int, entry: int) -> int:
-        """Return the index of the first chunk of an entry.
+    def token_chunks(self, counterpart: int, entry: int) -> range:
+        """Return the indexes of the chunks of an entry.
 
         Args:
             counterpart: number of the other party among all but one's own.
             entry: number of the block entry.
         """
         before = counterpart * self.codes.block_entries + entry
-        return self.n_record_chunks + before * self.pieces
+        if self.n_tickets:
+            first = self.n_record_chunks + self._ticket_pieces[before]
+            return range(first, first + self.pieces(self.n_tickets[before]))
+        pieces = self.pieces(self.n_records)
+        first = self.n_record_chunks + before * pieces
+        return range(first, first + pieces)
+
+    @cached_property
+    def _ticket_pieces(self) -> list[int]:
+        """How many chunks come before each set of tickets, and all of them."""
+        return [0, *itertools.accumulate(map(self.pieces, self.n_tickets))]
 
     def digest(self) -> bytes:
         """Return SHA-256 over the manifest's canonical form, 32 bytes."""
@@ -120,6 +147,8 @@ class Manifest:
                     "exact_slots": self.codes.exact_slots,
                     "n_records": self.n_records,
                     "n_record_chunks": self.n_record_chunks,
+                    "n_tickets": list(self.n_tickets),
+                    "gate": self.gate_sha256.hex(),
                     "chunks": hashlib.sha256(b"".join(self.chunk_sha256)).hexdigest(),
                 }
             )
@@ -162,25 +191,38 @@ class Manifest:
                 n_records * n_exact,
                 0,
             ]
-        piece = (index - self.n_record_chunks) % self.pieces
-        rows = min(self.token_rows, self.n_records - piece * self.token_rows)
-        return [0, 0, 0, rows * codes.token_row_bytes]
+        index -= self.n_record_chunks
+        of_entry = self.n_records
+        if self.n_tickets:
+            number = bisect.bisect_right(self._ticket_pieces, index) - 1
+            of_entry, piece = self.n_tickets[number], index - self._ticket_pieces[number]
+        else:
+            piece = index % self.pieces(self.n_records)
+        rows = min(self.token_rows, of_entry - piece * self.token_rows)
+        return [0, 0, 0, rows * self.row_bytes]
+
+
+class QuestionKind(Enum):
+    """What an owner is asked."""
+
+    FIELDS = "fields"
+    NAMES = "names"
 
 
 @dataclass(frozen=True)
 class Question:
-    """One chunk of pairs of the second round, as the owner of one side sees it.
+    """One chunk of tickets that an owner is asked about in the second round.
 
     Attributes:
         counterpart: the owner of the other records.
-        index: number of the chunk among those of this counterpart.
-        pairs: numbers of the pairs, 4 bytes each, little-endian.
-        references: the own record of each pair, 16 bytes each.
+        kind: what is asked.
+        index: number of the chunk among those of this counterpart and kind.
+        tickets: the own tickets, as `Tickets.packed` writes them.
         answered: whether the answer has come before.
     """
 
     counterpart: str
+    kind: QuestionKind
     index: int
-    pairs: bytes
-    references: bytes
+    tickets: bytes
     answered: bool

@@ -2,8 +2,9 @@
 
 An entry is a list of parts, each a function of one attribute or of several of one kind:
 `phonetic(nama)`, `year(tgl_lahir)`, `word(given_name, surname)`, `sex`. Two records are
-candidates when all parts of some entry agree. An entry needs two attributes at least:
-what one alone tells is too little to find anybody by.
+candidates when all parts of some entry agree. In a job of one round an entry needs two
+attributes at least: its tokens are sent beside the codes, so the matcher sees which records
+share it. In a job of two rounds nothing says whose a token is, and one attribute will do.
 """
 
 import re
@@ -23,7 +24,7 @@ _KINDS: dict[str, frozenset[Kind]] = {
 }
 _PART = re.compile(r"(?:(?P<function>[a-z]+)\((?P<names>[a-z0-9_, ]+)\)|(?P<name>[a-z][a-z0-9_]*))")
 
-MAX_ENTRIES = 96
+MAX_ENTRIES = 128
 # What a part tells in bits, roughly: log2 of how many values there are in effect. For
 # choosing default entries only, so that all parties choose alike.
 _BITS: dict[str, dict[str, float]] = {
@@ -41,8 +42,12 @@ _BITS: dict[str, dict[str, float]] = {
     "code": {"value": 12},
     "number": {"value": 8},
 }
-# Entries that tell less find mostly strangers, even in a small register.
+# Entries that tell less find mostly strangers, even in a small register. With two rounds
+# weak ones cost next to nothing: of each composite a few tickets are made, and no more.
 _LEAST_BITS = 12.0
+_LEAST_BITS_OF_TWO_ROUNDS, _LEAST_BITS_ALONE = 6.0, 8.0
+_MOST_OF_ONE_ROUND = 96
+_TWO = 2
 
 
 @dataclass(frozen=True)
@@ -90,15 +95,15 @@ def parse_entry(on: Sequence[str]) -> BlockEntry:
             )
         names = (found["names"] or found["name"]).split(",")
         parts.append(Part(function, tuple(name.strip() for name in names)))
-    entry = BlockEntry(tuple(parts))
-    used = {name for part in parts for name in part.attributes}
-    if len(parts) < 2 or len(used) < 2:
-        raise ValueError("a block needs parts of two attributes at least")
-    return entry
+    if not parts:
+        raise ValueError("a block needs at least one part")
+    return BlockEntry(tuple(parts))
 
 
-def problem_with(entry: BlockEntry, types: Mapping[str, str]) -> str | None:
+def problem_with(entry: BlockEntry, types: Mapping[str, str], rounds: int) -> str | None:
     """Return what is wrong with an entry among attributes of these types, if anything."""
+    if rounds == 1 and len({name for part in entry.parts for name in part.attributes}) < _TWO:
+        return "a block needs parts of two attributes at least in a job of one round"
     for part in entry.parts:
         unknown = [name for name in part.attributes if name not in types]
         if unknown:
@@ -112,14 +117,16 @@ def problem_with(entry: BlockEntry, types: Mapping[str, str]) -> str | None:
     return None
 
 
-def default_entries(attributes: Sequence[tuple[str, str]]) -> tuple[BlockEntry, ...]:
-    """Return the entries of a schema that names none: pairs of parts, the most telling first.
+def default_entries(attributes: Sequence[tuple[str, str]], rounds: int) -> tuple[BlockEntry, ...]:
+    """Return the entries of a schema that names none, the most telling first.
 
     A pair of records that agrees on any two of its attributes, or on parts of them, is
-    found by one of these. Names that may be swapped are a part together, too.
+    found by one of these; in a job of two rounds also one that agrees on a single telling
+    part. Names that may be swapped are a part together, too.
 
     Args:
         attributes: name and type of each attribute that is no identifier.
+        rounds: of the job.
     """
     parts: list[tuple[float, Part]] = []
     for name, kind in attributes:
@@ -130,14 +137,17 @@ def default_entries(attributes: Sequence[tuple[str, str]]) -> tuple[BlockEntry, 
     own = tuple(name for name, kind in attributes if ATTRIBUTE_TYPES[kind].space == "name")
     if len(own) > 1:
         parts += [(b, Part(function, own)) for function, b in _BITS["name"].items()]
-    pairs = [
+    least = _LEAST_BITS if rounds == 1 else _LEAST_BITS_OF_TWO_ROUNDS
+    telling = [
         (one[0] + other[0], BlockEntry((one[1], other[1])))
         for one, other in combinations(parts, 2)
-        if not set(one[1].attributes) & set(other[1].attributes)
+        if not set(one[1].attributes) & set(other[1].attributes) and one[0] + other[0] >= least
     ]
-    # Stable: of equally telling pairs the first attributes count first.
-    telling = sorted((p for p in pairs if p[0] >= _LEAST_BITS), key=lambda pair: -pair[0])
-    # The best entry of every two attributes comes before the second best of any.
+    if rounds == _TWO:
+        telling += [(b, BlockEntry((part,))) for b, part in parts if b >= _LEAST_BITS_ALONE]
+    # Stable: of equally telling entries the first attributes count first.
+    telling.sort(key=lambda found: -found[0])
+    # The best entry of every set of attributes comes before the second best of any.
     times: dict[frozenset[str], int] = {}
     in_turn = []
     for _, entry in telling:
@@ -145,4 +155,5 @@ def default_entries(attributes: Sequence[tuple[str, str]]) -> tuple[BlockEntry, 
         times[used] = times.get(used, 0) + 1
         in_turn.append((times[used], entry))
     in_turn.sort(key=lambda turn: turn[0])
-    return tuple(entry for _, entry in in_turn[:MAX_ENTRIES])
+    most = _MOST_OF_ONE_ROUND if rounds == 1 else MAX_ENTRIES
+    return tuple(entry for _, entry in in_turn[:most])

@@ -46,6 +46,8 @@ class JobState(Enum):
     PLANNED = "planned"
     COMPARING = "comparing"
     REFINING = "refining"
+    SCORING = "scoring"
+    NAMING = "naming"
     SOLVING = "solving"
     AWAITING_COSIGNATURES = "awaiting_cosignatures"
     RELEASED = "released"
@@ -152,20 +154,21 @@ class Refinement:
     """The second round of a job.
 
     Attributes:
-        candidates: most candidates that a record has of each other party.
-        decoys: whether all records get equally many pairs.
+        candidates: how many pairs with each other party an owner is asked about for each
+            of its records, on average and at most.
+        decoys: whether it is asked about so many whoever met.
         types: type of each attribute, in the order of the schema, identifiers left out.
-        exact_types: type of each exact token, in their order.
+        identifiers: type of each identifier, in their order.
     """
 
     candidates: int
     decoys: bool
     types: tuple[str, ...]
-    exact_types: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
 
     @property
     def pairs_per_record(self) -> int:
-        """How many pairs with one other party an owner answers for a record at most."""
+        """How many pairs with one other party an owner answers for each record at most."""
         return self.candidates + DRAWN_PER_RECORD
 
 
@@ -219,7 +222,9 @@ class JobSpec:
             <= self.codes.code_bits
             <= MAX_CODE_BITS
             and self.codes.code_bits % 64 == 0,
-            f"block_entries (0 to {MAX_ENTRIES})": 0 <= self.codes.block_entries <= MAX_ENTRIES,
+            f"block_entries (0 to {MAX_ENTRIES + MAX_EXACT_SLOTS})": 0
+            <= self.codes.block_entries
+            <= MAX_ENTRIES + MAX_EXACT_SLOTS,
             f"block_copies (0 to {MAX_BLOCK_COPIES})": 0
             <= self.codes.block_copies
             <= MAX_BLOCK_COPIES,
@@ -251,9 +256,16 @@ class JobSpec:
                 name in ATTRIBUTE_TYPES and ATTRIBUTE_TYPES[name].kind != "identifier"
                 for name in refinement.types
             ),
-            "exact_types (one for each exact token)": len(refinement.exact_types)
-            == self.codes.exact_slots
-            and all(name in ATTRIBUTE_TYPES for name in refinement.exact_types),
+            f"identifiers (0 to {MAX_EXACT_SLOTS} types of identifiers)": len(
+                refinement.identifiers
+            )
+            <= MAX_EXACT_SLOTS
+            and all(
+                name in ATTRIBUTE_TYPES and ATTRIBUTE_TYPES[name].kind == "identifier"
+                for name in refinement.identifiers
+            ),
+            "block_entries (1 or more, with two rounds)": self.codes.block_entries > 0,
+            "exact_slots (0, with two rounds)": self.codes.exact_slots == 0,
         }
 
 

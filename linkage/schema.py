@@ -12,6 +12,7 @@ is the agent's source file.
 import hashlib
 import math
 import tomllib
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from linkage.blockentry import (
     MAX_ENTRIES,
     BlockEntry,
+    Part,
     default_entries,
     parse_entry,
     problem_with,
@@ -35,12 +37,13 @@ Language = Literal["any", "indonesian", "foreign"]
 MAX_ATTRIBUTES = 32
 MAX_EXACT = 8
 _EXACT_TYPES = frozenset({"phone", "email"})
-MAX_CANDIDATES = 50
+MAX_CANDIDATES = 512
 # Records of one composite that a block entry can bring together with those of another
 # party: more cost as much again, and find pairs by what many share.
 BLOCK_COPIES = 3
 # A hundredth of the records meets a stranger by chance in an entry, at most.
 TOKEN_MARGIN_BITS = 10
+_MORE_BITS_OF_TWO_ROUNDS = 8
 LEAST_TOKEN_BYTES = 2
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
@@ -103,9 +106,9 @@ class Match(_Strict):
             then compared under one-time keys.
         threshold: with one round the lowest similarity of a link, by scheme where
             absent; with two its lowest probability, 1/2 where absent.
-        candidates: how many candidates of each other party a record has at most in the
-            second round.
-        decoys: fill up with decoys, so that all records have equally many.
+        candidates: about how many pairs with each other party an owner is asked in the
+            second round for each of its records, on average.
+        decoys: fill up with decoys, so that it is as many whoever met.
         expected_records: records of the largest register; sets the length of block
             tokens, so that strangers share next to none by chance.
     """
@@ -126,6 +129,9 @@ class Match(_Strict):
     def block_bytes(self) -> int:
         """Length of a block token."""
         bits = math.log2(self.expected_records + 1) + TOKEN_MARGIN_BITS
+        if self.rounds == 2:
+            # Of more entries, so that next to no owner is asked about a meeting by chance.
+            bits += _MORE_BITS_OF_TWO_ROUNDS
         return max(math.ceil(bits / 8), LEAST_TOKEN_BYTES)
 
 
@@ -138,7 +144,8 @@ class Attribute(_Strict):
         weight: weight of its tokens; the type's default where absent.
         element: row of the data-needs matrix; the type's where absent.
         rarity: weigh words by how rare they are in public tables; by default for
-            names only.
+            names only. In the second round the matcher is told whether a person's own name
+            that agrees is rare.
         language: whose names and places the values are; the schema's where absent.
         without: ids of normalisation rules to leave out.
     """
@@ -278,8 +285,12 @@ class LinkageSchema(_Strict):
         problems += [
             f"block on {', '.join(block.on)}: {problem}"
             for block in self.block or ()
-            if (problem := problem_with(parse_entry(block.on), types))
+            if (problem := problem_with(parse_entry(block.on), types, self.match.rounds))
         ]
+        if not problems and self.match.rounds == 2 and not self.entries:
+            problems.append(
+                "match.rounds: no attribute tells enough to find pairs by: set rounds = 1"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -299,15 +310,48 @@ class LinkageSchema(_Strict):
     def block_entries(self) -> tuple[BlockEntry, ...]:
         """The rules by which records become candidates, given or by types."""
         if self.block is None:
-            return default_entries([(a.name, a.type) for a in self.fuzzy])
+            return default_entries([(a.name, a.type) for a in self.fuzzy], self.match.rounds)
         return tuple(parse_entry(block.on) for block in self.block)
+
+    @cached_property
+    def entries(self) -> tuple[BlockEntry, ...]:
+        """The block entries of which tokens are made.
+
+        With one round none but those that the parties wrote: beside codes they tell the
+        matcher who shares what (docs/threat-model.md). With two rounds an exact attribute is
+        an entry of its own: its tokens stand once, as all others do, so that it takes no second
+        attribute to hide the value.
+        """
+        if self.match.rounds == 1:
+            return self.block_entries if self.block is not None else ()
+        of_exact = (BlockEntry((Part("value", (a.name,)),)) for a in self.exact_attributes)
+        return (*self.block_entries, *of_exact)
+
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> "LinkageSchema":
+        """Return a copy with some fields replaced, and what follows from them worked out anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("fuzzy", "exact_attributes", "block_entries", "entries"):
+            copied.__dict__.pop(name, None)
+        return copied
+
+    def blocked(self) -> "LinkageSchema":
+        """Return the schema with its default block entries written out."""
+        blocks = [Block(on=tuple(map(str, entry.parts))) for entry in self.block_entries]
+        return self.model_copy(update={"block": tuple(blocks)})
 
     def with_rounds(self, rounds: Literal[1, 2]) -> "LinkageSchema":
         """Return the schema with another number of rounds, and the threshold of that."""
         if rounds == self.match.rounds:
             return self
         match = self.match.model_copy(update={"rounds": rounds, "threshold": None})
-        return self.model_copy(update={"match": match})
+        types = {a.name: a.type for a in self.attributes}
+        # Beside codes an entry over one attribute is not allowed.
+        block = self.block and tuple(
+            block for block in self.block if not problem_with(parse_entry(block.on), types, rounds)
+        )
+        return self.model_copy(update={"match": match, "block": block})
 
     @property
     def identifiers(self) -> tuple[Attribute, ...]:
@@ -462,7 +506,7 @@ def resolve(schema: LinkageSchema, versions: dict[str, Any]) -> dict[str, Any]:
         "block": {
             "copies": schema.match.block_copies,
             "bytes": schema.match.block_bytes,
-            "entries": [[str(part) for part in entry.parts] for entry in schema.block_entries],
+            "entries": [[str(part) for part in entry.parts] for entry in schema.entries],
         },
         "versions": versions,
     }

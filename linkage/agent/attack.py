@@ -7,54 +7,62 @@ the agreement's own key is not touched.
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from numpy.typing import NDArray
 
 from keys.derive import KeyContext, LinkageKey
 from linkage.agent.blocktokens import block_tokens
 from linkage.agent.config import SourceConfig
 from linkage.agent.encoding import RecordNormaliser
-from linkage.agent.jobview import job_view
+from linkage.agent.madeup import made_up_columns
 from linkage.agent.source import Source
 from linkage.encode.encoder import ENCODER_VERSION, Encoder, schema_id
+from linkage.encode.fields import KEY_BYTES, FieldEncoder
 from linkage.encode.oncetokens import within_entries
 from linkage.errors import RecordError
+from linkage.fieldrow import FILTER_BYTES
+from linkage.gate import Figure, GateResult, Verdict, profile_digest
 from linkage.normalise import NORM_VERSION
 from linkage.normalise.columns import FlaggedColumn
-from linkage.privacy.gate import LEVELS, Outcome, run_gate
-from linkage.privacy.graph import Overlap
-from linkage.privacy.made import take
-from linkage.privacy.people import SeededKeys, control_of, plain_people
-from linkage.privacy.subject import distinct_persons, subject_of
-from linkage.privacy.wholejob import KNOWN, AttackedJob, attack_whole_job
+from linkage.privacy.gate import LEVELS, Outcome, Sent, run_gate
+from linkage.privacy.made import joined, take
+from linkage.privacy.people import SeededKeys
+from linkage.privacy.planted import Plant, double_hashed
+from linkage.privacy.subject import coder, control_subject, distinct_persons, subject_of
 from linkage.schema import LinkageSchema
 
-# Normalised words by attribute, and which of the records a register has.
-Register = tuple[Mapping[str, FlaggedColumn], NDArray[np.int64]]
+_compute: Any = pyarrow.compute  # the published stubs refuse arguments that Arrow documents
 
-_JOB_OVERLAP = 0.5
-# Fewer say nothing: the control cannot be broken, and chance alone is near the limits.
-FEWEST_RECORDS = 500
+Columns = Mapping[str, FlaggedColumn]
+# A7 needs the engine, which nothing else of a gate does: who wants it hands it in.
+WholeJob = Callable[[LinkageSchema, Columns, int, Callable[[str], None]], list[Outcome]]
 
 
 @dataclass(frozen=True)
-class GateResult:
-    """What a gate found, and what it is bound to.
+class Attacked:
+    """What a gate found in an agency's file.
 
     Attributes:
         schema_id: of the schema under which was encoded.
+        source_profile: of `profile_digest`.
         level: how thorough the gate was.
-        n_records: records that were attacked.
         seed: of all draws but the keys.
+        n_records: distinct persons that were attacked.
+        n_made_up: of these, how many were made up to fill up a small file.
         outcomes: the figures.
     """
 
     schema_id: bytes
+    source_profile: bytes
     level: str
-    n_records: int
     seed: int
+    n_records: int
+    n_made_up: int
     outcomes: tuple[Outcome, ...]
 
     @property
@@ -67,18 +75,37 @@ class GateResult:
         """Whether any attack exceeded its limit."""
         return any(outcome.exceeded for outcome in self.outcomes)
 
+    def result(self, epoch: int, made_at: datetime, valid_until: datetime) -> GateResult:
+        """Return the result as data, bound to an epoch."""
+        return GateResult(
+            self.schema_id,
+            NORM_VERSION,
+            ENCODER_VERSION,
+            epoch,
+            self.source_profile,
+            self.level,
+            self.seed,
+            self.n_records,
+            self.n_made_up,
+            tuple(_figure(outcome) for outcome in self.outcomes),
+            made_at,
+            valid_until,
+        )
+
     def to_dict(self) -> dict[str, object]:
-        """Return the result as JSON can have it."""
+        """Return what was found as JSON can have it."""
         return {
             "schema_id": self.schema_id.hex(),
             "norm_version": NORM_VERSION,
             "encoder_version": ENCODER_VERSION,
+            "source_profile": self.source_profile.hex(),
             "level": self.level,
             "records": self.n_records,
+            "made_up": self.n_made_up,
             "seed": self.seed,
             "failed": self.failed,
             "void": self.void,
-            "outcomes": [outcome.to_dict() for outcome in self.outcomes],
+            "figures": [_figure(outcome).to_json() for outcome in self.outcomes],
         }
 
 
@@ -88,8 +115,13 @@ def attack(
     level: str,
     seed: int = 1,
     on_attack: Callable[[str], None] = lambda _name: None,
-) -> GateResult:
+    plant: Plant | None = None,
+    whole_job: WholeJob | None = None,
+) -> Attacked:
     """Attack an agency's own records under a schema.
+
+    A file of fewer records than a gate attacks is filled up with made-up people: rates are
+    then told over all, and over the file's own.
 
     Args:
         schema: the linkage schema.
@@ -97,84 +129,58 @@ def attack(
         level: one of `LEVELS`.
         seed: of all draws but the keys; equal seeds take equal samples.
         on_attack: told what is being done.
+        plant: a fault to encode with, which the gate must find.
+        whole_job: runs A7, where the level has it and the schema two rounds.
 
     Raises:
-        RecordError: the file cannot be used, or has too few records.
+        RecordError: the file cannot be used.
     """
     thorough = LEVELS[level]
     on_attack("reading")
-    table = _sample(schema, source, thorough.most_records, seed)
-    columns = dict(RecordNormaliser(schema, source).columns(table))
+    table = pa.concat_tables(list(Source(source, schema).chunks())).combine_chunks()
+    profile = _profile(schema, table)
+    columns, real = _filled(schema, source, table, thorough.most_records, seed)
     on_attack("encoding")
     persons = distinct_persons(schema, columns, seed)
-    if len(persons) < FEWEST_RECORDS:
-        raise RecordError(
-            f"{len(persons):,} distinct persons: a gate needs {FEWEST_RECORDS:,}; take a larger "
-            "file of the same source"
-        )
-    columns = {name: take(column, persons) for name, column in columns.items()}
-    textbook = control_of(schema)
-    subject = subject_of(schema, columns, _throw_away_key(schema), seed)
-    control = subject_of(textbook, columns, _throw_away_key(textbook), seed)
+    columns, real = {name: take(column, persons) for name, column in columns.items()}, real[persons]
+    if not real.any():
+        raise RecordError(f"{source.path.name}: no record has a value to link on")
+    faulty = plant.schema(schema) if plant is not None else schema
+    program = plant.program if plant is not None else coder
+    subject = subject_of(faulty, columns, _throw_away_key(schema), seed, real, program)
+    control = control_subject(schema, columns, _throw_away_key(schema), seed, double_hashed)
+    sent = sent_of(schema, columns, seed)
+    if plant is not None:
+        sent = plant.send(sent)
+    outcomes = run_gate(subject, control, sent, thorough, seed, on_attack)
+    if whole_job is not None and thorough.whole_job and schema.match.rounds == 2:
+        outcomes += whole_job(faulty, columns, seed, on_attack)
+    n_made_up = int((~real).sum())
+    return Attacked(
+        schema_id(faulty), profile, level, seed, len(subject), n_made_up, tuple(outcomes)
+    )
+
+
+def sent_of(schema: LinkageSchema, columns: Columns, seed: int) -> Sent:
+    """Return what is uploaded beside codes, and what it could stand for."""
     tokens, values = tokens_and_values(schema, columns, seed)
-    outcomes = run_gate(subject, control, tokens, values, thorough, seed, on_attack)
-    if thorough.whole_job and schema.match.rounds == 2:
-        outcomes += attack_job(schema, columns, seed, on_attack)
-    return GateResult(schema_id(schema), level, len(subject), seed, tuple(outcomes))
-
-
-def attack_job(
-    schema: LinkageSchema,
-    columns: Mapping[str, FlaggedColumn],
-    seed: int,
-    on_attack: Callable[[str], None] = lambda _name: None,
-) -> list[Outcome]:
-    """A7 on a job between two registers with half of their persons in common.
-
-    One file is all that there is, so both registers are drawn from it, and what they say of
-    a person is the same.
-    """
+    if schema.match.rounds == 1:
+        return Sent(tokens, values)
     n = len(next(iter(columns.values())))
-    drawn = Overlap.draw(n, _JOB_OVERLAP, seed)
-    registers = (columns, drawn.encoded), (columns, drawn.plain)
-    outcomes: list[Outcome] = []
-    for setting, share in (("both registers", 1.0), ("half of both", 0.5)):
-        on_attack(f"A7 whole job, {setting}")
-        job, control = (
-            attacked_job(of, registers, share, seed) for of in (schema, control_of(schema))
-        )
-        outcomes += attack_whole_job(f"plain {setting}", job, control, KNOWN, seed)
-    return outcomes
+    keys = np.frombuffer(os.urandom(n * KEY_BYTES), dtype=np.uint8).reshape(n, KEY_BYTES)
+    one_key = np.repeat(keys[:1], n, axis=0)
+    return Sent(tokens, values, _fields(schema, columns, keys), _fields(schema, columns, one_key))
 
 
-def attacked_job(
-    schema: LinkageSchema, registers: tuple[Register, Register], share: float, seed: int
-) -> AttackedJob:
-    """Run a job of two registers, and give an attacker the plain records of a share of them.
-
-    Args:
-        schema: the linkage schema.
-        registers: normalised words by attribute, and who each record to take of these is;
-            persons are numbered by the row that they have in `columns`.
-        share: of all persons that the attacker holds in plain text.
-        seed: of who these are.
-    """
-    rng = np.random.default_rng(seed)
-    held = rng.random(1 + max(int(person.max(initial=0)) for _, person in registers)) < share
-    ours = [{a: take(c, person) for a, c in columns.items()} for columns, person in registers]
-    theirs = [
-        {a: take(c, person[held[person]]) for a, c in columns.items()}
-        for columns, person in registers
-    ]
-    seen = job_view(schema, ours[0], ours[1], seed)
-    own = job_view(schema, theirs[0], theirs[1], seed)
-    person = registers[0][1]
-    people = plain_people(schema, theirs[0], seed)
-    return AttackedJob(seen.codes, seen.graph, people, own.graph, person, person[held[person]])
+def _fields(schema: LinkageSchema, columns: Columns, keys: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return the field filters of one pair for each record, shape (n, n_words)."""
+    rows = FieldEncoder(schema, columns).encode(np.arange(len(keys)), keys, "left")
+    filters = np.ascontiguousarray(rows[:, : len(schema.fuzzy) * FILTER_BYTES])
+    return filters.view("<u8").astype(np.uint64)
 
 
 def tokens_and_values(
-    schema: LinkageSchema, columns: Mapping[str, FlaggedColumn], seed: int
+    schema: LinkageSchema, columns: Columns, seed: int
 ) -> tuple[dict[str, NDArray[np.uint64]], dict[str, NDArray[np.uint64]]]:
     """Return what is uploaded of tokens, and the values that they could stand for.
 
@@ -184,7 +190,7 @@ def tokens_and_values(
     """
     key = _throw_away_key(schema)
     encoded = Encoder(schema, key, os.urandom).encode(columns)
-    names = [str(entry) for entry in schema.block_entries]
+    names = [str(entry) for entry in schema.entries]
     sent = block_tokens(schema, key, encoded.values, [("gate", "left")])
     tokens = {name: _numbers(of_entry) for name, of_entry in zip(names, sent, strict=True)}
     for slot, attribute in enumerate(schema.exact_attributes):
@@ -213,13 +219,42 @@ def hash_of(word: str) -> int:
     return int.from_bytes(SeededKeys(0).block_key(word)[:8], "little") or 1
 
 
-def _sample(schema: LinkageSchema, source: SourceConfig, most: int, seed: int) -> pa.Table:
-    """Return so many records of a source, drawn at random."""
-    table = pa.concat_tables(list(Source(source, schema).chunks()))
+def _filled(
+    schema: LinkageSchema, source: SourceConfig, table: pa.Table, most: int, seed: int
+) -> tuple[dict[str, FlaggedColumn], NDArray[np.bool_]]:
+    """Return normalised words of so many records, and which of these are of the file."""
     if table.num_rows > most:
         drawn = np.random.default_rng(seed).permutation(table.num_rows)[:most]
-        table = table.take(np.sort(drawn))
-    return table.combine_chunks()
+        table = table.take(np.sort(drawn)).combine_chunks()
+    columns = dict(RecordNormaliser(schema, source).columns(table))
+    n_made_up = most - table.num_rows
+    if n_made_up:
+        made_up = made_up_columns(schema, columns, n_made_up, seed)
+        columns = {name: joined(column, made_up[name]) for name, column in columns.items()}
+    return columns, np.arange(most) < table.num_rows
+
+
+def _profile(schema: LinkageSchema, table: pa.Table) -> bytes:
+    counts = {}
+    for attribute in schema.attributes:
+        column = table[attribute.name]
+        filled = column.filter(_compute.fill_null(_compute.not_equal(column, ""), False))
+        counts[attribute.name] = (len(filled), int(_compute.count_distinct(filled).as_py()))
+    return profile_digest(table.num_rows, counts)
+
+
+def _figure(outcome: Outcome) -> Figure:
+    return Figure(
+        outcome.attack,
+        outcome.setting,
+        outcome.value,
+        outcome.limit,
+        cast("Verdict", outcome.verdict),
+        outcome.chance,
+        outcome.interval,
+        outcome.bound,
+        outcome.control,
+    )
 
 
 def _numbers(tokens: NDArray[np.uint8]) -> NDArray[np.uint64]:

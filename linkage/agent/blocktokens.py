@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from linkage.encode.encoder import EncodingKeys
 from linkage.encode.oncetokens import Side, keyed_order, once_tokens, within_entries
+from linkage.encode.tickets import TicketBook
 from linkage.schema import LinkageSchema
 
 # Inside a party nothing is sent, so more records of a composite may meet.
@@ -26,6 +27,23 @@ def meetings(job_id: str, party: str, parties: Sequence[str]) -> list[Meeting]:
             side: Side = "left" if own < number else "right"
             found.append((f"{job_id}\0{left}\0{right}", side))
     return found
+
+
+def book_of(
+    schema: LinkageSchema, keys: EncodingKeys, meeting: Meeting, references: bytes
+) -> TicketBook:
+    """Return an owner's tickets of one meeting, which occurs once in the life of the key.
+
+    Args:
+        schema: the linkage schema, of two rounds.
+        keys: keys derived from the linkage key.
+        meeting: from `meetings`.
+        references: of all records, 16 bytes each, in a row.
+    """
+    name, side = meeting
+    # The two parties, whose names follow the job's.
+    parties = name.partition("\0")[2]
+    return TicketBook(schema, keys.block_key, name, parties, side, references)
 
 
 def block_tokens(

@@ -153,29 +153,30 @@ class MatcherClient:
         ).leaf_index
 
     def questions(self, job_id: str) -> Iterator[Question]:
-        """Yield the pairs that the party is asked about in the second round."""
-        request = refine_pb2.FetchPairsRequest(job_id=job_id)
+        """Yield what the party is asked in the second round now."""
+        request = refine_pb2.FetchQuestionsRequest(job_id=job_id)
         with translated():
-            for message in self._refine.FetchPairs(request, timeout=_STREAM_DEADLINE_S):
+            for message in self._refine.FetchQuestions(request, timeout=_STREAM_DEADLINE_S):
                 yield convert.question_from_proto(message)
 
-    def answer(self, job_id: str, rows: Iterable[tuple[Question, bytes]]) -> None:
+    def answer(self, job_id: str, answers: Iterable[tuple[Question, bytes]]) -> None:
         """Send answers, in the order of their chunks.
 
         Args:
             job_id: the job.
-            rows: questions with the field rows of their pairs.
+            answers: questions, and the answer to each.
         """
         failed: list[Exception] = []
 
-        def messages() -> Iterator[refine_pb2.SendRowsRequest]:
+        def messages() -> Iterator[refine_pb2.SendAnswersRequest]:
             try:
-                for question, content in rows:
-                    yield refine_pb2.SendRowsRequest(
+                for question, content in answers:
+                    yield refine_pb2.SendAnswersRequest(
                         job_id=job_id,
                         counterpart=question.counterpart,
+                        kind=convert.kind_to_proto(question.kind),
                         index=question.index,
-                        rows=content,
+                        answer=content,
                     )
             except Exception as error:
                 failed.append(error)
@@ -183,7 +184,7 @@ class MatcherClient:
 
         with translated():
             try:
-                self._refine.SendRows(messages(), timeout=24 * _STREAM_DEADLINE_S)
+                self._refine.SendAnswers(messages(), timeout=24 * _STREAM_DEADLINE_S)
             except grpc.RpcError:
                 if failed:
                     raise failed[0] from None

@@ -6,7 +6,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from linkage.errors import ConfigError
+from linkage.errors import ConfigError, MalformedMessageError
+from linkage.gate import GateResult, parse_result
 from linkage.normalise.dateparts import DateOrder
 from linkage.schema import LinkageSchema, parse_schema, problems_of
 
@@ -54,6 +55,18 @@ class LinkageKeyFile(_Strict):
     key_encryption_key: Path
 
 
+class Gate(_Strict):
+    """The risk gate that speaks for this agency's batches.
+
+    Attributes:
+        result: what `padan attack --out` wrote.
+        limit: the highest rate of persons named that the agreement accepts; 1 waives it.
+    """
+
+    result: Path
+    limit: Annotated[float, Field(ge=0, le=1)] = 0.005
+
+
 class AgentConfig(_Strict):
     """All settings of an agent; paths count from the settings file's folder.
 
@@ -68,6 +81,7 @@ class AgentConfig(_Strict):
         key: the linkage key.
         tls: PEM files.
         patience_s: how long to try again while the matcher cannot be reached.
+        gate: the risk gate, None where the agreement asks for none.
     """
 
     party: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -80,6 +94,7 @@ class AgentConfig(_Strict):
     key: LinkageKeyFile
     tls: Tls
     patience_s: Annotated[float, Field(ge=0)] = 60.0
+    gate: Gate | None = None
 
 
 class SourceConfig(_Strict):
@@ -126,6 +141,9 @@ def load_agent(path: Path) -> AgentConfig:
     for part in ("key", "tls"):
         section = getattr(config, part)
         update[part] = section.model_copy(update={k: base / v for k, v in section})
+    if config.gate is not None:
+        result = base / config.gate.result
+        update["gate"] = config.gate.model_copy(update={"result": result})
     return config.model_copy(update=update)
 
 
@@ -146,6 +164,21 @@ def load_schema(path: Path) -> LinkageSchema:
         ConfigError: the file cannot be read or breaks a rule; lists every problem.
     """
     return parse_schema(_read(path), str(path))
+
+
+def load_gate(path: Path) -> GateResult:
+    """Read the result of a risk gate.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no result.
+    """
+    try:
+        return parse_result(path.read_bytes())
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}: run `padan attack --out` first"
+        raise ConfigError(str(path), [problem]) from error
+    except MalformedMessageError as error:
+        raise ConfigError(str(path), [str(error)]) from error
 
 
 def _load(path: Path, model: type[_Model]) -> _Model:

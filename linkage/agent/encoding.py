@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from linkage.agent.config import SourceConfig
 from linkage.encode.encoder import EncodedRecords, Encoder, EncodingKeys
+from linkage.encode.oncetokens import BlockValues
 from linkage.errors import ConfigError
 from linkage.normalise.attributes import normalise_column
 from linkage.normalise.columns import FlaggedColumn
@@ -90,6 +91,28 @@ class RecordEncoder:
     def codes(self, table: pa.Table) -> NDArray[np.uint8]:
         """Return the packed codes of a table alone, shape (n_records, bits / 8)."""
         return self._encoder.codes(self._normaliser.columns(table))
+
+
+class RecordValues:
+    """Reads tables of text columns for a job of two rounds, in which no codes are made.
+
+    Args:
+        schema: the linkage schema.
+        source: how the agency writes its values.
+        keys: keys derived from the linkage key.
+    """
+
+    def __init__(self, schema: LinkageSchema, source: SourceConfig, keys: EncodingKeys) -> None:
+        self._normaliser = RecordNormaliser(schema, source)
+        self._values = BlockValues(schema, keys.block_key)
+
+    def columns(self, table: pa.Table) -> dict[str, FlaggedColumn]:
+        """Return the normalised words of a table."""
+        return self._normaliser.columns(table)
+
+    def values(self, columns: Mapping[str, FlaggedColumn]) -> NDArray[np.uint64]:
+        """Return the hashed parts of the block entries, shape (n, n_parts)."""
+        return self._values.of(columns)
 
 
 def _options(attribute: Attribute, source: SourceConfig) -> NormaliseOptions:

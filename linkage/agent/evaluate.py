@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,43 +19,42 @@ from numpy.typing import NDArray
 from keys.derive import KeyContext, LinkageKey
 from linkage.agent.blocktokens import block_tokens, within_pairs
 from linkage.agent.config import SourceConfig
-from linkage.agent.encoding import RecordEncoder
+from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.evidence import Evidence, comparisons_by_files
 from linkage.agent.fieldrows import FieldRows
+from linkage.agent.refining import RefinedFile, RefinedPairs, refine_files
 from linkage.agent.session import refinement_of
 from linkage.agent.source import Source
 from linkage.block.shared import SharedPairs, equal_pairs, meeting_pairs, shared_pairs
 from linkage.classify.fellegi_sunter import LinkageModel
+from linkage.classify.intervals import UNKNOWN, Interval
 from linkage.classify.missed import missed_matches
+from linkage.classify.null import Null
 from linkage.classify.quality import Quality, best_threshold, quality_of
+from linkage.classify.refined import estimate_quality
+from linkage.classify.threshold import Threshold, choose_threshold
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.encode.encoder import EncodedRecords, schema_id
-from linkage.encode.pairkeys import pair_keys
-from linkage.engine.floor import candidate_floor
-from linkage.engine.local import find_candidates, run_all, run_histogram, run_task
+from linkage.engine.local import run_all, run_histogram, run_task
 from linkage.engine.plan import Task, plan
 from linkage.engine.records import Inputs, PreparedRecords, prepare
 from linkage.engine.refinement import (
     Comparison,
-    RefinePairs,
+    in_bands,
     pairs_of_unlike,
     probability_at,
-    select_pairs,
     similarity_at,
 )
 from linkage.errors import QuotaExceededError, RecordError
-from linkage.job import Refinement
 from linkage.schema import LinkageSchema
 from linkage.solve.agreed import solve_agreed
-from linkage.solve.groups import single_parties, solve_groups
+from linkage.solve.groups import Groups, single_parties, solve_groups
 
 MAX_COMPARISONS = 5_000_000_000
-_BINS = 2_000
+_BINS = 2_048
 # Pairs kept for the sweep, per record: far below the best threshold of any data, so
 # the sweep is complete, and bounded however alike the records are.
 _SWEPT_PAIRS_PER_RECORD = 50
-# Pairs whose rows are held at once.
-_REFINED_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,10 @@ class Evaluation:
     Attributes:
         at_threshold: quality at the schema's threshold.
         best: quality at the best threshold.
-        best_threshold: the threshold with the best F1, solved again for each; a
-            similarity of codes with one round, a probability with two.
+        threshold: where pairs were linked, without truth; a similarity of codes with one
+            round, a probability with two.
+        estimated: how good the links are without truth, None where it cannot be told.
+        best_threshold: the threshold with the best F1, solved again for each.
         pairs_compared: number of comparisons of the first round.
         refined: what the second round was, None without one.
         seconds: from raw records to solved groups, without the sweep.
@@ -73,6 +75,8 @@ class Evaluation:
     """
 
     at_threshold: Quality
+    threshold: float
+    estimated: "Estimated | None"
     best: Quality
     best_threshold: float
     pairs_compared: int
@@ -80,13 +84,14 @@ class Evaluation:
     seconds: float
     evidence: Evidence | None = None
 
-    def to_dict(self) -> dict[str, float | int]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the figures under their public names."""
         quality = self.at_threshold
-        figures: dict[str, float | int] = {
+        figures: dict[str, Any] = {
             "f1": quality.f1,
             "precision": quality.precision,
             "recall": quality.recall,
+            "threshold": self.threshold,
             "best_f1": self.best.f1,
             "best_threshold": self.best_threshold,
             "pairs_true": quality.pairs_true,
@@ -97,11 +102,15 @@ class Evaluation:
             figures |= {
                 "pairs_refined": self.refined.pairs,
                 "pairs_completeness": self.refined.completeness,
-                "estimated_precision": self.refined.precision,
-                "estimated_recall": min(
-                    quality.pairs_found * self.refined.precision / self.refined.matches, 1.0
-                ),
             }
+        if self.estimated is not None:
+            for name, interval in (
+                ("precision", self.estimated.precision),
+                ("recall", self.estimated.recall),
+            ):
+                figures[f"estimated_{name}"] = interval.estimate
+                figures[f"estimated_{name}_interval"] = [interval.low, interval.high]
+            figures["notes"] = list(self.estimated.notes)
         figures["seconds"] = round(self.seconds, 3)
         return figures
 
@@ -113,32 +122,72 @@ class Refined:
     Attributes:
         pairs: number of pairs that were refined.
         completeness: share of the true pairs among them.
-        precision: share of matches among the pairs likelier than not, as estimated.
         matches: number of all matches, candidates or not, as estimated.
         model: what was learnt of the comparison levels.
     """
 
     pairs: int
     completeness: float
-    precision: float
     matches: float
     model: LinkageModel
 
 
 @dataclass(frozen=True)
-class _Records:
-    inputs: Inputs
-    rows: list[FieldRows]
+class Estimated:
+    """How good links are, told without truth.
+
+    Attributes:
+        precision: share of right links.
+        recall: share of matches that are linked.
+        notes: what a reader of these figures must know.
+    """
+
+    precision: Interval
+    recall: Interval
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """Who the records are, over all files."""
+
     person: NDArray[np.int64]
     file: NDArray[np.uint8]
 
     @property
     def sizes(self) -> list[int]:
-        return self.inputs.sizes
+        return [int(n) for n in np.bincount(self.file)]
 
     @property
-    def first(self) -> NDArray[np.int64]:
-        return np.concatenate(([0], np.cumsum(self.sizes)))
+    def first(self) -> list[int]:
+        return [0, *itertools.accumulate(self.sizes)]
+
+
+@dataclass(frozen=True)
+class _Linked:
+    """Scored pairs, and what came of comparing.
+
+    Attributes:
+        candidates: pairs by how much speaks for them; record numbers count over all files.
+        decided: the same pairs as a job decides on them.
+        threshold: similarity from which a job links.
+        compared: pairs compared by pair of files: of all, and of those sharing a token.
+        refined: the second round, None without one.
+        levels: comparison levels of the candidates, None without a second round.
+        posterior: probability of each candidate, likewise.
+        missed: estimated number of matches that are no candidates.
+        estimated: how good the links are, where that is told before they are made.
+    """
+
+    candidates: Candidates
+    decided: Candidates
+    threshold: float
+    compared: dict[tuple[int, int], tuple[int, int]]
+    refined: Refined | None = None
+    levels: NDArray[np.int8] | None = None
+    posterior: NDArray[np.float64] | None = None
+    missed: float = 0.0
+    estimated: Estimated | None = None
 
 
 def evaluate(
@@ -167,86 +216,202 @@ def evaluate(
     if truth in {a.name for a in schema.attributes}:
         raise RecordError(f"the truth column {truth} is an attribute of the schema: take it out")
     started = time.monotonic()
-    records = _load(schema, inputs, truth)
-    tasks = plan(records.inputs, MAX_COMPARISONS)
+    context = KeyContext("evaluation", schema_id(schema), "evaluation", 1)
+    key = LinkageKey(os.urandom(32), context)
+    if schema.match.rounds == 1:
+        known, linked = _one_round(schema, inputs, truth, key, threads, on_progress)
+    else:
+        known, linked = _two_rounds(schema, inputs, truth, key)
+    many, cardinality = len(inputs) > 1, schema.match.cardinality
+    single = single_parties(cardinality, len(inputs)) if many else frozenset()
+    groups = solve_groups(linked.candidates, known.file, single)
+    agreed = solve_agreed(
+        linked.decided, known.file, len(inputs), schema.match.cardinality, linked.threshold
+    )
+    at_threshold = quality_of(agreed.label, known.person, known.file)
+    seconds = time.monotonic() - started
+    best_at, best = best_threshold(groups, known.person, known.file)
+    threshold = linked.threshold
+    if linked.refined is not None:
+        best_at, threshold = probability_at(best_at), schema.threshold
+    evidence = None
+    if keep_evidence:
+        evidence = Evidence(
+            person=known.person,
+            file=known.file,
+            candidates=linked.candidates.distinct()
+            if linked.refined is None
+            else linked.candidates,
+            label=agreed.label,
+            groups=groups,
+            threshold=linked.threshold,
+            compared=linked.compared,
+            levels=linked.levels,
+            model=linked.refined.model if linked.refined is not None else None,
+        )
+    n_compared = sum(sum(of_files) for of_files in linked.compared.values())
+    return Evaluation(
+        at_threshold,
+        threshold,
+        _estimated(linked, agreed),
+        best,
+        best_at,
+        n_compared,
+        linked.refined,
+        seconds,
+        evidence,
+    )
+
+
+def _estimated(linked: _Linked, agreed: Groups) -> Estimated | None:
+    """Return how good the links are without truth, where it can be told."""
+    if linked.posterior is None or linked.refined is None:
+        return linked.estimated
+    pairs = linked.decided
+    are_linked = (pairs.similarity >= np.float32(linked.threshold)) & (
+        agreed.label[pairs.left] == agreed.label[pairs.right]
+    )
+    rng = np.random.default_rng(0)
+    intervals = estimate_quality(linked.posterior, are_linked, linked.missed, rng)
+    return Estimated(*intervals, linked.refined.model.notes)
+
+
+def _one_round(
+    schema: LinkageSchema,
+    inputs: Sequence[SourceConfig],
+    truth: str,
+    key: LinkageKey,
+    threads: int,
+    on_progress: Callable[[int, int], None],
+) -> tuple[_Truth, _Linked]:
+    """Compare codes; nothing leaves the machine, so that blocks tell nobody anything."""
+    schema = schema.blocked()
+    persons = _Persons()
+    parties: list[PreparedRecords] = []
+    values: list[NDArray[np.uint64]] = []
+    for config in inputs:
+        encoder = RecordEncoder(schema, config, key)
+        parts: list[EncodedRecords] = []
+        for table in Source(config, schema, also=(truth,)).chunks():
+            parts.append(encoder.encode(table))
+            persons.add(table[truth], len(parties))
+        codes = np.concatenate([part.codes for part in parts])
+        exact = np.concatenate([part.exact for part in parts])
+        parties.append(prepare(codes, schema.encoding.scheme, exact))
+        values.append(np.concatenate([part.values for part in parts]))
+    records = Inputs(parties, _shared(schema, key, parties, values), bool(schema.block_entries))
+    tasks = plan(records, MAX_COMPARISONS)
     planned = sum(task.comparisons for task in tasks)
     if planned > MAX_COMPARISONS:
         raise QuotaExceededError(
             f"{planned:,} comparisons, also with blocks: at most {MAX_COMPARISONS:,} are made; "
             "take a sample of the files, or blocks that tell more"
         )
-    run = _Run(records, tasks, threads, on_progress)
-    refinement = refinement_of(schema)
-    refined = levels = None
-    if refinement is None:
-        threshold = schema.threshold
-        candidates = run.compare(run.swept_floor(threshold))
+    run, known = _Run(records, tasks, threads, on_progress), persons.known()
+    histogram = run.histogram()
+    found = run.compare(run.swept_floor(histogram, schema.threshold))
+    chosen = _chosen(schema, histogram, found, known) if schema.match.threshold is None else None
+    # Similarities of pairs that share a block are not those of all pairs.
+    if chosen is None or chosen.precision is UNKNOWN or not run.compares_all:
+        at, estimated = schema.threshold, None
     else:
-        threshold = similarity_at(schema.threshold)
-        candidates, levels, refined = _refine(records, run, refinement)
-    many = len(inputs) > 1
-    single = single_parties(schema.match.cardinality, len(inputs)) if many else frozenset()
-    groups = solve_groups(candidates, records.file, single)
-    agreed = solve_agreed(
-        candidates, records.file, len(inputs), schema.match.cardinality, threshold
+        at, estimated = chosen.value, Estimated(chosen.precision, chosen.recall, chosen.notes)
+    compared = comparisons_by_files(tasks)
+    return known, _Linked(found, found, at, compared, estimated=estimated)
+
+
+def _chosen(
+    schema: LinkageSchema, histogram: NDArray[np.int64], found: Candidates, known: _Truth
+) -> Threshold:
+    """Return the threshold that similarities alone tell."""
+    n_files = len(known.sizes)
+    single = single_parties(schema.match.cardinality, n_files) if n_files > 1 else frozenset[int]()
+    distinct = found.distinct()
+    return choose_threshold(
+        histogram,
+        distinct,
+        solve_groups(distinct, known.file, single),
+        known.file,
+        single,
+        Null.of(schema.encoding),
+        np.random.default_rng(0),
     )
-    at_threshold = quality_of(agreed.label, records.person, records.file)
-    seconds = time.monotonic() - started
-    best_at, best = best_threshold(groups, records.person, records.file)
-    if refined is not None:
-        best_at = probability_at(best_at)
-    evidence = None
-    if keep_evidence:
-        evidence = Evidence(
-            person=records.person,
-            file=records.file,
-            candidates=candidates.distinct() if refined is None else candidates,
-            label=agreed.label,
-            groups=groups,
-            threshold=threshold,
-            compared=comparisons_by_files(tasks),
-            levels=levels,
-            model=refined.model if refined is not None else None,
-        )
-    return Evaluation(at_threshold, best, best_at, planned, refined, seconds, evidence)
 
 
-def _load(schema: LinkageSchema, inputs: Sequence[SourceConfig], truth: str) -> _Records:
-    context = KeyContext("evaluation", schema_id(schema), "evaluation", 1)
-    key = LinkageKey(os.urandom(32), context)
-    parties: list[PreparedRecords] = []
-    values: list[NDArray[np.uint64]] = []
-    rows: list[FieldRows] = []
-    persons: list[str] = []
+def _two_rounds(
+    schema: LinkageSchema, inputs: Sequence[SourceConfig], truth: str, key: LinkageKey
+) -> tuple[_Truth, _Linked]:
+    """Let tickets meet, and compare fields of the pairs that did."""
+    persons = _Persons()
+    files: list[RefinedFile] = []
     for config in inputs:
-        encoder = RecordEncoder(schema, config, key)
-        parts: list[EncodedRecords] = []
-        truths: list[pa.ChunkedArray[pa.StringScalar]] = []
-        rows.append(FieldRows(schema))
+        reader, rows = RecordValues(schema, config, key), FieldRows(schema)
+        parts: list[NDArray[np.uint64]] = []
         for table in Source(config, schema, also=(truth,)).chunks():
-            columns = encoder.columns(table)
-            parts.append(encoder.encode_columns(columns))
-            if schema.match.rounds == 2:
-                rows[-1].add(columns)
-            truths.append(table[truth])
-        parties.append(
-            prepare(
-                np.concatenate([part.codes for part in parts]),
-                schema.encoding.scheme,
-                np.concatenate([part.exact for part in parts]),
-            )
-        )
-        values.append(np.concatenate([part.values for part in parts]))
+            columns = reader.columns(table)
+            parts.append(reader.values(columns))
+            rows.add(columns)
+            persons.add(table[truth], len(files))
+        files.append(RefinedFile(np.concatenate(parts), rows))
+    known = persons.known()
+    rng = np.random.default_rng(int.from_bytes(os.urandom(16), "big"))
+    pairs = refine_files(schema, key, files, rng)
+    return known, _scored(schema, pairs, known)
+
+
+def _scored(schema: LinkageSchema, pairs: RefinedPairs, known: _Truth) -> _Linked:
+    refinement = refinement_of(schema)
+    if refinement is None:
+        raise ValueError("a schema of one round has no second one")
+    model, scores = Comparison(refinement).score(
+        pairs.levels, pairs.drawn, pairs_of_unlike(known.sizes)
+    )
+    met = ~pairs.drawn
+    lefts, rights = pairs.left[met], pairs.right[met]
+    true = quality_of(known.person.astype(np.int32), known.person, known.file).pairs_true
+    same = known.person[lefts] == known.person[rights]
+    missed = missed_matches(pairs.count[met], scores.posterior)
+    refined = Refined(
+        pairs=len(pairs),
+        completeness=float(same.sum() / true) if true else 1.0,
+        matches=model.matches + missed,
+        model=model,
+    )
+    files, times = np.unique(
+        np.stack([known.file[lefts], known.file[rights]], axis=1), axis=0, return_counts=True
+    )
+    compared = {
+        (int(left), int(right)): (0, int(n)) for (left, right), n in zip(files, times, strict=True)
+    }
+    return _Linked(
+        Candidates(lefts, rights, scores.similarity),
+        Candidates(lefts, rights, in_bands(scores.posterior, schema.threshold)),
+        similarity_at(schema.threshold),
+        compared,
+        refined,
+        pairs.levels[met],
+        scores.posterior,
+        missed,
+    )
+
+
+class _Persons:
+    """Who the records of all files are, as the truth column names them."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._files: list[int] = []
+
+    def add(self, column: "pa.ChunkedArray[pa.StringScalar]", file: int) -> None:
         # Whoever has no truth is a person of its own.
-        persons += [
-            value or f"\0{len(parties)}.{row}"
-            for row, value in enumerate(v for column in truths for v in column.to_pylist())
-        ]
-    _, person = np.unique(np.array(persons, dtype=object).astype(str), return_inverse=True)
-    sizes = [len(party) for party in parties]
-    file = np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes)
-    compared = Inputs(parties, _shared(schema, key, parties, values), bool(schema.block_entries))
-    return _Records(compared, rows, person.astype(np.int64), file)
+        first = len(self._names)
+        self._names += [name or f"\0{first + row}" for row, name in enumerate(column.to_pylist())]
+        self._files += [file] * len(column)
+
+    def known(self) -> _Truth:
+        names = np.array(self._names, dtype=object).astype(str)
+        _, person = np.unique(names, return_inverse=True)
+        return _Truth(person.astype(np.int64), np.array(self._files, dtype=np.uint8))
 
 
 def _shared(
@@ -277,130 +442,54 @@ class _Run:
 
     def __init__(
         self,
-        records: _Records,
+        inputs: Inputs,
         tasks: list[Task],
         threads: int,
         on_progress: Callable[[int, int], None],
     ) -> None:
-        self.records, self.tasks = records, tasks
+        self._inputs, self._tasks = inputs, tasks
         self._threads, self._on_progress = threads, on_progress
         self._planned = sum(task.comparisons for task in tasks)
-        self._passes = 1
+        self.compares_all = any(task.columns is not None for task in tasks)
 
-    def swept_floor(self, threshold: float) -> float:
-        """Return a similarity low enough for the sweep, that not too many pairs reach."""
-        self._passes = 2
+    def histogram(self) -> NDArray[np.int64]:
+        """Return how many pairs have which similarity, shape (bins + 1,)."""
         histogram = np.zeros(_BINS + 1, dtype=np.int64)
         done = 0
 
         def run(task: Task) -> NDArray[np.int64]:
-            return run_histogram(task, self.records.inputs, _BINS)
+            return run_histogram(task, self._inputs, _BINS)
 
-        for task, counts in run_all(self.tasks, run, self._threads):
-            histogram += counts
+        for task, counts in run_all(self._tasks, run, self._threads):
+            # Where all pairs are compared, those that share a block are among them.
+            if task.columns is not None or not self.compares_all:
+                histogram += counts
             done += task.comparisons
             self._on_progress(done, 2 * self._planned)
+        return histogram
+
+    def swept_floor(self, histogram: NDArray[np.int64], threshold: float) -> float:
+        """Return a similarity low enough for the sweep, that not too many pairs reach."""
         reaching = np.cumsum(histogram[::-1])[::-1]
-        budget = _SWEPT_PAIRS_PER_RECORD * sum(self.records.sizes)
+        budget = _SWEPT_PAIRS_PER_RECORD * sum(self._inputs.sizes)
         few = np.flatnonzero(reaching <= budget)
         # Where even the most alike pairs are too many, only those above the threshold count.
         lowest = few[0] / _BINS if len(few) else threshold
-        return float(min(max(lowest, 1 / _BINS), threshold))
+        return float(max(lowest, 1 / _BINS))
 
     def compare(self, floor: float) -> Candidates:
         """Return the pairs above a floor; record numbers count over all files."""
-        first = self.records.first
-        return concatenate(
-            found.shifted(int(first[task.left]), int(first[task.right]))
-            for task, found in self.compare_tasks(floor)
-        )
-
-    def compare_tasks(
-        self,
-        floor: float,
-        find: Callable[[Task, Inputs, float], Candidates] = run_task,
-    ) -> list[tuple[Task, Candidates]]:
-        """Return the pairs above a floor by task; record numbers count in each file."""
-        parts, done = [], (self._passes - 1) * self._planned
+        first = [0, *itertools.accumulate(self._inputs.sizes)]
+        parts, done = [], self._planned
 
         def run(task: Task) -> Candidates:
-            return find(task, self.records.inputs, floor)
+            return run_task(task, self._inputs, floor)
 
-        for task, found in run_all(self.tasks, run, self._threads):
-            parts.append((task, found))
+        for task, found in run_all(self._tasks, run, self._threads):
+            parts.append(found.shifted(first[task.left], first[task.right]))
             done += task.comparisons
-            self._on_progress(done, self._passes * self._planned)
-        return parts
-
-
-def _refine(
-    records: _Records, run: _Run, refinement: Refinement
-) -> tuple[Candidates, NDArray[np.int8], Refined]:
-    """Return the scored candidates of the second round, and their comparison levels."""
-    rng = np.random.default_rng(int.from_bytes(os.urandom(16), "big"))
-    floor = candidate_floor(run.tasks, records.inputs, refinement.candidates, rng)
-    parts = run.compare_tasks(floor, find_candidates)
-    comparison = Comparison(refinement)
-    n, first = len(records.sizes), records.first
-    found: list[tuple[RefinePairs, NDArray[np.int8], int, int]] = []
-    for left, right in list(itertools.combinations(range(n), 2)) or [(0, 0)]:
-        of_pair = [part for task, part in parts if (task.left, task.right) == (left, right)]
-        pairs = select_pairs(
-            concatenate(of_pair).distinct(),
-            records.sizes[left],
-            records.sizes[right],
-            refinement.candidates,
-            rng,
-            decoys=False,
-            within=left == right,
-        )
-        found.append((pairs, _levels(records, comparison, left, right, pairs), left, right))
-    drawn = np.concatenate([pairs.drawn for pairs, *_ in found])
-    levels = np.concatenate([of_pair for _, of_pair, *_ in found])
-    lefts = np.concatenate([p.left + np.int32(first[left]) for p, _, left, _ in found])[~drawn]
-    rights = np.concatenate([p.right + np.int32(first[right]) for p, _, _, right in found])[~drawn]
-    model, scores = comparison.score(levels, drawn, pairs_of_unlike(records.sizes))
-    found_by = np.concatenate(
-        [
-            records.inputs.shared[left, right].count_of(pairs.left, pairs.right)
-            for pairs, _, left, right in found
-        ]
-    )[~drawn]
-    missed = missed_matches(found_by, scores.posterior)
-    likely = scores.posterior > 0.5
-    matches = float(scores.posterior[likely].sum())
-    true = quality_of(records.person.astype(np.int32), records.person, records.file).pairs_true
-    same = records.person[lefts] == records.person[rights]
-    refined = Refined(
-        pairs=len(levels),
-        completeness=float(same.sum() / true) if true else 1.0,
-        precision=matches / float(likely.sum()) if likely.any() else 1.0,
-        matches=model.matches + missed,
-        model=model,
-    )
-    return Candidates(lefts, rights, scores.similarity), levels[~drawn], refined
-
-
-def _levels(
-    records: _Records, comparison: Comparison, left: int, right: int, pairs: RefinePairs
-) -> NDArray[np.int8]:
-    """Return the comparison levels of pairs, as both owners' rows give them."""
-    key = os.urandom(32)
-    parts = []
-    exact = records.inputs.parties[left].exact, records.inputs.parties[right].exact
-    for start in range(0, len(pairs), _REFINED_AT_ONCE):
-        numbers = np.arange(start, min(start + _REFINED_AT_ONCE, len(pairs)), dtype=np.uint32)
-        keys = pair_keys(key, numbers)
-        own, other = pairs.left[numbers], pairs.right[numbers]
-        parts.append(
-            comparison.levels(
-                records.rows[left].encode(own.astype(np.int64), keys, "left"),
-                records.rows[right].encode(other.astype(np.int64), keys, "right"),
-                exact[0][own],
-                exact[1][other],
-            )
-        )
-    return np.concatenate([np.zeros((0, len(comparison.types)), np.int8), *parts])
+            self._on_progress(done, 2 * self._planned)
+        return concatenate(parts)
 
 
 def input_of(path: Path, record_id: str) -> SourceConfig:

@@ -1,28 +1,30 @@
-"""The agent's part in the second round: field filters for pairs of its own records.
+"""The agent's part in the second round: it answers about its own tickets.
 
-What a curious matcher could try is refused here. A number of a pair stands for one own
-record for ever: two records under one number would get two filters under one key, which
-could be compared. Each record is asked about no more often than the job's terms allow.
+A ticket leads to one record and one key, so what is answered follows from what is asked, and
+no key ever serves two pairs. What a curious matcher could try beyond that is refused here.
 """
 
 import datetime
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from linkage.agent.blocktokens import book_of, meetings
 from linkage.agent.client import MatcherClient
 from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.fieldrows import ColumnsDigest, FieldRows
 from linkage.agent.references import References
 from linkage.agent.session import Session
 from linkage.agent.source import Source
-from linkage.batch import Question
-from linkage.encode.fields import Side
-from linkage.encode.pairkeys import pair_keys
+from linkage.batch import Question, QuestionKind
+from linkage.encode.oncetokens import Side
+from linkage.encode.pairkeys import pair_keys, secret_order
+from linkage.encode.tickets import TicketBook
 from linkage.errors import (
     DeniedError,
     JobStateError,
@@ -30,13 +32,20 @@ from linkage.errors import (
     RecordError,
     UnavailableError,
 )
-from linkage.job import REFERENCE_BYTES, Job, Refinement
+from linkage.job import DRAWN_PER_RECORD, REFERENCE_BYTES, Job, JobState, Refinement
 from linkage.store.artefacts import ArtefactStore
+from linkage.ticket import DRAWN, Tickets, ticket_bytes
 
 _ANSWERED_DAYS = 365
 _TRIES = 5
-# More than the matcher ever asks at once.
-MAX_PAIRS = 4096
+# The most that the matcher asks at once.
+MAX_TICKETS = 32_768
+# Parts in which records are named may be smaller so many times: one for each band.
+MOST_BANDS = 3
+# Of parts that are larger most records must be new, and no record has more likely pairs.
+_FEW, _MOST_NAMED = 8, 20
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+ASKING = frozenset({JobState.REFINING, JobState.NAMING})
 
 
 class Answerer:
@@ -65,39 +74,49 @@ class Answerer:
         refinement = job.spec.refinement
         if refinement is None:
             raise ValueError("a job of one round asks nothing")
-        self._session, self._job = session, job
-        self._records = _Records(session, references, source_digest)
-        self._guard = _Guard(
-            session.store, job, refinement, session.config.party, len(self._records.rows), today
-        )
+        self._rows, self._references = _read(session, references, source_digest)
+        self._token_bytes = session.codes.block_bytes
+        party, parties = session.config.party, job.spec.parties
+        others = [name for name in parties if name != party]
+        self._sides: dict[str, Side] = {}
+        self._keys, self._books = dict[str, bytes](), dict[str, TicketBook]()
+        for other, meeting in zip(others, meetings(job.job_id, party, parties), strict=True):
+            self._sides[other] = meeting[1]
+            left, right = (party, other) if meeting[1] == "left" else (other, party)
+            self._keys[other] = session.key.refine_key(job.job_id, left, right)
+            self._books[other] = book_of(
+                session.schema, session.key, meeting, self._references.tobytes()
+            )
+        self._guard = _Guard(session.store, job, refinement, len(self._references), today)
 
-    def check(self, question: Question) -> NDArray[np.int64]:
-        """Check a question and return the own record of each of its pairs.
+    def check(self, question: Question) -> tuple[Tickets, NDArray[np.int64]]:
+        """Check a question; return its tickets and the own record of each.
 
         Raises:
-            DeniedError: it asks for more than the terms allow.
-            RecordError: a reference is none of ours.
+            DeniedError: it asks for more than the terms allow, or about what is not ours.
         """
-        records = self._records.numbers(question.references)
-        self._guard.check(question, records)
-        return records
+        if question.counterpart not in self._books:
+            raise DeniedError("NOT_A_PARTY", f"asked about pairs with {question.counterpart}")
+        tickets = Tickets.unpacked(question.tickets, self._token_bytes)
+        records = self._books[question.counterpart].records(tickets)
+        self._guard.check(question, tickets, records)
+        return tickets, records
 
-    def rows(self, question: Question) -> bytes:
+    def n_asked(self, question: Question) -> int:
+        """Return how many tickets a question is about."""
+        return len(question.tickets) // (1 + ticket_bytes(self._token_bytes))
+
+    def answer(self, question: Question) -> bytes:
         """Return the answer to a question.
 
         Raises:
-            DeniedError: the question asks for more than the terms allow.
-            RecordError: a reference is none of ours.
+            DeniedError: it asks for more than the terms allow, or about what is not ours.
         """
-        records = self.check(question)
-        party, other = self._session.config.party, question.counterpart
-        order = self._job.spec.parties
-        first = order.index(party) < order.index(other)
-        left, right = (party, other) if first else (other, party)
-        key = self._session.key.refine_key(self._job.job_id, left, right)
-        keys = pair_keys(key, np.frombuffer(question.pairs, "<u4"))
-        side: Side = "left" if first else "right"
-        return self._records.rows.encode(records, keys, side).tobytes()
+        tickets, records = self.check(question)
+        key, side = self._keys[question.counterpart], self._sides[question.counterpart]
+        if question.kind is QuestionKind.NAMES:
+            return self._references[records[secret_order(key, tickets)]].tobytes()
+        return self._rows.encode(records, pair_keys(key, tickets), side).tobytes()
 
 
 def answer_all(
@@ -122,12 +141,12 @@ def answer_all(
     def answers() -> Iterator[tuple[Question, bytes]]:
         done = 0
         for question in client.questions(job_id):
-            done += len(question.references) // REFERENCE_BYTES
+            done += answerer.n_asked(question)
             on_pairs(done)
             if question.answered:
                 answerer.check(question)
                 continue
-            yield question, answerer.rows(question)
+            yield question, answerer.answer(question)
             sent.append(question.index)
 
     left, sent = _TRIES, list[int]()
@@ -149,103 +168,134 @@ def answer_all(
             return
 
 
-class _Records:
-    """The own records by their references."""
+def _read(
+    session: Session, references: References, source_digest: bytes
+) -> tuple[FieldRows, NDArray[np.void]]:
+    """Return the field rows and the references of all records of the source.
 
-    def __init__(self, session: Session, references: References, source_digest: bytes) -> None:
-        seen = ColumnsDigest()
-        normaliser = RecordNormaliser(session.schema, session.source)
-        self.rows = FieldRows(session.schema)
-        parts = []
-        for table in Source(session.source, session.schema).chunks():
-            columns = normaliser.columns(table)
-            seen.add(columns)
-            self.rows.add(columns)
-            parts.append(references.of(cast("list[str]", table["record_id"].to_pylist())))
-        if seen.digest() != source_digest:
-            raise RecordError(
-                "the source has changed since it was encoded for this job: run the job with the "
-                "source as it was, or cancel it and request another one"
-            )
-        own = np.frombuffer(b"".join(parts), dtype="V16")
-        self._order = np.argsort(own, kind="stable")
-        self._sorted = own[self._order]
-
-    def numbers(self, references: bytes) -> NDArray[np.int64]:
-        """Return which record of the source each reference is, shape (n,)."""
-        wanted = np.frombuffer(references, dtype="V16")
-        at = np.searchsorted(self._sorted, wanted).clip(max=max(len(self.rows) - 1, 0))
-        if (self._sorted[at] != wanted).any():
-            raise RecordError(
-                "the matcher asks about a record that is not in the source: run the job with the "
-                "source it was begun with"
-            )
-        numbers: NDArray[np.int64] = self._order[at]
-        return numbers
+    Raises:
+        RecordError: the source is another one than that which was encoded.
+    """
+    seen = ColumnsDigest()
+    normaliser = RecordNormaliser(session.schema, session.source)
+    rows, parts = FieldRows(session.schema), list[bytes]()
+    for table in Source(session.source, session.schema).chunks():
+        columns = normaliser.columns(table)
+        seen.add(columns)
+        rows.add(columns)
+        parts.append(references.of(cast("list[str]", table["record_id"].to_pylist())))
+    if seen.digest() != source_digest:
+        raise RecordError(
+            "the source has changed since it was encoded for this job: run the job with the "
+            "source as it was, or cancel it and request another one"
+        )
+    return rows, np.frombuffer(b"".join(parts), dtype=f"V{REFERENCE_BYTES}")
 
 
 @dataclass
 class _Asked:
     """What has been asked about one counterpart in this run."""
 
-    next_index: int
-    next_pair: int
-    of_record: NDArray[np.int64]
+    next_index: int = 0
+    n_tickets: int = 0
+    small: int = 0
+    # How often each record was named.
+    named: Counter[int] = field(default_factory=Counter)
+    # Numbers of what was asked, in ascending runs, each more than twice as long as the next.
+    seen: list[NDArray[np.uint64]] = field(default_factory=list)
+
+    def named_again(self, records: NDArray[np.int64]) -> bool:
+        """Count records that are to be named; return whether they tell one from the others.
+
+        Two parts with nearly the same records, by other tickets, tell the one in which they
+        differ; one that is named more often than others is told by that.
+        """
+        before = np.fromiter((r in self.named for r in records.tolist()), np.bool_, len(records))
+        self.named.update(records.tolist())
+        again = len(records) >= _FEW and bool(before.mean() > 1 / 2)
+        return again or max(self.named.values(), default=0) > _MOST_NAMED
+
+    def add(self, tickets: Tickets) -> bool:
+        """Add what is asked; return whether no token has been asked about before."""
+        new = np.sort(tickets.token * _ODD + tickets.entry)
+        again = (new[1:] == new[:-1]).any()
+        for run in self.seen:
+            again |= (run[np.searchsorted(run, new).clip(max=len(run) - 1)] == new).any()
+        if len(new):
+            self.seen.append(new)
+        while len(self.seen) > 1 and len(self.seen[-2]) <= 2 * len(self.seen[-1]):
+            self.seen.append(np.sort(np.concatenate([self.seen.pop(), self.seen.pop()])))
+        return not again
 
 
 class _Guard:
-    """Refuses questions that would tell more than the terms of the job allow."""
+    """Refuses questions that would tell more than the terms of the job allow.
+
+    A token is asked about once: the sums of marks tell a matcher how far apart the numbers of
+    some records are, and so how to turn the ticket of one into that of another. Two rows
+    under one key could be compared. Counted is how much is asked, and in how small parts
+    records are to be named: of a chunk with one ticket the order would hide nothing.
+    """
 
     def __init__(
         self,
         store: ArtefactStore,
         job: Job,
         refinement: Refinement,
-        party: str,
         n_records: int,
         today: datetime.date,
     ) -> None:
         self._store = store
-        self._others = frozenset(job.spec.parties) - {party}
-        self._most, self._n_records = refinement.pairs_per_record, n_records
+        self._most = {
+            QuestionKind.FIELDS: refinement.pairs_per_record * n_records,
+            QuestionKind.NAMES: refinement.candidates * n_records,
+        }
+        self._most_drawn = DRAWN_PER_RECORD * n_records
         self._dataset = f"answered-{job.job_id}"
         store.create(self._dataset, today + datetime.timedelta(days=_ANSWERED_DAYS))
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[tuple[str, QuestionKind], _Asked] = {}
 
-    def check(self, question: Question, records: NDArray[np.int64]) -> None:
+    def check(self, question: Question, tickets: Tickets, records: NDArray[np.int64]) -> None:
         """Check a question, and keep what it asked before it is answered.
 
         Raises:
             DeniedError: see the class.
         """
-        counterpart, index = question.counterpart, question.index
-        if counterpart not in self._others:
-            raise DeniedError("NOT_A_PARTY", f"asked about pairs with {counterpart}")
-        asked = self._asked.get(counterpart)
-        if asked is None or index == 0:
+        of_whom = question.counterpart, question.kind
+        if question.index == 0:
             # A stream that broke is begun again from its first chunk.
-            asked = _Asked(0, 0, np.zeros(self._n_records, dtype=np.int64))
-            self._asked[counterpart] = asked
-        pairs = np.frombuffer(question.pairs, "<u4").astype(np.int64)
-        ascending = len(pairs) == 0 or (
-            pairs[0] >= asked.next_pair and bool((np.diff(pairs) > 0).all())
-        )
-        if index != asked.next_index or not ascending or len(pairs) > MAX_PAIRS:
-            raise DeniedError("PAIR_ASKED_TWICE", "the matcher asks about a pair out of its order")
-        np.add.at(asked.of_record, records, 1)
-        if len(records) and asked.of_record[records].max() > self._most:
+            self._asked[of_whom] = _Asked()
+        asked = self._asked.setdefault(of_whom, _Asked())
+        if question.index != asked.next_index or len(tickets) > MAX_TICKETS:
+            raise DeniedError("OUT_OF_ORDER", "the matcher asks out of order, or too much at once")
+        asked.next_index += 1
+        asked.n_tickets += len(tickets)
+        if asked.n_tickets > self._most[question.kind]:
             raise DeniedError(
                 "TOO_MANY_PAIRS",
-                f"the matcher asks more than {self._most} times about one record",
+                f"the matcher asks for {question.kind.value} more than "
+                f"{self._most[question.kind]} times",
             )
-        asked.next_index += 1
-        asked.next_pair = int(pairs[-1]) + 1 if len(pairs) else asked.next_pair
+        drawn = tickets.token[tickets.entry == DRAWN]
+        # Under a later number a record is drawn again: one could be compared with everybody.
+        if (drawn >= self._most_drawn).any():
+            raise DeniedError(
+                "TOO_MANY_PAIRS", f"the matcher draws more than {self._most_drawn} pairs"
+            )
+        if not asked.add(tickets):
+            raise DeniedError("ASKED_TWICE", "the matcher asks about one ticket twice")
+        if question.kind is QuestionKind.NAMES:
+            asked.small += len(tickets) < MAX_TICKETS
+            if asked.small > MOST_BANDS or len(drawn) or asked.named_again(records):
+                raise DeniedError(
+                    "NAMES_TOO_FINE", "the matcher asks who records are in too small parts"
+                )
         self._keep(question)
 
     def _keep(self, question: Question) -> None:
         """Keep what was asked; the same place may never ask something else."""
-        name = f"{question.counterpart}.{question.index:06}"
-        digest = hashlib.sha256(question.pairs + question.references).digest()
+        name = f"{question.kind.value}.{question.counterpart}.{question.index:06}"
+        digest = hashlib.sha256(question.tickets).digest()
         # Another run of this agent may be asked at the same time.
         with self._store.locked(self._dataset):
             try:
@@ -255,5 +305,5 @@ class _Guard:
                 return
         if kept != digest:
             raise DeniedError(
-                "PAIR_ASKED_TWICE", "the matcher asks about other records under the same numbers"
+                "ASKED_ANEW", "the matcher asks another question in the place of an earlier one"
             )

@@ -74,10 +74,10 @@ def html_report(evaluation: Evaluation, schema: LinkageSchema, files: Sequence[s
         both("h1", "How well the linkage went", "Mutu pemadanan"),
         _head(evaluation, evidence, schema, files),
         *_notes(evidence),
-        *_quality(evaluation, evidence, schema),
-        *_by_score(evaluation, evidence, schema),
+        *_quality(evaluation, evidence),
+        *_by_score(evaluation, evidence),
         *weights_of_levels(evidence, names),
-        *scores_of_pairs(evidence, names, files, _as_score(evidence, schema.threshold)),
+        *scores_of_pairs(evidence, names, files, _as_score(evidence, evaluation.threshold)),
         *_files(evidence, files),
         both(
             "p",
@@ -152,18 +152,20 @@ def _notes(evidence: Evidence) -> list[Element]:
     ]
 
 
-def _quality(
-    evaluation: Evaluation, evidence: Evidence, schema: LinkageSchema
-) -> list[Element | str]:
-    at, best = f"{schema.threshold:.4g}", f"{evaluation.best_threshold:.4g}"
+def _quality(evaluation: Evaluation, evidence: Evidence) -> list[Element | str]:
+    at, best = f"{evaluation.threshold:.4g}", f"{evaluation.best_threshold:.4g}"
     rows: list[list[Element | str]] = [
         [both("span", "at the threshold", "pada ambang"), at, *_shown(evaluation.at_threshold)],
         [both("span", "at the best one", "pada yang terbaik"), best, *_shown(evaluation.best)],
     ]
-    figures = evaluation.to_dict()
-    if evaluation.refined is not None:
-        estimated = [f"{figures[f'estimated_{name}']:.4f}" for name in ("precision", "recall")]
-        matches = f"{evaluation.refined.matches:,.0f}"
+    told = evaluation.estimated
+    if told is not None:
+        estimated = [
+            f"{one.estimate:.4f} ({one.low:.3f}-{one.high:.3f})"
+            for one in (told.precision, told.recall)
+        ]
+        refined = evaluation.refined
+        matches = _NONE if refined is None else f"{refined.matches:,.0f}"
         name = both("span", "estimated without truth", "taksiran tanpa kebenaran")
         rows.append([name, at, *estimated, _NONE, matches, _NONE, _NONE])
     two = evidence.model is not None
@@ -200,14 +202,12 @@ def _shown(quality: Quality) -> list[str]:
     return [*(f"{share:.4f}" for share in shares), *(f"{n:,}" for n in counts)]
 
 
-def _by_score(
-    evaluation: Evaluation, evidence: Evidence, schema: LinkageSchema
-) -> list[Element | str]:
+def _by_score(evaluation: Evaluation, evidence: Evidence) -> list[Element | str]:
     """Return the histogram, and the curves over the same axis."""
     counts = histogram(evidence)
     if not len(counts.same):
         return [both("p", "No pair was scored.", "Tidak ada pasangan yang diberi skor.")]
-    at = _as_score(evidence, schema.threshold)
+    at = _as_score(evidence, evaluation.threshold)
     best = _as_score(evidence, evaluation.best_threshold)
     lines = [Line(at, "threshold · ambang"), Line(best, "best F1 · F1 terbaik")]
     axis = _SIMILARITY if evidence.model is None else _BITS

@@ -21,9 +21,7 @@ _LEVELS = {
     Level.NEAR: "near · hampir sama",
     Level.MOVED: "moved · pindah atribut",
     Level.EQUAL: "equal · sama",
-    Level.EQUAL_UNCOMMON: "equal, uncommon · sama, kurang umum",
     Level.EQUAL_RARE: "equal, rare · sama, jarang",
-    Level.EQUAL_RAREST: "equal, rarest · sama, paling jarang",
 }
 _WHY = {
     "surest": ("The surest link", "Taut paling pasti"),

@@ -5,18 +5,21 @@ Every step can be repeated: a run that was stopped anywhere goes on where it was
 
 import datetime
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from linkage.agent.blocktokens import block_tokens, meetings
+from linkage.agent.blocktokens import block_tokens, book_of, meetings
 from linkage.agent.client import MatcherClient, Progress
-from linkage.agent.encoding import RecordEncoder
+from linkage.agent.config import load_gate
+from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.references import References
-from linkage.agent.refine import Answerer, answer_all
+from linkage.agent.refine import ASKING, Answerer, answer_all
 from linkage.agent.result import verify_result, write_links
 from linkage.agent.seen import SeenCheckpoint
 from linkage.agent.session import Session
@@ -25,7 +28,9 @@ from linkage.agent.spool import Spool
 from linkage.batch import Manifest
 from linkage.encode.encoder import EncodedRecords
 from linkage.errors import DeniedError, JobStateError
+from linkage.gate import accepts
 from linkage.job import Job, JobSpec, JobState
+from linkage.ticket import Tickets
 
 _SPOOL_DAYS = 30
 _EPOCH_DAYS = 365
@@ -122,17 +127,19 @@ def run_job(
     with spool.locked():
         manifest = spool.manifest()
         if session.config.party not in job.uploaded:
+            # Before a record is read: a batch without its gate would be encoded for nothing.
+            gate = gate_digest(session)
             manifest = manifest or _encode(session, job, spool, references, reporter)
-            _upload(client, job_id, spool, manifest, reporter)
-    answered = False
+            _upload(client, job_id, spool, replace(manifest, gate_sha256=gate), reporter)
+    answerer, answered = None, set[JobState]()
     for progress in client.watch(job_id):
         reporter.waiting(progress)
-        waits = progress.state is JobState.REFINING and session.config.party in progress.waiting_for
-        if waits and not answered:
-            answerer = Answerer(session, job, references, spool.source_digest(), today)
+        waits = progress.state in ASKING and session.config.party in progress.waiting_for
+        if waits and progress.state not in answered:
+            answerer = answerer or Answerer(session, job, references, spool.source_digest(), today)
             answer_all(client, job_id, answerer, reporter.answering)
             # What is told now may be older than the answer.
-            answered = True
+            answered.add(progress.state)
     job = client.job(job_id)
     if job.state is not JobState.RELEASED:
         spool.forget_chunks()
@@ -174,6 +181,28 @@ def check_spec(session: Session, job: Job) -> None:
         )
 
 
+def gate_digest(session: Session) -> bytes:
+    """Return the digest of the risk gate's result that speaks for this party, b"" for none.
+
+    Raises:
+        DeniedError: the result is not good for this schema, epoch, time or limit.
+        ConfigError: it cannot be read.
+    """
+    gate = session.config.gate
+    if gate is None:
+        return b""
+    result = load_gate(gate.result)
+    epoch, now = session.config.agreement.epoch, datetime.datetime.now(datetime.UTC)
+    refusal = accepts(result, session.codes.schema_id, epoch, gate.limit, now)
+    if refusal is not None:
+        raise DeniedError(
+            refusal,
+            f"{gate.result.name} does not speak for this batch: run `padan attack --out` again, "
+            "with this schema and epoch, and look at what it finds",
+        )
+    return result.digest()
+
+
 def _upload(
     client: MatcherClient, job_id: str, spool: Spool, manifest: Manifest, reporter: Reporter
 ) -> None:
@@ -193,26 +222,39 @@ def _encode(
     references: References,
     reporter: Reporter,
 ) -> Manifest:
-    source = Source(session.source, session.schema)
-    encoder = RecordEncoder(session.schema, session.source, session.key)
+    source, seen = Source(session.source, session.schema), ColumnsDigest()
+    tables = _counted(source, reporter.encoding)
     party, parties = session.config.party, job.spec.parties
-    seen = ColumnsDigest()
+    if session.refinement is None:
+        encoder = RecordEncoder(session.schema, session.source, session.key)
 
-    def encode(table: pa.Table) -> EncodedRecords:
-        columns = encoder.columns(table)
+        def encode(table: pa.Table) -> EncodedRecords:
+            columns = encoder.columns(table)
+            seen.add(columns)
+            return encoder.encode_columns(columns)
+
+        return spool.fill(
+            tables,
+            encode,
+            references,
+            session.codes,
+            lambda values, own: block_tokens(
+                session.schema, session.key, values, meetings(job.job_id, party, parties), own
+            ),
+            seen.digest,
+        )
+    reader = RecordValues(session.schema, session.source, session.key)
+
+    def values_of(table: pa.Table) -> NDArray[np.uint64]:
+        columns = reader.columns(table)
         seen.add(columns)
-        return encoder.encode_columns(columns)
+        return reader.values(columns)
 
-    return spool.fill(
-        _counted(source, reporter.encoding),
-        encode,
-        references,
-        session.codes,
-        lambda values, own: block_tokens(
-            session.schema, session.key, values, meetings(job.job_id, party, parties), own
-        ),
-        seen.digest,
-    )
+    def tickets(values: NDArray[np.uint64], own: bytes) -> Iterator[Tickets]:
+        for meeting in meetings(job.job_id, party, parties):
+            yield from book_of(session.schema, session.key, meeting, own).tickets(values)
+
+    return spool.fill_tickets(tables, values_of, references, session.codes, tickets, seen.digest)
 
 
 def _counted(source: Source, on_records: Callable[[int], None]) -> Iterator[pa.Table]:

@@ -41,7 +41,6 @@ class Session:
             scheme=self.schema.encoding.scheme,
             code_bits=self.schema.encoding.code_bits,
             **block_form(self.schema),
-            exact_slots=len(self.schema.exact.names),
         )
         self.refinement = refinement_of(self.schema)
         self.store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
@@ -49,12 +48,14 @@ class Session:
 
 
 def block_form(schema: LinkageSchema) -> dict[str, int]:
-    """Return how many block tokens a record has, and how long they are."""
-    n_entries = len(schema.block_entries)
+    """Return how many block and exact tokens a record has, and how long the former are."""
+    n_entries = len(schema.entries)
     return {
         "block_entries": n_entries,
         "block_copies": schema.match.block_copies if n_entries else 0,
         "block_bytes": schema.match.block_bytes if n_entries else 0,
+        # With two rounds exact attributes are entries of their own.
+        "exact_slots": len(schema.exact.names) if schema.match.rounds == 1 else 0,
     }
 
 
@@ -66,7 +67,7 @@ def refinement_of(schema: LinkageSchema) -> Refinement | None:
         candidates=schema.match.candidates,
         decoys=schema.match.decoys,
         types=tuple(a.type for a in schema.fuzzy),
-        exact_types=tuple(a.type for a in schema.exact_attributes),
+        identifiers=tuple(a.type for a in schema.identifiers),
     )
 
 

@@ -17,6 +17,7 @@ from linkage.errors import NotFoundError, RecordError
 from linkage.job import REFERENCE_BYTES, CodeId
 from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
 from linkage.store.artefacts import ArtefactStore
+from linkage.ticket import Tickets, rows_of
 
 _MANIFEST = "manifest"
 _SOURCE = "source"
@@ -83,8 +84,7 @@ class Spool:
             RecordError: the source cannot be used, or has more records than the length
                 of block tokens is meant for.
         """
-        for name in self._store.names(self._dataset):
-            self._store.remove(self._dataset, name)
+        self._empty()
         step = MAX_CHUNK_BYTES // codes.record_bytes
         digests: list[bytes] = []
         values: list[NDArray[np.uint64]] = []
@@ -104,18 +104,62 @@ class Spool:
                 digests.append(self._keep(len(digests), chunk))
         all_values = np.concatenate(values)
         del values
-        if len(all_values) > codes.most_records:
-            raise RecordError(
-                f"{len(all_values):,} records: block tokens of {codes.block_bytes} bytes are "
-                f"meant for {codes.most_records:,}; agree on a larger match.expected_records"
-            )
+        _check_number(len(all_values), codes)
         manifest = Manifest(codes, len(all_values), len(digests), ())
         for of_entry in tokens(all_values, b"".join(all_own)):
             for start in range(0, len(of_entry), manifest.token_rows):
                 chunk = Chunk(tokens=of_entry[start : start + manifest.token_rows].tobytes())
                 digests.append(self._keep(len(digests), chunk))
-        manifest = replace(manifest, chunk_sha256=tuple(digests))
-        self._store.write(self._dataset, _SOURCE, source_digest())
+        return self._complete(replace(manifest, chunk_sha256=tuple(digests)), source_digest())
+
+    def fill_tickets(
+        self,
+        tables: Iterator[pa.Table],
+        values: Callable[[pa.Table], NDArray[np.uint64]],
+        references: References,
+        codes: CodeId,
+        tickets: Callable[[NDArray[np.uint64], bytes], Iterator[Tickets]],
+        source_digest: Callable[[], bytes],
+    ) -> Manifest:
+        """Make the tickets of a whole source for a job of two rounds; return their manifest.
+
+        Args:
+            tables: the records.
+            values: hashes the parts of the block entries of a table.
+            references: gives each record its reference; kept before anything is sent.
+            codes: under what the tickets are made.
+            tickets: makes the tickets of all records of their hashed values and references,
+                for each other party and entry in the order of the manifest.
+            source_digest: asked at the end for a digest of all that was read.
+
+        Raises:
+            RecordError: as for `fill`.
+        """
+        self._empty()
+        parts, all_own = list[NDArray[np.uint64]](), list[bytes]()
+        for table in tables:
+            parts.append(values(table))
+            all_own.append(references.of(cast("list[str]", table["record_id"].to_pylist())))
+        all_values = np.concatenate(parts)
+        del parts
+        _check_number(len(all_values), codes)
+        manifest = Manifest(codes, len(all_values), 0, (), (1,))
+        digests, counts = list[bytes](), list[int]()
+        for of_entry in tickets(all_values, b"".join(all_own)):
+            counts.append(len(of_entry))
+            for start in range(0, len(of_entry), manifest.token_rows):
+                part = of_entry.at(slice(start, start + manifest.token_rows))
+                rows = rows_of(part.token, part.mark, codes.block_bytes)
+                digests.append(self._keep(len(digests), Chunk(tokens=rows.tobytes())))
+        manifest = replace(manifest, chunk_sha256=tuple(digests), n_tickets=tuple(counts))
+        return self._complete(manifest, source_digest())
+
+    def _empty(self) -> None:
+        for name in self._store.names(self._dataset):
+            self._store.remove(self._dataset, name)
+
+    def _complete(self, manifest: Manifest, source_digest: bytes) -> Manifest:
+        self._store.write(self._dataset, _SOURCE, source_digest)
         self._store.write(self._dataset, _MANIFEST, manifest_to_bytes(manifest))
         return manifest
 
@@ -139,6 +183,14 @@ class Spool:
         for name in self._store.names(self._dataset):
             if name not in (_MANIFEST, _SOURCE):
                 self._store.remove(self._dataset, name)
+
+
+def _check_number(n_records: int, codes: CodeId) -> None:
+    if n_records > codes.most_records:
+        raise RecordError(
+            f"{n_records:,} records: block tokens of {codes.block_bytes} bytes are "
+            f"meant for {codes.most_records:,}; agree on a larger match.expected_records"
+        )
 
 
 def _name(index: int) -> str:

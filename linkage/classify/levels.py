@@ -19,8 +19,8 @@ class Level(IntEnum):
     Levels from `DIFFERENT` to `NEAR` are bands of similarity. `MOVED`: the left record's
     value stands in another attribute of the right one. Of swapped given name and surname
     both have moved; where one name alone stands elsewhere, one has.
-    `EQUAL` to `EQUAL_RAREST` are equal values of a common to a rare class; attributes
-    without classes have `EQUAL` only.
+    `EQUAL_RARE` is an equal value that few bear; attributes without classes have `EQUAL`
+    only.
     """
 
     MISSING = 0
@@ -33,9 +33,7 @@ class Level(IntEnum):
     NEAR = 7
     MOVED = 8
     EQUAL = 9
-    EQUAL_UNCOMMON = 10
-    EQUAL_RARE = 11
-    EQUAL_RAREST = 12
+    EQUAL_RARE = 10
 
 
 class Agreement(IntEnum):
@@ -54,7 +52,7 @@ N_LEVELS = len(Level)
 # than that a common one is equal.
 SCALES = (
     tuple(range(Level.DIFFERENT, Level.NEAR + 1)),
-    tuple(range(Level.EQUAL, Level.EQUAL_RAREST + 1)),
+    tuple(range(Level.EQUAL, Level.EQUAL_RARE + 1)),
 )
 
 # Lower bounds of TRACE to NEAR.
@@ -62,6 +60,8 @@ _BOUNDS = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
 # A value has moved if it is close to the other attribute, and no more than faintly alike
 # the one where it should stand.
 _MOVED_FROM = 0.7
+# By what the counts say: unlike, equal; -1, the last, is missing.
+_IDENTIFIER = np.array([Level.DIFFERENT, Level.EQUAL, Level.MISSING], dtype=np.int8)
 _AGREEMENT = np.full(N_LEVELS, Agreement.PARTIAL, dtype=np.int8)
 _AGREEMENT[Level.MISSING] = Agreement.MISSING
 _AGREEMENT[Level.DIFFERENT : Level.PARTIAL] = Agreement.DISAGREE
@@ -69,7 +69,11 @@ _AGREEMENT[Level.EQUAL :] = Agreement.AGREE
 
 
 def comparison_levels(counts: FieldCounts) -> NDArray[np.int8]:
-    """Return the `Level` of every attribute in every pair, shape of the counts."""
+    """Return the `Level` of every attribute, then of every identifier, in every pair.
+
+    Returns:
+        Levels, shape (n_pairs, n_attributes + n_identifiers).
+    """
     straight, crossed = similarities(counts.straight), similarities(counts.crossed)
     levels = (np.digitize(np.nan_to_num(straight), _BOUNDS) + Level.DIFFERENT).astype(np.int8)
     equal = counts.straight == N_SET
@@ -77,7 +81,7 @@ def comparison_levels(counts: FieldCounts) -> NDArray[np.int8]:
     levels[counts.straight < 0] = Level.MISSING
     # Also where the own attribute of the other side is missing.
     levels[(crossed >= _MOVED_FROM) & (levels <= Level.FAINT)] = Level.MOVED
-    return levels
+    return np.concatenate([levels, _IDENTIFIER[counts.identifiers]], axis=1)
 
 
 def agreements(levels: NDArray[np.int8]) -> NDArray[np.int8]:

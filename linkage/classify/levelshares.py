@@ -15,7 +15,7 @@ _SMOOTHING = 0.5
 # The same for levels that no candidate has either: a date has no class of rarity.
 _UNSEEN = 1e-3
 _USUAL_BAND, _USUAL_EQUAL = 0.05, 0.6
-_EQUAL = slice(Level.EQUAL, Level.EQUAL_RAREST + 1)
+_EQUAL = slice(Level.EQUAL, Level.EQUAL_RARE + 1)
 # The most matches that disagree on what is a person's own. Without this bound, in data
 # without matches the class of matches turns into one of relatives or neighbours.
 _MOST_DISAGREEING = 0.3

@@ -95,8 +95,15 @@ def evaluate(
         return
     width = max(len(name) for name in figures)
     for name, value in figures.items():
-        shown = f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
-        click.echo(f"{name:{width}}  {shown}")
+        click.echo(f"{name:{width}}  {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(_shown, value))
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _check_report(report: Path, read: tuple[Path, ...]) -> None:

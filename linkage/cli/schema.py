@@ -61,23 +61,23 @@ def show(path: Path, as_json: bool) -> None:
 def _costs(loaded: "LinkageSchema") -> list[str]:
     """Return what is sent of each record in either round."""
     from linkage.agent.session import block_form, refinement_of
-    from linkage.fieldrow import row_bytes
+    from linkage.fieldrow import RowForm
+    from linkage.ticket import ticket_bytes
 
-    n_entries = len(loaded.block_entries)
-    tokens = n_entries * block_form(loaded)["block_copies"] * block_form(loaded)["block_bytes"]
-    code = loaded.encoding.code_bits // 8 + 16 * len(loaded.exact.names)
-    lines = [
-        f"round 1    {code:,} bytes a record; with each other party {tokens:,} bytes of tokens"
+    form, refinement = block_form(loaded), refinement_of(loaded)
+    n_tokens = form["block_entries"] * form["block_copies"]
+    if refinement is None:
+        code = loaded.encoding.code_bits // 8 + 16 * form["exact_slots"]
+        tokens = n_tokens * form["block_bytes"]
+        return [f"sent       {code:,} bytes a record; to each other party {tokens:,} of tokens"]
+    tickets = n_tokens * ticket_bytes(form["block_bytes"])
+    width = RowForm(len(refinement.types), len(refinement.identifiers)).n_bytes
+    most = refinement.pairs_per_record
+    up_to = "" if refinement.decoys else "up to "
+    return [
+        f"round 1    to each other party up to {n_tokens} tickets a record, {tickets:,} bytes",
+        f"round 2    {up_to}{most} pairs a record and party of {width} bytes: {most * width:,}",
     ]
-    refinement = refinement_of(loaded)
-    if refinement is not None:
-        width = row_bytes(len(refinement.types))
-        most = refinement.pairs_per_record
-        lines.append(
-            f"round 2    {'' if refinement.decoys else 'up to '}{most} pairs a record and other "
-            f"party, {width} bytes each: {most * width:,} bytes"
-        )
-    return lines
 
 
 @schema.command()

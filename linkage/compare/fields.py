@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linkage.errors import MalformedMessageError
-from linkage.fieldrow import N_BITS, N_SET, split_rows
+from linkage.fieldrow import N_BITS, N_SET, RowForm, split_rows
 
 # Positions that filters of strangers have in common by chance.
 CHANCE = N_SET * N_SET / N_BITS
@@ -28,17 +28,23 @@ class FieldCounts:
         crossed: the most that the left side's attribute has in common with another one of
             its token space on the right; -1 where there is none. Same shape. Only from the
             left: one value found elsewhere is one agreement, not one on each side.
-        rarity: class of the value, 0 common to 3 rare, where both values are equal;
+        rarity: class of the value, 1 where few bear it, where both values are equal;
             elsewhere it is noise. Same shape.
+        identifiers: 1 where both have the same number, 0 where unlike ones, -1 where either
+            has none, shape (n_pairs, n_identifiers).
     """
 
     straight: NDArray[np.int8]
     crossed: NDArray[np.int8]
     rarity: NDArray[np.uint8]
+    identifiers: NDArray[np.int8]
 
 
 def field_counts(
-    left: NDArray[np.uint8], right: NDArray[np.uint8], spaces: Sequence[str]
+    left: NDArray[np.uint8],
+    right: NDArray[np.uint8],
+    spaces: Sequence[str],
+    n_identifiers: int = 0,
 ) -> FieldCounts:
     """Return what the filters of both owners have in common.
 
@@ -46,24 +52,28 @@ def field_counts(
         left: rows of the owner that the job names first, as `linkage.fieldrow` says.
         right: rows of the other owner, for the same pairs in the same order.
         spaces: token space of each attribute, in the order of the schema.
+        n_identifiers: how many identifiers a row holds.
 
     Raises:
         MalformedMessageError: rows that are none, or are not equally many.
     """
     if len(left) != len(right):
         raise MalformedMessageError("the two owners sent rows for unlike numbers of pairs")
-    left_filters, left_shares = split_rows(left, len(spaces))
-    right_filters, right_shares = split_rows(right, len(spaces))
+    form = RowForm(len(spaces), n_identifiers)
+    own, other = split_rows(left, form), split_rows(right, form)
+    left_filters, right_filters = own.filters, other.filters
     shape = (len(left), len(spaces))
     straight = np.empty(shape, dtype=np.int8)
     crossed = np.full(shape, -1, dtype=np.int8)
     for a, space in enumerate(spaces):
         straight[:, a] = _common(left_filters[:, a], right_filters[:, a])
-        for b, other in enumerate(spaces):
-            if a != b and space == other:
+        for b, same_space in enumerate(spaces):
+            if a != b and space == same_space:
                 common = _common(left_filters[:, a], right_filters[:, b])
                 np.maximum(crossed[:, a], common, out=crossed[:, a])
-    return FieldCounts(straight, crossed, left_shares ^ right_shares)
+    identifiers = (own.identifiers == other.identifiers).astype(np.int8)
+    identifiers[(own.identifiers == 0) | (other.identifiers == 0)] = -1
+    return FieldCounts(straight, crossed, own.shares ^ other.shares, identifiers)
 
 
 def _common(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.int8]:

@@ -21,11 +21,15 @@ has and how often it occurs do not show. A missing value has an empty filter, fo
 is missing is part of the result of every comparison.
 
 The rarity class is a secret of the pair in the same way. Left sends class XOR mask, right
-sends mask, where the mask is two bits of AES-256(K, s || 0xFFFF || digest of the tokens):
+sends mask, where the mask is one bit of AES-256(K, s || 0xFFFF || digest of the tokens):
 where the tokens are the same the matcher takes one from the other and has the class, and
 otherwise two independent uniform numbers. So a class is seen only of two equal values.
+
+Of an identifier 8 bytes of AES-256(K, 0xFFFE || its number || digest of the value) are sent:
+equal where the values are, and else independent and uniform.
 """
 
+import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -37,7 +41,7 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 from numpy.typing import NDArray
 
 from linkage.encode.fieldtokens import MAX_TOKENS, TokenColumn, ValueTokens
-from linkage.fieldrow import FILTER_BYTES, N_CLASSES, N_SET, row_bytes
+from linkage.fieldrow import FILTER_BYTES, IDENTIFIER_BYTES, N_CLASSES, N_SET, RowForm
 from linkage.normalise.columns import FlaggedColumn
 from linkage.normalise.compiled import compiled
 from linkage.schema import LinkageSchema
@@ -47,6 +51,7 @@ Side = Literal["left", "right"]
 KEY_BYTES = 32
 _BLOCK_BYTES = 16
 _MASK_BLOCK = 0xFFFF
+_IDENTIFIER_BLOCK = 0xFFFE
 # Pairs whose keystream is held at once, some 1 KB each.
 _BATCH = 4096
 
@@ -65,6 +70,7 @@ class FieldEncoder:
         spaces = sorted({a.of_type.space for a in schema.fuzzy})
         self._columns = [TokenColumn(columns[a.name], a) for a in schema.fuzzy]
         self._spaces = [spaces.index(a.of_type.space) for a in schema.fuzzy]
+        self._identifiers = [_digests(columns[a.name]) for a in schema.identifiers]
         self._n_records = len(columns[schema.fuzzy[0].name])
 
     def __repr__(self) -> str:
@@ -73,7 +79,7 @@ class FieldEncoder:
     @property
     def row_bytes(self) -> int:
         """Bytes that are sent for one pair."""
-        return row_bytes(len(self._columns))
+        return RowForm(len(self._columns), len(self._identifiers)).n_bytes
 
     def encode(
         self, records: NDArray[np.int64], keys: NDArray[np.uint8], side: Side
@@ -119,6 +125,37 @@ class FieldEncoder:
             filters, mask = _filters(column.of(own), space, value_of, pads)
             rows[:, a * FILTER_BYTES : (a + 1) * FILTER_BYTES] = filters
             rows[:, shares + a] = mask ^ column.classes[records] if side == "left" else mask
+        at = shares + len(self._columns)
+        for number, digests in enumerate(self._identifiers):
+            part = slice(at, at + IDENTIFIER_BYTES)
+            rows[:, part] = _equality(digests[records], number, pads)
+            at += IDENTIFIER_BYTES
+
+
+def _digests(column: FlaggedColumn) -> NDArray[np.uint64]:
+    """Return 64 bits of each record's value, 0 where it is missing, shape (n,)."""
+    digests = np.zeros(len(column), dtype=np.uint64)
+    for record in np.flatnonzero(np.diff(column.offsets)).tolist():
+        text = " ".join(sorted(column.words_of(record)))
+        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        digests[record] = int.from_bytes(digest, "little") or 1
+    return digests
+
+
+def _equality(
+    digests: NDArray[np.uint64], number: int, pads: Sequence[CipherContext]
+) -> NDArray[np.uint8]:
+    """Return what stands for an identifier in each pair, shape (n_pairs, 8)."""
+    blocks = np.empty((len(digests), 2), dtype="<u8")
+    blocks[:, 0] = _IDENTIFIER_BLOCK << 16 | number << 32
+    blocks[:, 1] = digests
+    plain = blocks.tobytes()
+    made = b"".join(
+        pad.update(plain[_BLOCK_BYTES * i : _BLOCK_BYTES * (i + 1)]) for i, pad in enumerate(pads)
+    )
+    equality = np.frombuffer(made, np.uint8).reshape(-1, _BLOCK_BYTES)[:, :IDENTIFIER_BYTES].copy()
+    equality[digests == 0] = 0
+    return equality
 
 
 def _filters(

@@ -36,9 +36,10 @@ _DATE_TURNS = (
     (re.compile(r"d(\d\.|\.\d)"), 3),
 )
 
-# Bits of information of a word that no public table has, and the bounds of the classes.
+# Bits of information of a word that no public table has, and from which a name is rare.
 _UNKNOWN_BITS = 17.0
-_CLASS_BOUNDS = (9.0, 13.0, 18.0)
+_RARE_FROM = 13.0
+_OWN_NAMES = frozenset({"name", "given_name", "surname", "alias"})
 _CLASS_SHARE = {
     WordClass.FULL: 1.0,
     WordClass.LIGHT: 0.5,
@@ -110,14 +111,15 @@ def _information(language: str) -> dict[str, float]:
 
 
 def _rarity_classes(column: FlaggedColumn, attribute: Attribute) -> NDArray[np.uint8]:
-    """Return how rare each record's name is: 0 common to 3 rare; 0 for what is no name.
+    """Return whether each record's name is rare, 1 or 0; 0 for what is no own name.
 
-    The bits of information of a name are those of its words in the public table. Four
-    classes are enough to tell Muhammad from a name that few bear, and too few to tell
-    who is meant.
+    The bits of information of a name are those of its words in the public table. One class is
+    enough to tell Muhammad from a name that few bear. More of them, or those of parents'
+    names, hardly link better, and each halves the number of people that a comparison can be
+    of (docs/adr/0004).
     """
     n = len(column)
-    if not (attribute.weighs_rarity and attribute.of_type.kind == "name") or not n:
+    if not (attribute.weighs_rarity and attribute.type in _OWN_NAMES) or not n:
         return np.zeros(n, dtype=np.uint8)
     known = _information(attribute.language)
     bits = np.array([known.get(word, _UNKNOWN_BITS) for word in column.vocabulary], np.float64)
@@ -125,7 +127,7 @@ def _rarity_classes(column: FlaggedColumn, attribute: Attribute) -> NDArray[np.u
     total = np.concatenate([[0.0], np.cumsum(bits[column.word_ids])])
     # Rounded, so that the order of the additions never decides.
     of_record = np.round(total[column.offsets[1:]] - total[column.offsets[:-1]], 6)
-    classes: NDArray[np.uint8] = np.digitize(of_record, _CLASS_BOUNDS).astype(np.uint8)
+    classes: NDArray[np.uint8] = (of_record >= _RARE_FROM).astype(np.uint8)
     return classes
 
 

@@ -43,6 +43,8 @@ from linkage.schema import Attribute, LinkageSchema
 
 Side = Literal["left", "right"]
 _BEYOND = np.int64(2**62)
+# Spreads the bits of a number over the upper half of its product.
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 _FAINT_RANK = np.array(
     [{WordClass.FAINT: 0.1, WordClass.INITIAL: 0.05}.get(c, 1.0) for c in WordClass]
 )
@@ -50,7 +52,7 @@ _FAINT_RANK = np.array(
 
 def parts_of(schema: LinkageSchema) -> list[Part]:
     """Return the distinct parts of a schema's block entries, in their order."""
-    return list(dict.fromkeys(part for entry in schema.block_entries for part in entry.parts))
+    return list(dict.fromkeys(part for entry in schema.entries for part in entry.parts))
 
 
 class BlockValues:
@@ -62,7 +64,7 @@ class BlockValues:
     """
 
     def __init__(self, schema: LinkageSchema, block_key: Callable[[str], bytes]) -> None:
-        self._attributes = {a.name: a for a in schema.fuzzy}
+        self._attributes = {a.name: a for a in schema.attributes}
         self._parts = parts_of(schema)
         self._key = block_key("values")
 
@@ -176,7 +178,7 @@ def once_tokens(
     """
     copies, width = schema.match.block_copies, schema.match.block_bytes
     entries = within_entries(schema, values, block_key, order)
-    for entry, (composites, numbers) in zip(schema.block_entries, entries, strict=True):
+    for entry, (composites, numbers) in zip(schema.entries, entries, strict=True):
         noise = np.frombuffer(random_bytes(len(values) * copies * width), dtype=np.uint8)
         tokens = noise.reshape(len(values), copies, width).copy()
         used = np.flatnonzero(numbers < copies)
@@ -185,7 +187,7 @@ def once_tokens(
         own, other = numbers[used, None], np.arange(copies)[None]
         left, right = (own, other) if side == "left" else (other, own)
         blocks[:, :, 1] = (left << 8 | right).astype(np.uint64)
-        made = _encrypted(blocks, block_key(f"{meeting}\0{entry}"))
+        made = encrypted(blocks, block_key(f"{meeting}\0{entry}"))
         tokens[used] = made.view(np.uint8).reshape(len(used), copies, 16)[:, :, :width]
         yield tokens
 
@@ -204,7 +206,7 @@ def within_entries(
     """
     column_of = {part: number for number, part in enumerate(parts_of(schema))}
     composite_key = block_key("composites")
-    for entry in schema.block_entries:
+    for entry in schema.entries:
         of_parts = [values[:, column_of[part]] for part in entry.parts]
         composites = _composites(of_parts, composite_key)
         there = np.logical_and.reduce([part != 0 for part in of_parts])
@@ -214,12 +216,12 @@ def within_entries(
 def _composites(parts: Sequence[NDArray[np.uint64]], key: bytes) -> NDArray[np.uint64]:
     mixed = parts[0]
     for part in parts[1:]:
-        mixed = _encrypted(np.stack([mixed, part], axis=1), key)[:, 0]
+        mixed = encrypted(np.stack([mixed, part], axis=1), key)[:, 0]
     return np.ascontiguousarray(mixed)
 
 
-def _encrypted(blocks: NDArray[np.uint64], key: bytes) -> NDArray[np.uint64]:
-    """Return AES-256 of blocks of two words, same shape."""
+def encrypted(blocks: NDArray[np.uint64], key: bytes) -> NDArray[np.uint64]:
+    """Return AES-256 of blocks of two words, same shape (..., 2)."""
     # Every block is one value of a keyed function of its own: that is what ECB is.
     encryptor = Cipher(AES256(key), ECB()).encryptor()  # noqa: S305
     made = encryptor.update(blocks.astype("<u8", copy=False).tobytes())
@@ -234,7 +236,7 @@ def keyed_order(references: bytes, key: bytes) -> NDArray[np.uint64]:
         key: 32 bytes, of the epoch and the two parties.
     """
     blocks = np.frombuffer(references, dtype="<u8").reshape(-1, 2)
-    return np.ascontiguousarray(_encrypted(blocks, key)[:, 0])
+    return np.ascontiguousarray(encrypted(blocks, key)[:, 0])
 
 
 def _occurrences(composites: NDArray[np.uint64], order_of: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -247,6 +249,34 @@ def _occurrences(composites: NDArray[np.uint64], order_of: NDArray[np.uint64]) -
     numbers = np.empty(n, dtype=np.int64)
     numbers[order] = np.arange(n) - begins
     return numbers
+
+
+def rotated(
+    composites: NDArray[np.uint64],
+    ranks: NDArray[np.int64],
+    secrets: NDArray[np.uint64],
+    copies: int,
+) -> NDArray[np.int64]:
+    """Return ranks below `copies` moved round by a number that each composite has at its owner.
+
+    Most composites have one bearer. If that were always number 0, the other party could
+    tell from the place of a token how likely it is to meet.
+
+    Args:
+        composites: of each record, shape (n,).
+        ranks: from `within_entries`, shape (n,).
+        secrets: of each record, secret to the other party and new in every job, shape (n,).
+        copies: how many of a composite meet.
+    """
+    first = np.flatnonzero(ranks == 0)
+    first = first[np.argsort(composites[first])]
+    at = np.searchsorted(composites[first], composites).clip(max=max(len(first) - 1, 0))
+    if not len(first):
+        return ranks
+    # Mixed with the composite: else a record would have one place in all its entries.
+    mixed = (secrets[first] ^ composites[first]) * _ODD
+    turns = ((mixed >> np.uint64(32)) % np.uint64(copies)).astype(np.int64)[at]
+    return np.where(ranks < copies, (ranks + turns) % copies, ranks)
 
 
 def _ranks(column: WordColumn, attribute: Attribute) -> NDArray[np.float64]:

@@ -27,8 +27,6 @@ from linkage.engine.records import Inputs, PreparedRecords, prepare
 from linkage.errors import JobStateError
 
 _PAIRS_PER_CALL = 1 << 20
-# Of candidates without a common token just at the floor, which are strangers nearly all.
-_CANDIDATE_LOSS = 0.01
 
 T = TypeVar("T")
 
@@ -69,20 +67,6 @@ def _screen_of(agreement_bits: int, threshold: float, loss: float) -> Screen | N
         if agreement_bits
         else None
     )
-
-
-def find_candidates(task: Task, inputs: Inputs, floor: float) -> Candidates:
-    """Return the candidates of one task for a second round, and how good they are.
-
-    Pairs that share tokens come before all others, the more the better, and are kept
-    however alike their codes are: dirty records share a token where their codes are
-    those of strangers.
-    """
-    if task.columns is not None:
-        return run_task(task, inputs, floor, _CANDIDATE_LOSS)
-    scored = score_shared(task, inputs)
-    count = inputs.shared[task.left, task.right].count[slice(*task.rows)]
-    return Candidates(scored.left, scored.right, scored.similarity + count.astype(np.float32))
 
 
 def run_histogram(task: Task, inputs: Inputs, bins: int) -> NDArray[np.int64]:

@@ -1,38 +1,33 @@
-"""Which pairs the second round asks about, and what their answers say.
-
-The first round's similarities choose the pairs and are then forgotten: the second round
-decides by what the owners' field filters have in common.
-"""
+"""What the answers of the second round say: levels, scores, and bands of probability."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from linkage.block.shared import SharedPairs
 from linkage.classify.estimate import fit
 from linkage.classify.fellegi_sunter import LinkageModel, Roles, Scores
-from linkage.classify.levels import Level, comparison_levels
-from linkage.compare.candidates import Candidates
+from linkage.classify.levels import comparison_levels
 from linkage.compare.fields import field_counts
-from linkage.job import DRAWN_PER_RECORD, Refinement
+from linkage.engine.questions import MOST_DRAWN
+from linkage.job import Refinement
 from linkage.types import ATTRIBUTE_TYPES
 
-# Enough random pairs to count how often strangers agree on rare values.
-_MOST_DRAWN = 50_000
-NOBODY = -1
+# The most that each grade of a link spans: pairs are named in these bands of probability, so
+# that the matcher learns no more of who is alike than the links tell.
+_BANDS = (0.95, 0.999)
+_FEWEST = 20
 
 
 @dataclass(frozen=True)
-class RefinePairs:
-    """Pairs of the records of two parties, in the order of their numbers.
-
-    The order is random: it says nothing of what a pair is.
+class PairNumbers:
+    """Pairs of records of one party, for a de-duplication inside it.
 
     Attributes:
-        left: record of the one party, `NOBODY` in a decoy for the other, shape (n,).
-        right: record of the other party, likewise.
+        left: record numbers, shape (n,).
+        right: record numbers, shape (n,).
         drawn: whether the pair was drawn at random, shape (n,).
     """
 
@@ -44,97 +39,30 @@ class RefinePairs:
         """Return the number of pairs."""
         return len(self.left)
 
-    @property
-    def real(self) -> NDArray[np.bool_]:
-        """Whether both records are there, shape (n,)."""
-        real: NDArray[np.bool_] = (self.left != NOBODY) & (self.right != NOBODY)
-        return real
 
-
-def select_pairs(
-    candidates: Candidates,
-    n_left: int,
-    n_right: int,
-    most: int,
-    rng: np.random.Generator,
-    *,
-    decoys: bool,
-    within: bool = False,
-) -> RefinePairs:
-    """Return the pairs of two parties for the second round.
-
-    Candidates are taken best first as long as neither record has `most` of them. Some
-    pairs drawn at random are added, at most `DRAWN_PER_RECORD` for a record, and decoys
-    that are asked of one owner only, so that each of its records is asked about equally
-    often.
+def select_within(
+    shared: SharedPairs, n_records: int, most: int, rng: np.random.Generator
+) -> PairNumbers:
+    """Return the pairs of one party that are compared by their fields.
 
     Args:
-        candidates: of the first round, record numbers of each party.
-        n_left: number of records of the left party.
-        n_right: number of records of the right party.
-        most: most candidates of a record.
-        rng: source of the order and the drawn pairs. An owner that could foresee it would
-            know the decoys.
-        decoys: whether to add them.
-        within: whether both parties are one; then there are no decoys.
+        shared: pairs of its records that share an entry.
+        n_records: number of its records.
+        most: how many pairs there may be for each record on average; those that share the
+            most entries stay.
+        rng: draws random pairs.
     """
-    ordered = candidates.best_first()
-    left, right = ordered.left, ordered.right
-    kept = _within_degree(left, right, n_left, n_right, most, within)
-    drawn_left, drawn_right = _drawn(n_left, n_right, rng, within=within)
-    lefts = [left[kept], drawn_left]
-    rights = [right[kept], drawn_right]
-    drawn = [np.zeros(int(kept.sum()), np.bool_), np.ones(len(drawn_left), np.bool_)]
-    if decoys and not within:
-        for own, other, n in ((lefts, rights, n_left), (rights, lefts, n_right)):
-            asked = np.bincount(np.concatenate(own[:2]), minlength=n)
-            fill = np.repeat(np.arange(n, dtype=np.int32), most + DRAWN_PER_RECORD - asked)
-            own.append(fill)
-            other.append(np.full(len(fill), NOBODY, np.int32))
-            drawn.append(np.zeros(len(fill), np.bool_))
-    order = rng.permutation(sum(len(part) for part in lefts))
-    return RefinePairs(
-        np.concatenate(lefts)[order], np.concatenate(rights)[order], np.concatenate(drawn)[order]
+    kept = np.argsort(-shared.count, kind="stable")[: most * n_records]
+    n = min(n_records, MOST_DRAWN)
+    order = rng.permutation(n_records).astype(np.int32)[:n]
+    next_one = np.roll(order, 1)
+    left, right = np.minimum(order, next_one), np.maximum(order, next_one)
+    left, right = left[left != right], right[left != right]
+    return PairNumbers(
+        np.concatenate([shared.left[kept], left]),
+        np.concatenate([shared.right[kept], right]),
+        np.arange(len(kept) + len(left)) >= len(kept),
     )
-
-
-def _drawn(
-    n_left: int, n_right: int, rng: np.random.Generator, *, within: bool
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Draw pairs at random, in which no record occurs more than `DRAWN_PER_RECORD` times."""
-    lefts, rights = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
-    for _ in range(DRAWN_PER_RECORD // 2 if within else DRAWN_PER_RECORD):
-        left = rng.permutation(n_left).astype(np.int32)
-        right = np.roll(left, 1) if within else rng.permutation(n_right).astype(np.int32)
-        n = min(n_left, n_right, _MOST_DRAWN // DRAWN_PER_RECORD)
-        left, right = left[:n], right[:n]
-        if within:
-            left, right = np.minimum(left, right), np.maximum(left, right)
-            left, right = left[left != right], right[left != right]
-        lefts.append(left)
-        rights.append(right)
-    return np.concatenate(lefts), np.concatenate(rights)
-
-
-@njit(cache=True, nogil=True)
-def _within_degree(
-    left: NDArray[np.int32],
-    right: NDArray[np.int32],
-    n_left: int,
-    n_right: int,
-    most: int,
-    within: bool,
-) -> NDArray[np.bool_]:
-    """Choose pairs in their order as long as neither record has too many."""
-    of_left = np.zeros(n_left, dtype=np.int32)
-    of_right = of_left if within else np.zeros(n_right, dtype=np.int32)
-    kept = np.zeros(len(left), dtype=np.bool_)
-    for pair in range(len(left)):
-        if of_left[left[pair]] < most and of_right[right[pair]] < most:
-            of_left[left[pair]] += 1
-            of_right[right[pair]] += 1
-            kept[pair] = True
-    return kept
 
 
 class Comparison:
@@ -146,40 +74,24 @@ class Comparison:
 
     def __init__(self, refinement: Refinement) -> None:
         self._spaces = [ATTRIBUTE_TYPES[name].space for name in refinement.types]
-        identifiers = [
-            (slot, name)
-            for slot, name in enumerate(refinement.exact_types)
-            if ATTRIBUTE_TYPES[name].kind == "identifier"
-        ]
-        self._slots = [slot for slot, _ in identifiers]
-        self.types = (*refinement.types, *(name for _, name in identifiers))
+        self._n_identifiers = len(refinement.identifiers)
+        self.types = (*refinement.types, *refinement.identifiers)
         self.roles = Roles.of(self.types)
 
     def levels(
-        self,
-        left_rows: NDArray[np.uint8],
-        right_rows: NDArray[np.uint8],
-        left_exact: NDArray[np.uint8],
-        right_exact: NDArray[np.uint8],
+        self, left_rows: NDArray[np.uint8], right_rows: NDArray[np.uint8]
     ) -> NDArray[np.int8]:
         """Return the comparison levels of pairs, shape (n_pairs, n_types).
 
-        An exact token is equal or not; that it may be missing does not show, and counts
-        among the rates at which matches do not agree on it.
-
         Args:
-            left_rows: answers of the left owners, shape (n_pairs, row_bytes).
+            left_rows: answers of the left owners, shape (n_pairs, n_bytes of a row).
             right_rows: answers of the right owners.
-            left_exact: exact tokens of the left records, shape (n_pairs, exact_slots, 16).
-            right_exact: exact tokens of the right records.
 
         Raises:
             MalformedMessageError: an answer is none.
         """
-        fields = comparison_levels(field_counts(left_rows, right_rows, self._spaces))
-        same = (left_exact == right_exact).all(axis=2)[:, self._slots]
-        exact = np.where(same, np.int8(Level.EQUAL), np.int8(Level.DIFFERENT))
-        return np.concatenate([fields, exact], axis=1)
+        counts = field_counts(left_rows, right_rows, self._spaces, self._n_identifiers)
+        return comparison_levels(counts)
 
     def score(
         self, levels: NDArray[np.int8], drawn: NDArray[np.bool_], n_pairs: int
@@ -193,6 +105,53 @@ class Comparison:
         """
         model = fit(levels[~drawn], levels[drawn], self.roles, n_pairs)
         return model, model.score(levels[~drawn])
+
+
+@dataclass(frozen=True)
+class Band:
+    """Pairs whose probability lies between two bounds.
+
+    Attributes:
+        similarity: what stands for that of all of them.
+        pairs: their numbers, shape (n,).
+    """
+
+    similarity: float
+    pairs: NDArray[np.int64]
+
+
+def bands_of(posterior: NDArray[np.float64], threshold: float) -> list[Band]:
+    """Return the pairs at or above a probability, in bands, the likeliest first.
+
+    Within a band pairs count as equally likely: the matcher is told who they are in an
+    order that it does not know.
+
+    Args:
+        posterior: probability of each pair, shape (n,).
+        threshold: lowest probability that counts.
+    """
+    bounds = [*sorted((b for b in _BANDS if b > threshold), reverse=True), threshold]
+    bands, above = list[Band](), 2.0
+    for least in bounds:
+        pairs = np.flatnonzero((posterior >= least) & (posterior < above))
+        left = int(((posterior >= threshold) & (posterior < above)).sum())
+        if 0 < len(pairs) < _FEWEST <= left and least > threshold:
+            # An order hides nothing among so few: they count as the next lower ones do.
+            continue
+        above = least
+        # Of a band's probability nothing but its lower bound is sure. Just above, so that no
+        # rounding puts it below.
+        lowest = np.float32(similarity_at(max(least, 1e-6)))
+        bands.append(Band(float(np.nextafter(lowest, np.float32(1))), pairs))
+    return bands
+
+
+def in_bands(posterior: NDArray[np.float64], threshold: float) -> NDArray[np.float32]:
+    """Return the similarity that stands for each pair, 0 for those below the threshold."""
+    similarity = np.zeros(len(posterior), dtype=np.float32)
+    for band in bands_of(posterior, threshold):
+        similarity[band.pairs] = band.similarity
+    return similarity
 
 
 def similarity_at(probability: float) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
 from linkage.errors import (
+    DeniedError,
     JobStateError,
     MalformedMessageError,
     NotFoundError,
@@ -22,6 +23,7 @@ from linkage.matcher.match_log import MatchLog
 from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import BatchRow, Metadata, Transaction
+from linkage.ticket import Tickets, read_rows
 
 
 class Batches:
@@ -34,6 +36,7 @@ class Batches:
         log: publishes them.
         artefact_days: days until an upload can no longer be read.
         max_records: most records of one upload.
+        require_gate: whether an upload needs a risk gate's result.
         on_ready: called when the uploads of a job are complete.
     """
 
@@ -46,11 +49,13 @@ class Batches:
         *,
         artefact_days: int,
         max_records: int,
+        require_gate: bool,
         on_ready: Callable[[], None],
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._log = journal, log
         self._days, self._max_records = artefact_days, max_records
+        self._require_gate = require_gate
         self._on_ready = on_ready
 
     def open(self, party: str, job_id: str, manifest: Manifest) -> tuple[str, int]:
@@ -133,7 +138,7 @@ class Batches:
                 raise JobStateError(
                     f"chunks {batch.next_chunk} to {len(manifest.chunk_sha256) - 1} are missing"
                 )
-            if batch.n_received != manifest.n_records:
+            if manifest.n_record_chunks and batch.n_received != manifest.n_records:
                 raise MalformedMessageError(
                     f"{batch.n_received} records came, the manifest says {manifest.n_records}"
                 )
@@ -147,6 +152,7 @@ class Batches:
                     "batch": batch_id,
                     "manifest": manifest.digest().hex(),
                     "n_records": manifest.n_records,
+                    "gate": manifest.gate_sha256.hex(),
                 },
                 job_id=job.job_id,
             )
@@ -170,23 +176,54 @@ class Batches:
                 f"{manifest.n_records} records: block tokens of this length are meant for "
                 f"{manifest.codes.most_records}; agree on a larger match.expected_records"
             )
+        if self._require_gate and not manifest.gate_sha256:
+            raise DeniedError(
+                "GATE_MISSING",
+                "this matcher takes no batch without a risk gate: run `padan attack --out`, and "
+                "name the result under [gate] in the agent's settings",
+            )
+        if len(manifest.gate_sha256) not in (0, DIGEST_BYTES):
+            raise MalformedMessageError("the manifest's gate digest is not 32 bytes long")
         if any(len(digest) != DIGEST_BYTES for digest in manifest.chunk_sha256):
             raise MalformedMessageError("the manifest has a chunk digest that is not 32 bytes long")
-        size = manifest.n_records * manifest.codes.record_bytes
-        if not 1 <= manifest.n_record_chunks <= manifest.n_records:
-            raise MalformedMessageError("the manifest has no chunks, or more chunks than records")
         of_tokens = manifest.n_token_chunks(len(job.spec.parties))
         if len(manifest.chunk_sha256) != manifest.n_record_chunks + of_tokens:
             raise MalformedMessageError(
                 "the manifest has not as many chunks of block tokens as the job's parties "
                 "and the block entries make"
             )
-        if size > manifest.n_record_chunks * 2 * MAX_CHUNK_BYTES:
-            raise MalformedMessageError("the manifest promises more than its chunks can hold")
+        if job.spec.refinement is not None:
+            _check_tickets(manifest, job)
+        else:
+            _check_records(manifest)
 
     def _expires(self) -> datetime.date:
         today = datetime.datetime.fromtimestamp(self._journal.clock(), datetime.UTC).date()
         return today + datetime.timedelta(days=self._days)
+
+
+def _check_records(manifest: Manifest) -> None:
+    """Check a batch of codes."""
+    if manifest.n_tickets:
+        raise MalformedMessageError("the job has one round: it takes codes, and no tickets")
+    if not 1 <= manifest.n_record_chunks <= manifest.n_records:
+        raise MalformedMessageError("the manifest has no chunks, or more chunks than records")
+    size = manifest.n_records * manifest.codes.record_bytes
+    if size > manifest.n_record_chunks * 2 * MAX_CHUNK_BYTES:
+        raise MalformedMessageError("the manifest promises more than its chunks can hold")
+
+
+def _check_tickets(manifest: Manifest, job: Job) -> None:
+    """Check a batch of tickets."""
+    if manifest.n_record_chunks:
+        raise MalformedMessageError("the job has two rounds: it takes tickets, and no codes")
+    codes = manifest.codes
+    if len(manifest.n_tickets) != (len(job.spec.parties) - 1) * codes.block_entries:
+        raise MalformedMessageError(
+            "the manifest does not tell the number of tickets for each party and block entry"
+        )
+    if max(manifest.n_tickets) > manifest.n_records * codes.block_copies:
+        raise MalformedMessageError("the manifest promises more tickets than its records have")
 
 
 @dataclass(frozen=True)
@@ -245,13 +282,23 @@ def read_tokens(
         entry: number of the block entry.
     """
     manifest = manifest_from_bytes(batch.manifest)
-    first = manifest.token_chunk(counterpart, entry)
-    parts = [
-        artefacts.read(batch.batch_id, _chunk_name(first + piece))
-        for piece in range(manifest.pieces)
-    ]
-    tokens = np.frombuffer(b"".join(parts), dtype=np.uint8)
+    tokens = _joined(artefacts, batch, manifest.token_chunks(counterpart, entry))
     return tokens.reshape(-1, manifest.codes.block_copies, manifest.codes.block_bytes)
+
+
+def read_tickets(
+    artefacts: ArtefactStore, batch: BatchRow, counterpart: int, entry: int
+) -> Tickets:
+    """Return the tickets of one entry of a batch; arguments as for `read_tokens`."""
+    manifest = manifest_from_bytes(batch.manifest)
+    content = _joined(artefacts, batch, manifest.token_chunks(counterpart, entry))
+    rows = content.reshape(-1, manifest.row_bytes)
+    return Tickets.of_entry(entry, *read_rows(rows, manifest.codes.block_bytes))
+
+
+def _joined(artefacts: ArtefactStore, batch: BatchRow, chunks: range) -> NDArray[np.uint8]:
+    parts = [artefacts.read(batch.batch_id, _chunk_name(index)) for index in chunks]
+    return np.frombuffer(b"".join(parts), dtype=np.uint8)
 
 
 def _chunk_name(index: int) -> str:

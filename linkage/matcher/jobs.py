@@ -117,7 +117,7 @@ class Jobs:
         now = self._journal.clock()
         ended = []
         with self._metadata.write() as transaction:
-            for job in transaction.jobs_in(JobState.COLLECTING, JobState.REFINING):
+            for job in transaction.jobs_in(JobState.COLLECTING, JobState.REFINING, JobState.NAMING):
                 if now < job.collect_until:
                     continue
                 if job.state is JobState.COLLECTING:

@@ -1,32 +1,51 @@
-"""The second round at the matcher: asks the owners about pairs, and keeps their answers.
+"""The second round at the matcher: asks owners about their tickets, and keeps the answers.
 
-Each owner sees its own records and the name of the other party, never the other record.
-All chunks of a pair of parties are cut at the same pair numbers, so that the two answers
-to a chunk can be joined without the rest.
+Each owner sees its own tickets and the name of the other party. Questions are asked in two
+steps, and those of the second take the place of the first's: for the field rows of all
+tickets asked about, then for the references of the likely pairs. All chunks of two
+parties are cut at the same pairs, so that two answers can be joined without the rest.
 """
 
 import hashlib
-import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.batch import MAX_CHUNK_BYTES, Question
-from linkage.engine.refinement import NOBODY, RefinePairs
+from linkage.batch import MAX_CHUNK_BYTES, Question, QuestionKind
 from linkage.errors import JobStateError, MalformedMessageError
-from linkage.fieldrow import row_bytes, split_rows
-from linkage.job import REFERENCE_BYTES, Job, JobState
+from linkage.fieldrow import RowForm, split_rows
+from linkage.job import REFERENCE_BYTES, Job, JobState, Refinement
 from linkage.log.canonical import JsonObject
 from linkage.matcher.jobs import MATCHER, job_for
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import Metadata, RefinementRow
+from linkage.ticket import Tickets, ticket_bytes
 
-NUMBER_BYTES = 4
-_ASKED_BYTES = NUMBER_BYTES + REFERENCE_BYTES
 _MOST_PAIRS = 4096
+MOST_NAMED = 32_768
+_ASKS = {JobState.REFINING: QuestionKind.FIELDS, JobState.NAMING: QuestionKind.NAMES}
+# What a job is before it asks, and after the last answer.
+_BEFORE = {QuestionKind.FIELDS: JobState.COMPARING, QuestionKind.NAMES: JobState.SCORING}
+_AFTER = {QuestionKind.FIELDS: JobState.SCORING, QuestionKind.NAMES: JobState.SOLVING}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one owner is asked about another's records.
+
+    Attributes:
+        own: number of the party that is asked.
+        other: number of the other owner.
+        chunks: tickets, chunk by chunk.
+    """
+
+    own: int
+    other: int
+    chunks: list[Tickets]
 
 
 class Refinements:
@@ -37,7 +56,7 @@ class Refinements:
         artefacts: where questions and answers are kept.
         journal: makes log entries.
         log: publishes them.
-        on_ready: called when the answers of a job are complete.
+        on_ready: called when the answers of a step are complete.
     """
 
     def __init__(
@@ -52,121 +71,98 @@ class Refinements:
         self._journal, self._log = journal, log
         self._on_ready = on_ready
 
-    def begin(
-        self,
-        job: Job,
-        questions: dict[tuple[int, int], RefinePairs],
-        references: Sequence[NDArray[np.uint8]],
-    ) -> None:
-        """Ask the owners about pairs.
-
-        Args:
-            job: a job that has been compared.
-            questions: pairs by the numbers of their two parties.
-            references: of each party's records, shape (n, 16).
+    def ask(self, job: Job, kind: QuestionKind, asked: list[Asked]) -> None:
+        """Ask the owners; with nothing to ask the job goes on at once.
 
         Raises:
             JobStateError: the job has ended.
         """
-        asked: dict[str, JsonObject] = {}
-        rows = []
-        for (left, right), pairs in questions.items():
-            self._artefacts.write(
-                dataset_of(job.job_id), _pairs_name(left, right), _pairs_to_bytes(pairs)
-            )
-            for own, other, records in ((left, right, pairs.left), (right, left, pairs.right)):
-                row, summary = self._ask(job, own, other, records, references[own])
-                rows.append(row)
-                asked[f"{row.party} {row.counterpart}"] = summary
+        rows, body = [], dict[str, JsonObject]()
+        for of_owner in asked:
+            row, summary = self._keep(job, kind, of_owner)
+            rows.append(row)
+            body[f"{row.party} {row.counterpart}"] = summary
+        entry: JsonObject = {"job": job.job_id, "kind": kind.value, "asked": body}
+        agreement = job.spec.agreement_id
         with self._metadata.write() as transaction:
-            now = transaction.job(job.job_id)
-            if now is None or now.state is not JobState.COMPARING:
-                raise JobStateError("the job has ended")
+            _check_state(transaction.job(job.job_id), _BEFORE[kind])
             # A start before this one may have come as far.
             transaction.clear_refinements(job.job_id)
             for row in rows:
                 transaction.add_refinement(row)
             self._journal.record(
-                transaction,
-                "refine",
-                MATCHER,
-                job.spec.agreement_id,
-                {"job": job.job_id, "asked": asked},
-                job_id=job.job_id,
+                transaction, "refine", MATCHER, agreement, entry, job_id=job.job_id
             )
         # Nothing is asked before it is in the published log how much.
         self._log.publish()
+        nothing = not any(row.n_chunks for row in rows)
+        state = next(state for state, asks in _ASKS.items() if asks is kind)
         with self._metadata.write() as transaction:
-            now = transaction.job(job.job_id)
-            if now is None or now.state is not JobState.COMPARING:
-                raise JobStateError("the job has ended")
-            transaction.set_state(job.job_id, JobState.REFINING)
+            _check_state(transaction.job(job.job_id), _BEFORE[kind])
+            transaction.set_state(job.job_id, _AFTER[kind] if nothing else state)
             until = int(self._journal.clock()) + job.spec.collect_timeout_s
             transaction.set_deadline(job.job_id, until)
+        if nothing:
+            self._on_ready()
 
-    def forget(self, job: Job) -> None:
-        """Remove questions and answers of a job that is done with them."""
+    def _keep(self, job: Job, kind: QuestionKind, asked: Asked) -> tuple[RefinementRow, JsonObject]:
+        """Keep the chunks that one owner is asked."""
+        digest, n_asked = hashlib.sha256(), 0
+        for index, tickets in enumerate(asked.chunks):
+            content = tickets.packed(job.spec.codes.block_bytes)
+            name = _asked_name(kind, asked.own, asked.other, index)
+            self._artefacts.write(dataset_of(job.job_id), name, content)
+            digest.update(content)
+            n_asked += len(tickets)
+        parties = job.spec.parties
+        row = RefinementRow(
+            job.job_id, parties[asked.own], parties[asked.other], len(asked.chunks), 0
+        )
+        return row, {"tickets": n_asked, "digest": digest.hexdigest()}
+
+    def forget(self, job: Job, kind: QuestionKind | None = None) -> None:
+        """Remove questions and answers that a job is done with; by default all."""
         dataset = dataset_of(job.job_id)
+        kinds = QuestionKind if kind is None else (kind,)
         for name in self._artefacts.names(dataset):
-            if name.startswith(("refine-", "asked-", "rows-")):
+            if any(name.startswith((f"asked-{k.value}-", f"answer-{k.value}-")) for k in kinds):
                 self._artefacts.remove(dataset, name)
 
-    def _ask(
-        self,
-        job: Job,
-        own: int,
-        other: int,
-        records: NDArray[np.int32],
-        references: NDArray[np.uint8],
-    ) -> tuple[RefinementRow, JsonObject]:
-        """Keep the chunks that one owner is asked about another's records."""
-        step = pairs_per_chunk(job)
-        digest, n_asked = hashlib.sha256(), 0
-        n_chunks = -(-len(records) // step)
-        for index in range(n_chunks):
-            of_chunk = records[index * step : (index + 1) * step]
-            there = np.flatnonzero(of_chunk != NOBODY)
-            numbers = (index * step + there).astype("<u4").tobytes()
-            content = numbers + references[of_chunk[there]].tobytes()
-            self._artefacts.write(dataset_of(job.job_id), _asked_name(own, other, index), content)
-            digest.update(content)
-            n_asked += len(there)
-        parties = job.spec.parties
-        row = RefinementRow(job.job_id, parties[own], parties[other], n_chunks, 0)
-        return row, {"pairs": n_asked, "digest": digest.hexdigest()}
-
     def questions(self, party: str, job_id: str) -> Iterator[Question]:
-        """Yield all chunks that a party is to answer.
+        """Yield all chunks that a party is asked now.
 
         Raises:
             NotFoundError: the job is none of the party's.
             JobStateError: the job asks nothing now.
         """
-        job, rows = self._refining(party, job_id)
+        job, kind, rows = self._asking(party, job_id)
         own = job.spec.parties.index(party)
         for row in rows:
             other = job.spec.parties.index(row.counterpart)
             for index in range(row.n_chunks):
-                content = self._artefacts.read(dataset_of(job_id), _asked_name(own, other, index))
-                split = len(content) // _ASKED_BYTES * NUMBER_BYTES
-                yield Question(
-                    row.counterpart,
-                    index,
-                    content[:split],
-                    content[split:],
-                    index < row.next_chunk,
-                )
+                name = _asked_name(kind, own, other, index)
+                content = self._artefacts.read(dataset_of(job_id), name)
+                yield Question(row.counterpart, kind, index, content, index < row.next_chunk)
 
-    def answer(self, party: str, job_id: str, counterpart: str, index: int, rows: bytes) -> None:
+    def answer(
+        self,
+        party: str,
+        job_id: str,
+        counterpart: str,
+        kind: QuestionKind,
+        index: int,
+        answer: bytes,
+    ) -> None:
         """Keep the answer to a chunk; one that is there already changes nothing.
 
         Raises:
             NotFoundError: the job is none of the party's.
-            JobStateError: the job asks nothing now.
-            MalformedMessageError: no such chunk, out of its turn, or not as many rows as
-                pairs.
+            JobStateError: the job asks nothing now, or something else.
+            MalformedMessageError: no such chunk, out of its turn, or no answer to it.
         """
-        job, known = self._refining(party, job_id)
+        job, now, known = self._asking(party, job_id)
+        if kind is not now:
+            raise JobStateError(f"the job asks for {now.value} now")
         row = next((row for row in known if row.counterpart == counterpart), None)
         if row is None or index >= row.n_chunks:
             raise MalformedMessageError("an answer to what was not asked")
@@ -175,59 +171,53 @@ class Refinements:
         if index > row.next_chunk:
             raise MalformedMessageError(f"answer {index}: the next one is {row.next_chunk}")
         own, other = (job.spec.parties.index(name) for name in (party, counterpart))
-        asked = self._artefacts.read(dataset_of(job_id), _asked_name(own, other, index))
-        _check_rows(rows, len(asked) // _ASKED_BYTES, job)
-        self._artefacts.write(dataset_of(job_id), _rows_name(own, other, index), rows)
+        n_asked = len(self._asked(job, kind, own, other, index))
+        # At once, so that a broken answer is refused to its sender and not found by a worker.
+        if kind is QuestionKind.FIELDS:
+            form = row_form(job)
+            if len(answer) != n_asked * form.n_bytes:
+                raise MalformedMessageError("an answer of another length than was asked for")
+            split_rows(np.frombuffer(answer, np.uint8).reshape(n_asked, form.n_bytes), form)
+        elif len(answer) != n_asked * REFERENCE_BYTES:
+            raise MalformedMessageError("an answer of another length than was asked for")
+        self._artefacts.write(dataset_of(job_id), _answer_name(kind, own, other, index), answer)
         with self._metadata.write() as transaction:
-            still = transaction.job(job_id)
-            if still is None or still.state is not JobState.REFINING:
-                raise JobStateError("the job asks nothing now")
+            _check_state(transaction.job(job_id), job.state)
             # Read again: the same answers may be sent twice, after a line broke.
             if row not in transaction.refinements(job_id):
                 return
             transaction.set_answered(job_id, party, counterpart, index + 1)
             complete = all(r.next_chunk == r.n_chunks for r in transaction.refinements(job_id))
             if complete:
-                transaction.set_state(job_id, JobState.SOLVING)
+                transaction.set_state(job_id, _AFTER[kind])
         if complete:
             self._on_ready()
 
-    def pairs(self, job_id: str, left: int, right: int) -> RefinePairs:
-        """Return the pairs of two parties of a job."""
-        content = self._artefacts.read(dataset_of(job_id), _pairs_name(left, right))
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return RefinePairs(arrays["left"], arrays["right"], arrays["drawn"])
+    def rows(self, job: Job, own: int, other: int, index: int) -> NDArray[np.uint8]:
+        """Return the field rows that an owner sent for a chunk, shape (n, n_bytes)."""
+        name = _answer_name(QuestionKind.FIELDS, own, other, index)
+        content = self._artefacts.read(dataset_of(job.job_id), name)
+        return np.frombuffer(content, dtype=np.uint8).reshape(-1, row_form(job).n_bytes)
 
-    def answers(
-        self, job: Job, left: int, right: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]]]:
-        """Yield the answers to all pairs that both owners were asked about, chunk by chunk.
+    def names(self, job: Job, own: int, other: int, index: int) -> NDArray[np.uint8]:
+        """Return the references that an owner sent for a chunk, shape (n, 16)."""
+        name = _answer_name(QuestionKind.NAMES, own, other, index)
+        content = self._artefacts.read(dataset_of(job.job_id), name)
+        return np.frombuffer(content, dtype=np.uint8).reshape(-1, REFERENCE_BYTES)
 
-        Returns:
-            Numbers of the pairs, and the rows of both owners.
-        """
-        pairs, step = self.pairs(job.job_id, left, right), pairs_per_chunk(job)
-        for index in range(-(-len(pairs) // step)):
-            part = slice(index * step, (index + 1) * step)
-            of_left, of_right = pairs.left[part] != NOBODY, pairs.right[part] != NOBODY
-            both = of_left & of_right
-            yield (
-                index * step + np.flatnonzero(both),
-                self._rows(job, left, right, index)[both[of_left]],
-                self._rows(job, right, left, index)[both[of_right]],
-            )
+    def _asked(self, job: Job, kind: QuestionKind, own: int, other: int, index: int) -> Tickets:
+        name = _asked_name(kind, own, other, index)
+        content = self._artefacts.read(dataset_of(job.job_id), name)
+        return Tickets.unpacked(content, job.spec.codes.block_bytes)
 
-    def _rows(self, job: Job, own: int, other: int, index: int) -> NDArray[np.uint8]:
-        content = self._artefacts.read(dataset_of(job.job_id), _rows_name(own, other, index))
-        return np.frombuffer(content, dtype=np.uint8).reshape(-1, _row_bytes(job))
-
-    def _refining(self, party: str, job_id: str) -> tuple[Job, list[RefinementRow]]:
+    def _asking(self, party: str, job_id: str) -> tuple[Job, QuestionKind, list[RefinementRow]]:
         with self._metadata.read() as transaction:
             job = job_for(transaction, party, job_id)
-            if job.state is not JobState.REFINING:
+            kind = _ASKS.get(job.state)
+            if kind is None:
                 raise JobStateError(f"the job is {job.state.value}: it asks nothing now")
             rows = [row for row in transaction.refinements(job_id) if row.party == party]
-        return job, rows
+        return job, kind, rows
 
 
 def dataset_of(job_id: str) -> str:
@@ -235,40 +225,37 @@ def dataset_of(job_id: str) -> str:
     return f"job-{job_id}"
 
 
+def refinement_of(job: Job) -> Refinement:
+    """Return what a job says of its second round.
+
+    Raises:
+        JobStateError: it has none.
+    """
+    if job.spec.refinement is None:
+        raise JobStateError("a job of one round asks nothing")
+    return job.spec.refinement
+
+
+def row_form(job: Job) -> RowForm:
+    """Return what a field row of a job holds."""
+    refinement = refinement_of(job)
+    return RowForm(len(refinement.types), len(refinement.identifiers))
+
+
 def pairs_per_chunk(job: Job) -> int:
-    """Return how many pairs a chunk has, so that its answer fits into a message."""
-    return min(_MOST_PAIRS, MAX_CHUNK_BYTES // _row_bytes(job))
+    """Return how many pairs a chunk has, so that question and answer fit into a message."""
+    width = max(row_form(job).n_bytes, 1 + ticket_bytes(job.spec.codes.block_bytes))
+    return min(_MOST_PAIRS, MAX_CHUNK_BYTES // width)
 
 
-def _row_bytes(job: Job) -> int:
-    assert job.spec.refinement is not None  # noqa: S101 -- callers have checked the rounds
-    return row_bytes(len(job.spec.refinement.types))
+def _check_state(job: Job | None, state: JobState) -> None:
+    if job is None or job.state is not state:
+        raise JobStateError("the job has ended")
 
 
-def _check_rows(rows: bytes, n_pairs: int, job: Job) -> None:
-    if len(rows) != n_pairs * _row_bytes(job):
-        raise MalformedMessageError("an answer of another length than the question asks for")
-    assert job.spec.refinement is not None  # noqa: S101
-    # At once, so that a broken answer is refused to its sender and not found by a worker.
-    split_rows(
-        np.frombuffer(rows, np.uint8).reshape(n_pairs, _row_bytes(job)),
-        len(job.spec.refinement.types),
-    )
+def _asked_name(kind: QuestionKind, own: int, other: int, index: int) -> str:
+    return f"asked-{kind.value}-{own}-{other}-{index:06}"
 
 
-def _pairs_to_bytes(pairs: RefinePairs) -> bytes:
-    content = io.BytesIO()
-    np.savez(content, left=pairs.left, right=pairs.right, drawn=pairs.drawn)
-    return content.getvalue()
-
-
-def _asked_name(own: int, other: int, index: int) -> str:
-    return f"asked-{own}-{other}-{index:06}"
-
-
-def _pairs_name(left: int, right: int) -> str:
-    return f"refine-{left}-{right}"
-
-
-def _rows_name(own: int, other: int, index: int) -> str:
-    return f"rows-{own}-{other}-{index:06}"
+def _answer_name(kind: QuestionKind, own: int, other: int, index: int) -> str:
+    return f"answer-{kind.value}-{own}-{other}-{index:06}"

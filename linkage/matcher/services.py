@@ -153,17 +153,17 @@ class RefineService(refine_pb2_grpc.RefineServiceServicer):
     def __init__(self, refinements: Refinements) -> None:
         self._refinements = refinements
 
-    async def FetchPairs(  # noqa: N802
-        self, request: refine_pb2.FetchPairsRequest, context: _Context
-    ) -> AsyncIterator[refine_pb2.FetchPairsResponse]:
+    async def FetchQuestions(  # noqa: N802
+        self, request: refine_pb2.FetchQuestionsRequest, context: _Context
+    ) -> AsyncIterator[refine_pb2.FetchQuestionsResponse]:
         """Stream what the caller is asked."""
         questions = self._refinements.questions(party_of(context), request.job_id)
         while (question := await asyncio.to_thread(next, questions, None)) is not None:
             yield convert.question_to_proto(question)
 
-    async def SendRows(  # noqa: N802
-        self, request_iterator: AsyncIterator[refine_pb2.SendRowsRequest], context: _Context
-    ) -> refine_pb2.SendRowsResponse:
+    async def SendAnswers(  # noqa: N802
+        self, request_iterator: AsyncIterator[refine_pb2.SendAnswersRequest], context: _Context
+    ) -> refine_pb2.SendAnswersResponse:
         """Keep answers in order; what arrived before an error stays."""
         party = party_of(context)
         async for request in request_iterator:
@@ -172,10 +172,11 @@ class RefineService(refine_pb2_grpc.RefineServiceServicer):
                 party,
                 request.job_id,
                 request.counterpart,
+                convert.kind_from_proto(request.kind),
                 request.index,
-                request.rows,
+                request.answer,
             )
-        return refine_pb2.SendRowsResponse()
+        return refine_pb2.SendAnswersResponse()
 
 
 class ResultService(result_pb2_grpc.ResultServiceServicer):
@@ -266,7 +267,7 @@ def _progress_of(job: Job) -> progress_pb2.WatchProgressResponse:
     if job.state is JobState.COLLECTING:
         message.waiting_for.extend(job.missing)
         message.done, message.total = len(job.uploaded), len(job.spec.parties)
-    elif job.state is JobState.REFINING:
+    elif job.state in (JobState.REFINING, JobState.NAMING):
         message.waiting_for.extend(job.silent)
         message.total = len(job.spec.parties)
         message.done = message.total - len(job.silent)

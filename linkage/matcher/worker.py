@@ -9,10 +9,9 @@ after its leaf is in a published checkpoint.
 import datetime
 import io
 import itertools
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,13 +21,12 @@ from numpy.typing import NDArray
 from linkage.block.shared import equal_pairs, meeting_pairs, shared_pairs
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.engine.executor import Executor
-from linkage.engine.floor import candidate_floor
-from linkage.engine.local import find_candidates, run_task, warm_up
+from linkage.engine.local import run_task, warm_up
 from linkage.engine.plan import Task, plan
 from linkage.engine.records import Inputs, prepare
-from linkage.engine.refinement import Comparison, pairs_of_unlike, select_pairs, similarity_at
+from linkage.engine.refinement import similarity_at
 from linkage.errors import JobStateError, QuotaExceededError, RecordError, UnavailableError
-from linkage.job import Job, JobCounts, JobState, Refinement
+from linkage.job import Job, JobCounts, JobState
 from linkage.log.canonical import JsonObject, format_json
 from linkage.matcher.batches import read_tokens, read_upload
 from linkage.matcher.jobs import MATCHER, Jobs
@@ -37,6 +35,7 @@ from linkage.matcher.match_log import MatchLog
 from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.refinements import Refinements, dataset_of
 from linkage.matcher.results import write_results
+from linkage.matcher.two_rounds import TwoRounds
 from linkage.solve.agreed import solve_agreed
 from linkage.solve.groups import Groups, grades_of, pairs_between
 from linkage.solve.links import Links, links_digest, links_of_pair
@@ -49,20 +48,30 @@ _SURE = similarity_at(0.95)
 METHOD_VERSION = "padan-greedy/2"
 _POLL_S = 1.0
 _PAUSE_S = 5.0
-_RUNNABLE = (JobState.PLANNED, JobState.COMPARING, JobState.SOLVING)
+_RUNNABLE = (JobState.PLANNED, JobState.COMPARING, JobState.SCORING, JobState.SOLVING)
+
+
+@dataclass(frozen=True)
+class _Records:
+    """The records of a job, party by party in the order of its specification."""
+
+    sizes: list[int]
+    references: NDArray[np.uint8]
+
+    @property
+    def party_of(self) -> NDArray[np.uint8]:
+        return np.repeat(np.arange(len(self.sizes), dtype=np.uint8), self.sizes)
+
+    def first(self, party: int) -> int:
+        return sum(self.sizes[:party])
 
 
 @dataclass(frozen=True)
 class _Uploads:
-    """The records of a job, party by party in the order of its specification."""
+    """The records of a job of one round, and what of them is compared."""
 
-    sizes: list[int]
-    party_of: NDArray[np.uint8]
-    references: NDArray[np.uint8]
+    records: _Records
     inputs: Inputs
-
-    def first(self, party: int) -> int:
-        return sum(self.sizes[:party])
 
 
 class Worker:
@@ -102,7 +111,7 @@ class Worker:
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._match_log, self._jobs = journal, log, jobs
-        self._refinements = refinements
+        self._two_rounds = TwoRounds(metadata, artefacts, refinements, max_candidates)
         self._pair_keys, self._executor = pair_keys, executor
         self._days, self._max_candidates = artefact_days, max_candidates
         self._max_comparisons, self._screen_loss = max_comparisons, screen_loss
@@ -186,83 +195,58 @@ class Worker:
             job = transaction.job(job_id)
         if job is None or job.state not in _RUNNABLE:
             raise JobStateError("the job is not to be run")
-        uploads = self._load(job)
-        refinement, notes = job.spec.refinement, tuple[str, ...]()
-        if refinement is not None and job.state is JobState.SOLVING:
-            candidates, notes = self._refined(job, uploads, refinement)
+        if job.spec.refinement is not None:
+            self._two_round_job(job)
         else:
-            parts = self._compare(job, uploads)
-            if refinement is not None:
-                self._ask(job, uploads, refinement, parts)
-                return
-            candidates = concatenate(
-                found.shifted(uploads.first(task.left), uploads.first(task.right))
-                for task, found in parts
-            )
-            self._enter(job_id, JobState.SOLVING)
-        probable = job.spec.threshold if refinement is None else similarity_at(job.spec.threshold)
-        groups = solve_agreed(
-            candidates, uploads.party_of, len(uploads.sizes), job.spec.cardinality, probable
-        )
-        self._release(job, uploads, groups, notes)
-        if refinement is not None:
-            self._refinements.forget(job)
+            self._one_round_job(job)
 
-    def _ask(
+    def _one_round_job(self, job: Job) -> None:
+        uploads = self._load(job)
+        candidates = concatenate(
+            found.shifted(uploads.records.first(task.left), uploads.records.first(task.right))
+            for task, found in self._compare(job, uploads)
+        )
+        self._enter(job.job_id, JobState.SOLVING)
+        # Grades come with the second round: codes alone do not tell how sure a link is.
+        self._solve(job, uploads.records, candidates, job.spec.threshold, (), sure=0.0)
+
+    def _two_round_job(self, job: Job) -> None:
+        match job.state:
+            case JobState.SCORING:
+                self._two_rounds.score(job)
+            case JobState.SOLVING:
+                named = self._two_rounds.named(job)
+                records = _Records(named.sizes, named.references)
+                threshold = similarity_at(job.spec.threshold)
+                # Where a model doubts itself, nothing is sure.
+                sure = 1.0 if named.doubtful else _SURE
+                self._solve(job, records, named.candidates, threshold, named.notes, sure=sure)
+                self._two_rounds.forget(job)
+            case _:
+                n_tickets = self._two_rounds.n_tickets(job)
+                if job.state is JobState.PLANNED:
+                    self._log_plan(job, n_tickets)
+                self._artefacts.create(dataset_of(job.job_id), self._expires())
+                started = time.monotonic()
+                n_met = self._two_rounds.meet(job)
+                counts = JobCounts(n_tickets, n_tickets, n_met, 0, time.monotonic() - started)
+                with self._metadata.write() as transaction:
+                    transaction.set_counts(job.job_id, counts)
+
+    def _solve(
         self,
         job: Job,
-        uploads: _Uploads,
-        refinement: Refinement,
-        parts: list[tuple[Task, Candidates]],
+        records: "_Records",
+        candidates: Candidates,
+        threshold: float,
+        notes: tuple[str, ...],
+        *,
+        sure: float,
     ) -> None:
-        """Ask the owners about the best candidates."""
-        # What is a decoy must not be foreseen by an owner.
-        rng = np.random.default_rng(int.from_bytes(os.urandom(16), "big"))
-        questions = {}
-        for pair in itertools.combinations(range(len(uploads.sizes)), 2):
-            found = [found for task, found in parts if (task.left, task.right) == pair]
-            questions[pair] = select_pairs(
-                concatenate(found).distinct(),
-                uploads.sizes[pair[0]],
-                uploads.sizes[pair[1]],
-                refinement.candidates,
-                rng,
-                decoys=refinement.decoys,
-            )
-        references = [
-            uploads.references[uploads.first(p) : uploads.first(p + 1)]
-            for p in range(len(uploads.sizes))
-        ]
-        self._refinements.begin(job, questions, references)
-
-    def _refined(
-        self, job: Job, uploads: _Uploads, refinement: Refinement
-    ) -> tuple[Candidates, tuple[str, ...]]:
-        """Return the candidates as the owners' answers score them, and what is doubtful of it."""
-        comparison = Comparison(refinement)
-        lefts, rights, drawn, levels = [], [], [], []
-        for i, j in itertools.combinations(range(len(uploads.sizes)), 2):
-            pairs = self._refinements.pairs(job.job_id, i, j)
-            for numbers, left_rows, right_rows in self._refinements.answers(job, i, j):
-                left, right = pairs.left[numbers], pairs.right[numbers]
-                exact = (
-                    uploads.inputs.parties[i].exact[left],
-                    uploads.inputs.parties[j].exact[right],
-                )
-                levels.append(comparison.levels(left_rows, right_rows, *exact))
-                lefts.append(left + np.int32(uploads.first(i)))
-                rights.append(right + np.int32(uploads.first(j)))
-                drawn.append(pairs.drawn[numbers])
-        at_random = np.concatenate(drawn)
-        model, scores = comparison.score(
-            np.concatenate(levels), at_random, pairs_of_unlike(uploads.sizes)
+        groups = solve_agreed(
+            candidates, records.party_of, len(records.sizes), job.spec.cardinality, threshold
         )
-        found = Candidates(
-            np.concatenate(lefts)[~at_random],
-            np.concatenate(rights)[~at_random],
-            scores.similarity,
-        )
-        return found, model.notes
+        self._release(job, records, groups, notes, sure=sure)
 
     def _load(self, job: Job) -> _Uploads:
         with self._metadata.read() as transaction:
@@ -273,17 +257,13 @@ class Worker:
             if len(np.unique(own.references, axis=0)) < len(own.references):
                 raise RecordError(f"the batch of {party} has two records under one reference")
         sizes = [len(own.references) for own in uploads]
-        shared = {}
-        if job.state is not JobState.SOLVING or job.spec.refinement is None:
-            in_order = [batches[party] for party in job.spec.parties]
-            for left, right in itertools.combinations(range(len(sizes)), 2):
-                equal = equal_pairs(uploads[left].exact, uploads[right].exact)
-                met = self._meetings(job, in_order, left, right)
-                shared[left, right] = shared_pairs(itertools.chain([equal], met))
+        in_order, shared = [batches[party] for party in job.spec.parties], {}
+        for left, right in itertools.combinations(range(len(sizes)), 2):
+            equal = equal_pairs(uploads[left].exact, uploads[right].exact)
+            met = self._meetings(job, in_order, left, right)
+            shared[left, right] = shared_pairs(itertools.chain([equal], met))
         return _Uploads(
-            sizes,
-            np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes),
-            np.concatenate([own.references for own in uploads]),
+            _Records(sizes, np.concatenate([own.references for own in uploads])),
             Inputs(
                 [prepare(own.codes, job.spec.codes.scheme, own.exact) for own in uploads],
                 shared,
@@ -325,17 +305,11 @@ class Worker:
         before_s, started = job.counts.comparing_s, time.monotonic()
         remaining = [number for number in range(len(tasks)) if number not in done]
 
-        floor = self._floor(job, uploads, tasks)
-
-        find: Callable[..., Candidates] = run_task
-        arguments: tuple[float, ...] = (floor, self._screen_loss)
-        if job.spec.refinement is not None:
-            find, arguments = find_candidates, (floor,)
         results = self._executor.run_all(
             [tasks[number] for number in remaining],
             uploads.inputs,
-            find,
-            arguments,
+            run_task,
+            (job.spec.threshold, self._screen_loss),
             self._cancelled.get(job.job_id),
         )
         for number, (task, found) in zip(remaining, results, strict=True):
@@ -343,7 +317,7 @@ class Worker:
             if n_pairs > self._max_candidates:
                 raise QuotaExceededError(
                     f"more than {self._max_candidates} pairs reach the similarity of "
-                    f"{floor:.4f}: raise the threshold, or compare more attributes",
+                    f"{job.spec.threshold:.4f}: raise the threshold, or compare more attributes",
                     "TOO_MANY_CANDIDATES",
                 )
             parts[number] = found
@@ -354,13 +328,6 @@ class Worker:
                 transaction.add_task(job.job_id, number, len(found))
                 transaction.set_counts(job.job_id, counts)
         return [(task, parts[number]) for number, task in enumerate(tasks)]
-
-    def _floor(self, job: Job, uploads: _Uploads, tasks: list[Task]) -> float:
-        """Return how alike a pair must be to be kept; the same after a restart."""
-        if job.spec.refinement is None:
-            return job.spec.threshold
-        rng = np.random.default_rng(int(job.job_id, 16))
-        return candidate_floor(tasks, uploads.inputs, job.spec.refinement.candidates, rng)
 
     def _log_plan(self, job: Job, planned: int) -> None:
         body: JsonObject = {
@@ -375,11 +342,13 @@ class Worker:
             transaction.set_state(job.job_id, JobState.COMPARING)
         self._match_log.publish()
 
-    def _release(self, job: Job, uploads: _Uploads, groups: Groups, notes: tuple[str, ...]) -> None:
-        links = self._links(job, uploads, groups, sure=_SURE if not notes else 1.0)
+    def _release(
+        self, job: Job, records: _Records, groups: Groups, notes: tuple[str, ...], *, sure: float
+    ) -> None:
+        links = self._links(job, records, groups, sure=sure)
         for party, parts in links.items():
             write_results(self._artefacts, dataset_of(job.job_id), party, parts)
-        n_links = pairs_between(groups.label, uploads.party_of)
+        n_links = pairs_between(groups.label, records.party_of)
         body: JsonObject = {
             "job": job.job_id,
             "method": METHOD_VERSION,
@@ -400,17 +369,16 @@ class Worker:
         self._match_log.publish()
 
     def _links(
-        self, job: Job, uploads: _Uploads, groups: Groups, *, sure: float
+        self, job: Job, records: _Records, groups: Groups, *, sure: float
     ) -> dict[str, list[Links]]:
         parties = job.spec.parties
-        # Where a model doubts itself, nothing is sure.
-        grades = grades_of(groups, sure if job.spec.refinement is not None else 0.0)
+        grades = grades_of(groups, sure)
         links: dict[str, list[Links]] = {party: [] for party in parties}
         for i, one in enumerate(parties):
             for j in range(i + 1, len(parties)):
                 key = self._pair_keys.key(job.spec.agreement_id, (one, parties[j]))
                 sides = links_of_pair(
-                    groups.label, uploads.party_of, uploads.references, grades, (i, j), key
+                    groups.label, records.party_of, records.references, grades, (i, j), key
                 )
                 links[one].append(Links(parties[j], *sides[0]))
                 links[parties[j]].append(Links(one, *sides[1]))

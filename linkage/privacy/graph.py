@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from linkage.privacy.matching import mutual_neighbours, propagate
 from linkage.privacy.pairwise import signed_agreement
 from linkage.privacy.people import PlainPeople
-from linkage.privacy.rates import Rate
+from linkage.privacy.rates import Named
 
 # The first guess is the sum of several: each alone finds its way at some overlaps only.
 _DIMENSIONS = (8, 12, 18, 25)
@@ -64,7 +64,7 @@ def blind_matching(
     people: PlainPeople,
     overlap: Overlap,
     on_step: Callable[[], None] = lambda: None,
-) -> Rate:
+) -> Named:
     """A1: match without any known pair.
 
     Args:
@@ -78,7 +78,7 @@ def blind_matching(
     n_seeds = max(round(_FIRST_SHARE * len(rows)), min(len(rows), 2))
     seeds = rows[:n_seeds], columns[:n_seeds]
     best = propagate(left, right, seeds, _BLIND_SHARES, keep_seeds=False, on_step=on_step)
-    return _hits(best, overlap, 0)
+    return _named(best, overlap, 0)
 
 
 def seeded_matching(
@@ -87,7 +87,7 @@ def seeded_matching(
     overlap: Overlap,
     n_known: int,
     on_step: Callable[[], None] = lambda: None,
-) -> Rate:
+) -> Named:
     """A2: match from some known pairs; arguments as for `blind_matching`.
 
     Args:
@@ -102,7 +102,7 @@ def seeded_matching(
     known = np.arange(n_known)
     seeds = known, known
     best = propagate(left, right, seeds, _SEEDED_SHARES, keep_seeds=True, on_step=on_step)
-    return _hits(best, overlap, n_known)
+    return _named(best, overlap, n_known)
 
 
 def _graphs(
@@ -118,10 +118,10 @@ def _graphs(
     return left, right
 
 
-def _hits(best: NDArray[np.int64], overlap: Overlap, n_known: int) -> Rate:
-    """Count shared persons, the known ones left out, whose own plain record was named."""
+def _named(best: NDArray[np.int64], overlap: Overlap, n_known: int) -> Named:
+    """Return which shared persons, the known ones left out, had their own record named."""
     asked = np.arange(n_known, overlap.n_shared)
-    return Rate(int((best[asked] == asked).sum()), len(asked), 1 / len(overlap.plain))
+    return Named(overlap.encoded[asked], best[asked] == asked, 1 / len(overlap.plain))
 
 
 def _first_guess(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:

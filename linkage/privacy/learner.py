@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from linkage.privacy.pairwise import signed_agreement
 from linkage.privacy.people import PlainPeople
-from linkage.privacy.rates import Rate
+from linkage.privacy.rates import Named, Rate
 
 # Ridge, as a share of the mean diagonal of the kernel.
 _RIDGE = 0.05
@@ -25,11 +25,13 @@ class Learnt:
     """How a learner did.
 
     Attributes:
+        named: whom it named.
         everyone: over all unknown persons.
         unrelated: over those to whom no known person is alike in plain text.
         surest: over the hundredth of the answers that the attacker trusts most.
     """
 
+    named: Named
     everyone: Rate
     unrelated: Rate
     surest: Rate
@@ -52,6 +54,10 @@ class KnownPairs:
         """Return `n_known` known ones of n records, drawn at random."""
         order = np.random.default_rng(seed).permutation(n)
         return cls(order[:n_known], order[n_known:])
+
+    def turned(self) -> "KnownPairs":
+        """Return the pairs with known and unknown ones changed over."""
+        return KnownPairs(self.unknown, self.known)
 
 
 def ridge(codes: NDArray[np.uint64], people: PlainPeople, pairs: KnownPairs) -> Learnt:
@@ -97,7 +103,48 @@ def correlated(seen: NDArray[np.float32], expected: NDArray[np.float32]) -> NDAr
         seen: agreement of unknown codes with known ones, shape (n, n_known).
         expected: agreement of candidates with the known persons, shape (m, n_known).
     """
-    return _standard(seen) @ _standard(expected).T
+    sums = Correlation(len(seen), len(expected))
+    sums.add(seen, expected)
+    return sums.value()
+
+
+class Correlation:
+    """Correlations over known persons who come in parts: all at once may be too many.
+
+    From the agreement with each known person the mean over targets, or candidates, is
+    taken away.
+
+    Args:
+        n_targets: n, how many codes are to be read.
+        n_candidates: m, how many persons they could be.
+    """
+
+    def __init__(self, n_targets: int, n_candidates: int) -> None:
+        self._products = np.zeros((n_targets, n_candidates), dtype=np.float32)
+        self._sums = [np.zeros(n) for n in (n_targets, n_candidates)]
+        self._squares = [np.zeros(n) for n in (n_targets, n_candidates)]
+        self._n_known = 0
+
+    def add(self, seen: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+        """Take some further known persons in; arguments as for `correlated`."""
+        seen, expected = (rows - rows.mean(axis=0, keepdims=True) for rows in (seen, expected))
+        self._products += seen @ expected.T
+        for side, rows in enumerate((seen, expected)):
+            self._sums[side] += rows.sum(axis=1, dtype=np.float64)
+            self._squares[side] += np.einsum("ij,ij->i", rows, rows)
+        self._n_known += seen.shape[1]
+
+    def value(self) -> NDArray[np.float32]:
+        """Return the correlations over all known persons so far, shape (n, m)."""
+        means = [sums / max(self._n_known, 1) for sums in self._sums]
+        lengths = [
+            np.sqrt(np.maximum(squares - sums * mean, 0)) + 1e-12
+            for squares, sums, mean in zip(self._squares, self._sums, means, strict=True)
+        ]
+        value = self._products - np.outer(self._sums[0], means[1]).astype(np.float32)
+        value /= lengths[0][:, None].astype(np.float32)
+        value /= lengths[1][None, :].astype(np.float32)
+        return value
 
 
 def _learnt(scores: NDArray[np.float32], people: PlainPeople, pairs: KnownPairs) -> Learnt:
@@ -112,8 +159,10 @@ def _learnt(scores: NDArray[np.float32], people: PlainPeople, pairs: KnownPairs)
     # Plain filters are all alike to some degree: a relative stands out from that.
     alone = alike < max(RELATIVE, 0.0) if people.mean is not None else alike < _usual(people)
     chance = 1 / n
+    named = Named(pairs.unknown, right, chance)
     return Learnt(
-        Rate(int(right.sum()), n, chance),
+        named,
+        named.rate(),
         Rate(int(right[alone].sum()), int(alone.sum()), chance),
         Rate(int(right[surest].sum()), len(surest), chance),
     )
@@ -128,11 +177,3 @@ def _usual(people: PlainPeople) -> float:
 def _centred(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
     rows = kernel.mean(axis=1, keepdims=True)
     return np.asarray(kernel - rows - rows.T + kernel.mean(), dtype=np.float32)
-
-
-def _standard(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows of mean 0 and length 1, after the mean of each column is taken away."""
-    rows = rows - rows.mean(axis=0, keepdims=True)
-    rows -= rows.mean(axis=1, keepdims=True)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True) + np.float32(1e-12)
-    return rows

@@ -16,6 +16,9 @@ from linkage.privacy.pairwise import common_bits
 
 _MOST_CODES = 10_000
 _SPARE_ROWS = 64
+# Deviations of the common lean. Mean filters come from public tables: on synthetic people,
+# FEBRL 4 and dates with names alone these leave up to 3.3 at 8192/5, and none of it 10 to 17.
+_MOST_LEAN = 6.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def lint(codes: NDArray[np.uint64], n_tokens: NDArray[np.int64]) -> list[Finding
     """
     codes, n_tokens = codes[:_MOST_CODES], n_tokens[:_MOST_CODES]
     n, n_bits = len(codes), 64 * codes.shape[1]
-    columns = _transposed(codes)
+    columns = transposed(codes)
     ones = popcounts(columns).astype(np.float32)
     repeated = n - len(np.unique(codes, axis=0))
     rank, n_rows = _rank_of(codes)
@@ -62,6 +65,7 @@ def lint(codes: NDArray[np.uint64], n_tokens: NDArray[np.int64]) -> list[Finding
             float(np.abs(ones / n - 0.5).max()),
             max(0.05, 3 / math.sqrt(n)),
         ),
+        Finding("codes lean together (deviations)", _lean(ones, n), _MOST_LEAN),
         Finding("two columns alike (phi)", _most_alike(columns, ones, n), max(0.08, 8 / n**0.5)),
         Finding("codes that stand more than once", float(repeated), 0.0),
         Finding(
@@ -78,7 +82,23 @@ def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return float(abs(np.corrcoef(x, y)[0, 1]))
 
 
-def _transposed(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _lean(ones: NDArray[np.float32], n: int) -> float:
+    """Return by how many deviations two codes agree more than strangers' do, in the mean.
+
+    What all records share tells of nobody; but where it has not been taken away, neither
+    has what many share, and a learner has a stronger signal.
+
+    Args:
+        ones: codes with each bit set, shape (n_bits,).
+        n: number of codes.
+    """
+    # Over a column of n signs of chance the square of the sum has mean n, variance 2 n (n - 1).
+    sums = 2 * ones.astype(np.float64) - n
+    deviation = math.sqrt(2 * len(ones) * n * max(n - 1, 1))
+    return float((sums**2 - n).sum() / deviation)
+
+
+def transposed(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the columns of bits, each packed over the records, shape (n_bits, words)."""
     bits = np.unpackbits(codes.astype("<u8").view(np.uint8), axis=1, bitorder="little")
     packed = np.packbits(bits.T, axis=1, bitorder="little")

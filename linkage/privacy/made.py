@@ -28,6 +28,23 @@ def take(column: FlaggedColumn, records: NDArray[np.int64]) -> FlaggedColumn:
     )
 
 
+def joined(first: FlaggedColumn, second: FlaggedColumn) -> FlaggedColumn:
+    """Return the records of two columns of one attribute in a row."""
+    known = {
+        word: number
+        for number, word in enumerate(zip(first.vocabulary, first.classes.tolist(), strict=True))
+    }
+    theirs = list(zip(second.vocabulary, second.classes.tolist(), strict=True))
+    number_of = np.array([known.setdefault(word, len(known)) for word in theirs], dtype=np.int32)
+    return FlaggedColumn(
+        [word for word, _ in known],
+        np.concatenate([first.word_ids, number_of[second.word_ids]]),
+        np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]]),
+        np.concatenate([first.flags, second.flags]),
+        np.array([of_word for _, of_word in known], dtype=np.uint8),
+    )
+
+
 def rectangles(
     schema: LinkageSchema, columns: Mapping[str, FlaggedColumn], seed: int
 ) -> dict[str, FlaggedColumn]:

@@ -1,26 +1,51 @@
-"""A7: naming the records of a job from everything that the matcher sees of it.
+"""A7: naming people from everything that the matcher sees of a job of two rounds.
 
-The best case of a matcher gone bad: it holds plain registers of both parties, or of half of
-their persons. The graph of the job is matched to that of the registers; where pairs are
-known, the codes are read by the matched kernel. The graph's answers count, the codes', or
-of both the surer, whichever names most.
+The best case of a matcher gone bad: it holds registers in plain text, runs the same job
+among them under keys of its own, and looks for what it gets in what it sees. It sees
+
+- records: references of linked records, and which of them are linked in which band;
+- comparisons: how the fields of a pair compare and how many tickets it shares. Which record a
+  comparison is of is not told.
+
+Records are named by matching the graphs of links. Comparisons are named by likeness: rare
+levels that agree count more. The control is the same job told as if each comparison were that
+of its records.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.privacy.gate import Outcome, rate_outcome
-from linkage.privacy.jobgraph import JobGraph, match_jobs
-from linkage.privacy.learner import correlated
-from linkage.privacy.pairwise import signed_agreement
-from linkage.privacy.people import PlainPeople
+from linkage.privacy.jobgraph import JobGraph, Known, match_jobs
+from linkage.privacy.outcome import Outcome, rate_outcome
 from linkage.privacy.rates import Rate
 
-_LEAST = 0.95
+_LEAST = 0.25
+# A comparison may sort people into so many classes, 6 bits: who is named by it is the only one
+# of his class, so that the rate falls as registers grow.
+_MOST_CLASSES = 64
 KNOWN = (0, 200)
+# Comparisons that are held against all others at once.
+_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class JobView:
+    """What there is to see of a job, and what is told of it.
+
+    Attributes:
+        links: the linked records by band: all that is told of references.
+        told: the control: pairs by the levels of their comparison.
+        left: left record of each comparison of a likely pair, which is not told, shape (n,).
+        features: its levels and number of tickets, shape (n, n_features).
+    """
+
+    links: JobGraph
+    told: JobGraph
+    left: NDArray[np.int32]
+    features: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -28,78 +53,101 @@ class AttackedJob:
     """A job, and what the attacker holds against it.
 
     Attributes:
-        codes: codes of the left party, shape (n, n_words).
-        graph: what is seen of its pairs.
-        people: plain left records of the attacker.
-        own: the attacker's own graph among his plain registers.
+        seen: what the matcher sees.
+        own: the same of the attacker's own job.
         person: whose left record each is, shape (n,).
-        plain_person: likewise of the plain records, shape (m,).
+        own_person: likewise of the attacker's left records, shape (m,).
+        shared: persons that both registers of the attacker have, each once.
     """
 
-    codes: NDArray[np.uint64]
-    graph: JobGraph
-    people: PlainPeople
-    own: JobGraph
+    seen: JobView
+    own: JobView
     person: NDArray[np.int64]
-    plain_person: NDArray[np.int64]
+    own_person: NDArray[np.int64]
+    shared: NDArray[np.int64]
+
+
+def control_rate(job: AttackedJob, seed: int) -> Rate:
+    """Return how many records are named if each comparison is told to be that of its records."""
+    return _records_named(job, job.seen.told, job.own.told, 0, seed)
 
 
 def attack_whole_job(
-    setting: str, job: AttackedJob, control: AttackedJob, known: Sequence[int], seed: int
+    setting: str,
+    job: AttackedJob,
+    known: Sequence[int],
+    control: Rate,
+    seed: int,
+    *,
+    knows_both: bool,
 ) -> Iterator[Outcome]:
-    """Yield what is named without known pairs, and with some.
+    """Yield how many linked records are named, and how many comparisons.
 
     Args:
         setting: what the attacker holds.
         job: the job under attack.
-        control: the same job with textbook codes.
-        known: numbers of known persons.
-        seed: of the draw of these.
+        known: numbers of linked records whose person is known.
+        control: what the attack names where more is told.
+        seed: of the draw of known records.
+        knows_both: whether the attacker holds both registers. Then it could make the
+            comparisons of its persons by itself, and to know one again tells it nothing: the
+            figure has no limit.
     """
     for n_known in known:
-        found = _named(job, n_known, seed)
-        # An attack that needs no code has no control but itself.
-        broken = _named(control, n_known, seed) if n_known else found
-        outcome = rate_outcome(
-            "A7 whole job",
-            f"{setting}, {n_known} known",
-            found,
-            broken,
-            _LEAST if n_known else 0.0,
-        )
-        yield outcome
+        found = _records_named(job, job.seen.links, job.own.links, n_known, seed)
+        what = f"{setting}, {n_known} known"
+        yield rate_outcome("A7 linked records", what, found, control, _LEAST)
+    rate = _comparisons_named(job, seed)
+    compared = rate_outcome("A7 comparisons", setting, rate, control, _LEAST)
+    limit = 1.0 if knows_both else max(rate.limit, _MOST_CLASSES / max(len(job.own_person), 1))
+    # No bound: what an agreement limits is how many records are named.
+    yield replace(compared, limit=limit, exceeded=rate.bound > limit, bound=None)
 
 
-def _named(job: AttackedJob, n_known: int, seed: int) -> Rate:
-    shared, rows, columns = np.intersect1d(job.person, job.plain_person, return_indices=True)
-    order = np.random.default_rng(seed).permutation(len(shared))
-    n_known = min(n_known, len(shared) // 2)
-    known = rows[order[:n_known]], columns[order[:n_known]]
+def _records_named(
+    job: AttackedJob, seen: JobGraph, own: JobGraph, n_known: int, seed: int
+) -> Rate:
+    """Return how many records are named of those that are linked."""
+    rng = np.random.default_rng(seed)
+    linked = np.intersect1d(job.person[np.unique(job.seen.links.left)], job.shared)
+    rows = _places(job.person, linked)
+    columns = _places(job.own_person, linked)
+    order = rng.permutation(len(linked))
+    n_known = min(n_known, len(linked) // 2)
+    known: Known = rows[order[:n_known]], columns[order[:n_known]]
     asked = rows[order[n_known:]], columns[order[n_known:]]
-    fit = match_jobs(job.graph, job.own, known)[asked[0]]
-    by_graph, sure = _answers(fit, known[1])
-    answers = [by_graph]
-    if n_known:
-        seen = signed_agreement(job.codes[asked[0]], job.codes[known[0]])
-        expected = job.people.expected_agreement(job.people.take(known[1]))
-        by_codes, surer = _answers(correlated(seen, expected), known[1])
-        answers += [by_codes, np.where(surer > sure, by_codes, by_graph)]
-    # Which of them is best, an attacker sees from the persons that he knows.
-    hits = max(int((answer == asked[1]).sum()) for answer in answers)
-    return Rate(hits, len(asked[0]), 1 / len(job.plain_person))
+    fit = match_jobs(seen, own, known)[asked[0]]
+    # Records that look alike are named at random, not by the order of the files.
+    fit += 1e-6 * rng.random(fit.shape, dtype=np.float32)
+    fit[:, known[1]] = -1
+    hits = int((fit.argmax(axis=1) == asked[1]).sum())
+    return Rate(hits, len(asked[0]), 1 / max(len(job.own_person), 1))
 
 
-def _answers(
-    scores: NDArray[np.float32], known: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the best candidate of each target, and by how many deviations it leads.
+def _comparisons_named(job: AttackedJob, seed: int) -> Rate:
+    """Return of how many comparisons of linked records the left person is named."""
+    rng = np.random.default_rng(seed)
+    theirs = np.flatnonzero(np.isin(job.person[job.seen.left], job.shared))
+    seen, own = job.seen.features[theirs], job.own.features
+    hits = 0
+    for start in range(0, len(theirs), _AT_ONCE):
+        part = seen[start : start + _AT_ONCE]
+        fit = 1e-4 * rng.random((len(part), len(own)), dtype=np.float32)
+        for feature in range(own.shape[1]):
+            both = np.concatenate([seen[:, feature], own[:, feature]])
+            counts = np.bincount(both) + 1
+            weight = np.log(counts.sum() / counts).astype(np.float32)
+            same = part[:, feature, None] == own[None, :, feature]
+            fit += np.where(same, weight[part[:, feature], None], np.float32(-1))
+        if len(own):
+            named = job.own_person[job.own.left[fit.argmax(axis=1)]]
+            whose = job.person[job.seen.left[theirs[start : start + _AT_ONCE]]]
+            hits += int((named == whose).sum())
+    return Rate(hits, len(theirs), 1 / max(len(job.own_person), 1))
 
-    Args:
-        scores: of all candidates, shape (n, m).
-        known: candidates that are somebody else.
-    """
-    scores = np.delete(scores, known, axis=1)
-    candidates = np.delete(np.arange(len(scores[0]) + len(known)), known)
-    best = scores.argmax(axis=1)
-    second, first = np.partition(scores, -2, axis=1)[:, -2:].T
-    return candidates[best], (first - second) / (scores.std(axis=1) + np.float32(1e-9))
+
+def _places(persons: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the row of each wanted person."""
+    order = np.argsort(persons, kind="stable")
+    places: NDArray[np.int64] = order[np.searchsorted(persons[order], wanted)]
+    return places

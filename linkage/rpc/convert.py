@@ -1,6 +1,6 @@
 """Messages to the project's own types and back. Nothing here decides anything."""
 
-from linkage.batch import Chunk, Manifest, Question
+from linkage.batch import Chunk, Manifest, Question, QuestionKind
 from linkage.errors import MalformedMessageError
 from linkage.job import SCHEMES, CodeId, Job, JobCounts, JobSpec, JobState, Refinement
 from linkage.schema import Cardinality, Scheme
@@ -11,6 +11,10 @@ _CARDINALITY: dict[job_pb2.Cardinality.ValueType, Cardinality] = {
     job_pb2.CARDINALITY_MANY_TO_MANY: "many-to-many",
     job_pb2.CARDINALITY_ONE_TO_MANY: "one-to-many",
     job_pb2.CARDINALITY_ONE_TO_ONE: "one-to-one",
+}
+_KIND_NUMBER = {
+    QuestionKind.FIELDS: refine_pb2.QUESTION_KIND_FIELDS,
+    QuestionKind.NAMES: refine_pb2.QUESTION_KIND_NAMES,
 }
 _CARDINALITY_NUMBER = {name: number for number, name in _CARDINALITY.items()}
 
@@ -91,7 +95,7 @@ def _refinement_from_proto(message: job_pb2.Refinement) -> Refinement:
         candidates=message.candidates,
         decoys=message.decoys,
         types=tuple(message.types),
-        exact_types=tuple(message.exact_types),
+        identifiers=tuple(message.identifiers),
     )
 
 
@@ -100,7 +104,7 @@ def _refinement_to_proto(refinement: Refinement) -> job_pb2.Refinement:
         candidates=refinement.candidates,
         decoys=refinement.decoys,
         types=refinement.types,
-        exact_types=refinement.exact_types,
+        identifiers=refinement.identifiers,
     )
 
 
@@ -177,6 +181,8 @@ def manifest_from_proto(message: batch_pb2.Manifest) -> Manifest:
         n_records=message.n_records,
         n_record_chunks=message.n_record_chunks,
         chunk_sha256=tuple(message.chunk_sha256),
+        n_tickets=tuple(message.n_tickets),
+        gate_sha256=message.gate_sha256,
     )
 
 
@@ -187,6 +193,8 @@ def manifest_to_proto(manifest: Manifest) -> batch_pb2.Manifest:
         n_records=manifest.n_records,
         n_record_chunks=manifest.n_record_chunks,
         chunk_sha256=manifest.chunk_sha256,
+        n_tickets=manifest.n_tickets,
+        gate_sha256=manifest.gate_sha256,
     )
 
 
@@ -217,29 +225,47 @@ def chunk_to_proto(batch_id: str, index: int, chunk: Chunk) -> batch_pb2.UploadC
     )
 
 
-def question_from_proto(message: refine_pb2.FetchPairsResponse) -> Question:
-    """Return the chunk of pairs in a message.
+def question_from_proto(message: refine_pb2.FetchQuestionsResponse) -> Question:
+    """Return the chunk of tickets in a message.
 
     Raises:
-        MalformedMessageError: there are not as many references as numbers.
+        MalformedMessageError: it asks for nothing that this version knows.
     """
-    n_pairs, rest = divmod(len(message.pairs), 4)
-    if rest or len(message.references) != 16 * n_pairs:
-        raise MalformedMessageError("question: not as many references as pairs")
     return Question(
-        message.counterpart, message.index, message.pairs, message.references, message.answered
+        message.counterpart,
+        kind_from_proto(message.kind),
+        message.index,
+        message.tickets,
+        message.answered,
     )
 
 
-def question_to_proto(question: Question) -> refine_pb2.FetchPairsResponse:
-    """Return the message of a chunk of pairs."""
-    return refine_pb2.FetchPairsResponse(
+def question_to_proto(question: Question) -> refine_pb2.FetchQuestionsResponse:
+    """Return the message of a chunk of tickets."""
+    return refine_pb2.FetchQuestionsResponse(
         counterpart=question.counterpart,
+        kind=kind_to_proto(question.kind),
         index=question.index,
-        pairs=question.pairs,
-        references=question.references,
+        tickets=question.tickets,
         answered=question.answered,
     )
+
+
+def kind_from_proto(number: refine_pb2.QuestionKind.ValueType) -> QuestionKind:
+    """Return what is asked.
+
+    Raises:
+        MalformedMessageError: the number stands for nothing.
+    """
+    for kind, known in _KIND_NUMBER.items():
+        if number == known:
+            return kind
+    raise MalformedMessageError(f"question of kind {number}: this version knows no such kind")
+
+
+def kind_to_proto(kind: QuestionKind) -> refine_pb2.QuestionKind.ValueType:
+    """Return the number of what is asked."""
+    return _KIND_NUMBER[kind]
 
 
 def links_from_proto(message: result_pb2.ResultChunk) -> Links:

@@ -324,7 +324,7 @@ class Transaction:
 
     def _job_of_row(self, row: Row[Any]) -> Job:
         silent: set[str] = set()
-        if row.state == JobState.REFINING.value:
+        if row.state in (JobState.REFINING.value, JobState.NAMING.value):
             asked = self.refinements(row.job_id)
             silent = {r.party for r in asked if r.next_chunk < r.n_chunks}
         uploaded = tuple(b.party for b in self.batches_of(row.job_id) if b.committed)
@@ -406,7 +406,7 @@ def _spec_from_text(text: str) -> JobSpec:
         codes[name] = bytes.fromhex(codes[name])
     refinement = fields["refinement"]
     if refinement is not None:
-        for name in ("types", "exact_types"):
+        for name in ("types", "identifiers"):
             refinement[name] = tuple(refinement[name])
         fields["refinement"] = Refinement(**refinement)
     return JobSpec(**{**fields, "parties": tuple(fields["parties"]), "codes": CodeId(**codes)})

@@ -29,16 +29,25 @@ class Manifest(_message.Message):
     N_RECORDS_FIELD_NUMBER: _builtins.int
     N_RECORD_CHUNKS_FIELD_NUMBER: _builtins.int
     CHUNK_SHA256_FIELD_NUMBER: _builtins.int
+    N_TICKETS_FIELD_NUMBER: _builtins.int
+    GATE_SHA256_FIELD_NUMBER: _builtins.int
     n_records: _builtins.int
     n_record_chunks: _builtins.int
     """The first chunks are of records, the others of block tokens: other party by other party
-    in the order of the job, entry by entry, in pieces.
+    in the order of the job, entry by entry, in pieces. In a job of two rounds there are none
+    of records, and tickets take the place of block tokens.
     """
+    gate_sha256: _builtins.bytes
+    """SHA-256 of the result of the risk gate that speaks for this batch; empty for none."""
     @_builtins.property
     def codes(self) -> _job_pb2.CodeId: ...
     @_builtins.property
     def chunk_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """SHA-256 of each chunk: over its references, codes, exact and block tokens, in this order."""
+
+    @_builtins.property
+    def n_tickets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """In a job of two rounds the number of tickets for each other party and entry."""
 
     def __init__(
         self,
@@ -47,10 +56,12 @@ class Manifest(_message.Message):
         n_records: _builtins.int = ...,
         n_record_chunks: _builtins.int = ...,
         chunk_sha256: _abc.Iterable[_builtins.bytes] | None = ...,
+        n_tickets: _abc.Iterable[_builtins.int] | None = ...,
+        gate_sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_sha256", b"chunk_sha256", "codes", b"codes", "n_record_chunks", b"n_record_chunks", "n_records", b"n_records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_sha256", b"chunk_sha256", "codes", b"codes", "gate_sha256", b"gate_sha256", "n_record_chunks", b"n_record_chunks", "n_records", b"n_records", "n_tickets", b"n_tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -120,7 +131,9 @@ class UploadChunksRequest(_message.Message):
     exact: _builtins.bytes
     """`exact_slots` exact tokens for each record, 16 bytes of HMAC output or of noise each."""
     tokens: _builtins.bytes
-    """`block_copies` block tokens of `block_bytes` bytes for each record, or noise."""
+    """`block_copies` block tokens of `block_bytes` bytes for each record, or noise. In a job of
+    two rounds tickets in the order of their tokens: `block_bytes` bytes and a mark of 8.
+    """
     def __init__(
         self,
         *,

@@ -39,6 +39,9 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     JOB_STATE_FAILED: _JobState.ValueType  # 11
     JOB_STATE_EXPIRED: _JobState.ValueType  # 12
     JOB_STATE_CANCELLED: _JobState.ValueType  # 13
+    JOB_STATE_SCORING: _JobState.ValueType  # 14
+    """Between refining and solving: answers are scored, then likely pairs are named."""
+    JOB_STATE_NAMING: _JobState.ValueType  # 15
 
 class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper): ...
 
@@ -56,6 +59,9 @@ JOB_STATE_RELEASED: JobState.ValueType  # 10
 JOB_STATE_FAILED: JobState.ValueType  # 11
 JOB_STATE_EXPIRED: JobState.ValueType  # 12
 JOB_STATE_CANCELLED: JobState.ValueType  # 13
+JOB_STATE_SCORING: JobState.ValueType  # 14
+"""Between refining and solving: answers are scored, then likely pairs are named."""
+JOB_STATE_NAMING: JobState.ValueType  # 15
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
 class _Cardinality:
@@ -181,18 +187,20 @@ class Refinement(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     DECOYS_FIELD_NUMBER: _builtins.int
     TYPES_FIELD_NUMBER: _builtins.int
-    EXACT_TYPES_FIELD_NUMBER: _builtins.int
+    IDENTIFIERS_FIELD_NUMBER: _builtins.int
     candidates: _builtins.int
-    """Most candidates of each other party that a record has."""
+    """How many pairs with each other party an owner is asked about for each of its records,
+    on average and at most.
+    """
     decoys: _builtins.bool
-    """Whether decoys fill up, so that all records have equally many pairs."""
+    """Whether decoys fill up, so that it is asked about so many whoever met."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Type of each attribute in the order of the schema, such as `name`; identifiers left out."""
 
     @_builtins.property
-    def exact_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Type of each exact token."""
+    def identifiers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Type of each identifier."""
 
     def __init__(
         self,
@@ -200,11 +208,11 @@ class Refinement(_message.Message):
         candidates: _builtins.int = ...,
         decoys: _builtins.bool = ...,
         types: _abc.Iterable[_builtins.str] | None = ...,
-        exact_types: _abc.Iterable[_builtins.str] | None = ...,
+        identifiers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "decoys", b"decoys", "exact_types", b"exact_types", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "decoys", b"decoys", "identifiers", b"identifiers", "types", b"types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

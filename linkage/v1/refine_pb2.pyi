@@ -5,6 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -16,8 +17,29 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _QuestionKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QuestionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuestionKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUESTION_KIND_UNSPECIFIED: _QuestionKind.ValueType  # 0
+    QUESTION_KIND_FIELDS: _QuestionKind.ValueType  # 1
+    """Asks for the field row of each ticket's record."""
+    QUESTION_KIND_NAMES: _QuestionKind.ValueType  # 2
+    """Asks for the reference of each ticket's record, in an order that the two owners know."""
+
+class QuestionKind(_QuestionKind, metaclass=_QuestionKindEnumTypeWrapper): ...
+
+QUESTION_KIND_UNSPECIFIED: QuestionKind.ValueType  # 0
+QUESTION_KIND_FIELDS: QuestionKind.ValueType  # 1
+"""Asks for the field row of each ticket's record."""
+QUESTION_KIND_NAMES: QuestionKind.ValueType  # 2
+"""Asks for the reference of each ticket's record, in an order that the two owners know."""
+Global___QuestionKind: _TypeAlias = QuestionKind  # noqa: Y015
+
 @_typing.final
-class FetchPairsRequest(_message.Message):
+class FetchQuestionsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
@@ -33,77 +55,77 @@ class FetchPairsRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___FetchPairsRequest: _TypeAlias = FetchPairsRequest  # noqa: Y015
+Global___FetchQuestionsRequest: _TypeAlias = FetchQuestionsRequest  # noqa: Y015
 
 @_typing.final
-class FetchPairsResponse(_message.Message):
+class FetchQuestionsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COUNTERPART_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
-    PAIRS_FIELD_NUMBER: _builtins.int
-    REFERENCES_FIELD_NUMBER: _builtins.int
+    TICKETS_FIELD_NUMBER: _builtins.int
     ANSWERED_FIELD_NUMBER: _builtins.int
     counterpart: _builtins.str
     """The owner of the other record of these pairs."""
+    kind: Global___QuestionKind.ValueType
     index: _builtins.int
-    """Chunks are counted for each counterpart, from 0."""
-    pairs: _builtins.bytes
-    """Number of each pair, 4 bytes little-endian, ascending over all chunks: a number
-    stands for one pair of records, and its key for nothing else.
-    """
-    references: _builtins.bytes
-    """The caller's own record of each pair, 16 bytes each."""
+    """Chunks are counted for each counterpart and kind, from 0."""
+    tickets: _builtins.bytes
+    """The caller's own ticket of each pair: entry, token and mark."""
     answered: _builtins.bool
     """Whether the answer to this chunk has come before."""
     def __init__(
         self,
         *,
         counterpart: _builtins.str = ...,
+        kind: Global___QuestionKind.ValueType = ...,
         index: _builtins.int = ...,
-        pairs: _builtins.bytes = ...,
-        references: _builtins.bytes = ...,
+        tickets: _builtins.bytes = ...,
         answered: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "counterpart", b"counterpart", "index", b"index", "pairs", b"pairs", "references", b"references"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "counterpart", b"counterpart", "index", b"index", "kind", b"kind", "tickets", b"tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___FetchPairsResponse: _TypeAlias = FetchPairsResponse  # noqa: Y015
+Global___FetchQuestionsResponse: _TypeAlias = FetchQuestionsResponse  # noqa: Y015
 
 @_typing.final
-class SendRowsRequest(_message.Message):
+class SendAnswersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     COUNTERPART_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
-    ROWS_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     counterpart: _builtins.str
+    kind: Global___QuestionKind.ValueType
     index: _builtins.int
-    rows: _builtins.bytes
-    """For each pair the filters of all attributes and their masked rarity classes."""
+    answer: _builtins.bytes
+    """A field row for each ticket, in its order; or a reference for each, in the secret order."""
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
         counterpart: _builtins.str = ...,
+        kind: Global___QuestionKind.ValueType = ...,
         index: _builtins.int = ...,
-        rows: _builtins.bytes = ...,
+        answer: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counterpart", b"counterpart", "index", b"index", "job_id", b"job_id", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "counterpart", b"counterpart", "index", b"index", "job_id", b"job_id", "kind", b"kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SendRowsRequest: _TypeAlias = SendRowsRequest  # noqa: Y015
+Global___SendAnswersRequest: _TypeAlias = SendAnswersRequest  # noqa: Y015
 
 @_typing.final
-class SendRowsResponse(_message.Message):
+class SendAnswersResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -115,4 +137,4 @@ class SendRowsResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SendRowsResponse: _TypeAlias = SendRowsResponse  # noqa: Y015
+Global___SendAnswersResponse: _TypeAlias = SendAnswersResponse  # noqa: Y015

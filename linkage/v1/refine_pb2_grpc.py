@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class RefineServiceStub:
-    """The second round: owners answer for pairs of their own records with one small filter
-    per attribute, under a key that serves one pair and that the matcher never has.
+    """The second round. Owners answer about tickets of theirs that met another party's: first with
+    one small filter per attribute, under a key that serves one pair and that the matcher never
+    has; then, about the likely pairs, with the references of the records.
     """
 
     def __init__(self, channel):
@@ -36,31 +37,32 @@ class RefineServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.FetchPairs = channel.unary_stream(
-                '/linkage.v1.RefineService/FetchPairs',
-                request_serializer=linkage_dot_v1_dot_refine__pb2.FetchPairsRequest.SerializeToString,
-                response_deserializer=linkage_dot_v1_dot_refine__pb2.FetchPairsResponse.FromString,
+        self.FetchQuestions = channel.unary_stream(
+                '/linkage.v1.RefineService/FetchQuestions',
+                request_serializer=linkage_dot_v1_dot_refine__pb2.FetchQuestionsRequest.SerializeToString,
+                response_deserializer=linkage_dot_v1_dot_refine__pb2.FetchQuestionsResponse.FromString,
                 _registered_method=True)
-        self.SendRows = channel.stream_unary(
-                '/linkage.v1.RefineService/SendRows',
-                request_serializer=linkage_dot_v1_dot_refine__pb2.SendRowsRequest.SerializeToString,
-                response_deserializer=linkage_dot_v1_dot_refine__pb2.SendRowsResponse.FromString,
+        self.SendAnswers = channel.stream_unary(
+                '/linkage.v1.RefineService/SendAnswers',
+                request_serializer=linkage_dot_v1_dot_refine__pb2.SendAnswersRequest.SerializeToString,
+                response_deserializer=linkage_dot_v1_dot_refine__pb2.SendAnswersResponse.FromString,
                 _registered_method=True)
 
 
 class RefineServiceServicer:
-    """The second round: owners answer for pairs of their own records with one small filter
-    per attribute, under a key that serves one pair and that the matcher never has.
+    """The second round. Owners answer about tickets of theirs that met another party's: first with
+    one small filter per attribute, under a key that serves one pair and that the matcher never
+    has; then, about the likely pairs, with the references of the records.
     """
 
-    def FetchPairs(self, request, context):
-        """Streams the pairs that the caller is to answer, all of them, chunk by chunk.
+    def FetchQuestions(self, request, context):
+        """Streams what the caller is asked now, all of it, chunk by chunk.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SendRows(self, request_iterator, context):
+    def SendAnswers(self, request_iterator, context):
         """Takes the answers, in the order of the chunks; one that is there already is skipped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -70,15 +72,15 @@ class RefineServiceServicer:
 
 def add_RefineServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'FetchPairs': grpc.unary_stream_rpc_method_handler(
-                    servicer.FetchPairs,
-                    request_deserializer=linkage_dot_v1_dot_refine__pb2.FetchPairsRequest.FromString,
-                    response_serializer=linkage_dot_v1_dot_refine__pb2.FetchPairsResponse.SerializeToString,
+            'FetchQuestions': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchQuestions,
+                    request_deserializer=linkage_dot_v1_dot_refine__pb2.FetchQuestionsRequest.FromString,
+                    response_serializer=linkage_dot_v1_dot_refine__pb2.FetchQuestionsResponse.SerializeToString,
             ),
-            'SendRows': grpc.stream_unary_rpc_method_handler(
-                    servicer.SendRows,
-                    request_deserializer=linkage_dot_v1_dot_refine__pb2.SendRowsRequest.FromString,
-                    response_serializer=linkage_dot_v1_dot_refine__pb2.SendRowsResponse.SerializeToString,
+            'SendAnswers': grpc.stream_unary_rpc_method_handler(
+                    servicer.SendAnswers,
+                    request_deserializer=linkage_dot_v1_dot_refine__pb2.SendAnswersRequest.FromString,
+                    response_serializer=linkage_dot_v1_dot_refine__pb2.SendAnswersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,12 +91,13 @@ def add_RefineServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RefineService:
-    """The second round: owners answer for pairs of their own records with one small filter
-    per attribute, under a key that serves one pair and that the matcher never has.
+    """The second round. Owners answer about tickets of theirs that met another party's: first with
+    one small filter per attribute, under a key that serves one pair and that the matcher never
+    has; then, about the likely pairs, with the references of the records.
     """
 
     @staticmethod
-    def FetchPairs(request,
+    def FetchQuestions(request,
             target,
             options=(),
             channel_credentials=None,
@@ -107,9 +110,9 @@ class RefineService:
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/linkage.v1.RefineService/FetchPairs',
-            linkage_dot_v1_dot_refine__pb2.FetchPairsRequest.SerializeToString,
-            linkage_dot_v1_dot_refine__pb2.FetchPairsResponse.FromString,
+            '/linkage.v1.RefineService/FetchQuestions',
+            linkage_dot_v1_dot_refine__pb2.FetchQuestionsRequest.SerializeToString,
+            linkage_dot_v1_dot_refine__pb2.FetchQuestionsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -121,7 +124,7 @@ class RefineService:
             _registered_method=True)
 
     @staticmethod
-    def SendRows(request_iterator,
+    def SendAnswers(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -134,9 +137,9 @@ class RefineService:
         return grpc.experimental.stream_unary(
             request_iterator,
             target,
-            '/linkage.v1.RefineService/SendRows',
-            linkage_dot_v1_dot_refine__pb2.SendRowsRequest.SerializeToString,
-            linkage_dot_v1_dot_refine__pb2.SendRowsResponse.FromString,
+            '/linkage.v1.RefineService/SendAnswers',
+            linkage_dot_v1_dot_refine__pb2.SendAnswersRequest.SerializeToString,
+            linkage_dot_v1_dot_refine__pb2.SendAnswersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,50 +27,53 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RefineServiceStub:
-    """The second round: owners answer for pairs of their own records with one small filter
-    per attribute, under a key that serves one pair and that the matcher never has.
+    """The second round. Owners answer about tickets of theirs that met another party's: first with
+    one small filter per attribute, under a key that serves one pair and that the matcher never
+    has; then, about the likely pairs, with the references of the records.
     """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RefineServiceAsyncStub: ...
-    FetchPairs: _grpc.UnaryStreamMultiCallable[_refine_pb2.FetchPairsRequest, _refine_pb2.FetchPairsResponse]
-    """Streams the pairs that the caller is to answer, all of them, chunk by chunk."""
-    SendRows: _grpc.StreamUnaryMultiCallable[_refine_pb2.SendRowsRequest, _refine_pb2.SendRowsResponse]
+    FetchQuestions: _grpc.UnaryStreamMultiCallable[_refine_pb2.FetchQuestionsRequest, _refine_pb2.FetchQuestionsResponse]
+    """Streams what the caller is asked now, all of it, chunk by chunk."""
+    SendAnswers: _grpc.StreamUnaryMultiCallable[_refine_pb2.SendAnswersRequest, _refine_pb2.SendAnswersResponse]
     """Takes the answers, in the order of the chunks; one that is there already is skipped."""
 
 @_typing.type_check_only
 class RefineServiceAsyncStub(RefineServiceStub):
-    """The second round: owners answer for pairs of their own records with one small filter
-    per attribute, under a key that serves one pair and that the matcher never has.
+    """The second round. Owners answer about tickets of theirs that met another party's: first with
+    one small filter per attribute, under a key that serves one pair and that the matcher never
+    has; then, about the likely pairs, with the references of the records.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    FetchPairs: _aio.UnaryStreamMultiCallable[_refine_pb2.FetchPairsRequest, _refine_pb2.FetchPairsResponse]  # type: ignore[assignment]
-    """Streams the pairs that the caller is to answer, all of them, chunk by chunk."""
-    SendRows: _aio.StreamUnaryMultiCallable[_refine_pb2.SendRowsRequest, _refine_pb2.SendRowsResponse]  # type: ignore[assignment]
+    FetchQuestions: _aio.UnaryStreamMultiCallable[_refine_pb2.FetchQuestionsRequest, _refine_pb2.FetchQuestionsResponse]  # type: ignore[assignment]
+    """Streams what the caller is asked now, all of it, chunk by chunk."""
+    SendAnswers: _aio.StreamUnaryMultiCallable[_refine_pb2.SendAnswersRequest, _refine_pb2.SendAnswersResponse]  # type: ignore[assignment]
     """Takes the answers, in the order of the chunks; one that is there already is skipped."""
 
 class RefineServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The second round: owners answer for pairs of their own records with one small filter
-    per attribute, under a key that serves one pair and that the matcher never has.
+    """The second round. Owners answer about tickets of theirs that met another party's: first with
+    one small filter per attribute, under a key that serves one pair and that the matcher never
+    has; then, about the likely pairs, with the references of the records.
     """
 
     @_abc_1.abstractmethod
-    def FetchPairs(
+    def FetchQuestions(
         self,
-        request: _refine_pb2.FetchPairsRequest,
+        request: _refine_pb2.FetchQuestionsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_refine_pb2.FetchPairsResponse], _abc.AsyncIterator[_refine_pb2.FetchPairsResponse]]:
-        """Streams the pairs that the caller is to answer, all of them, chunk by chunk."""
+    ) -> _typing.Union[_abc.Iterator[_refine_pb2.FetchQuestionsResponse], _abc.AsyncIterator[_refine_pb2.FetchQuestionsResponse]]:
+        """Streams what the caller is asked now, all of it, chunk by chunk."""
 
     @_abc_1.abstractmethod
-    def SendRows(
+    def SendAnswers(
         self,
-        request_iterator: _MaybeAsyncIterator[_refine_pb2.SendRowsRequest],
+        request_iterator: _MaybeAsyncIterator[_refine_pb2.SendAnswersRequest],
         context: _ServicerContext,
-    ) -> _typing.Union[_refine_pb2.SendRowsResponse, _abc.Awaitable[_refine_pb2.SendRowsResponse]]:
+    ) -> _typing.Union[_refine_pb2.SendAnswersResponse, _abc.Awaitable[_refine_pb2.SendAnswersResponse]]:
         """Takes the answers, in the order of the chunks; one that is there already is skipped."""
 
 def add_RefineServiceServicer_to_server(servicer: RefineServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -21,7 +21,7 @@ from linkage.matcher.config import load_config
 from linkage.matcher.server import Matcher
 from linkage.rpc.channel import open_channel
 
-SCHEMA = """
+_SCHEMA = """
 name = "test"
 [match]
 cardinality = "one-to-one"
@@ -37,8 +37,17 @@ type = "date"
 name = "tempat_lahir"
 type = "place"
 """
+# Links by codes, and with block entries: of one round a schema has none but those it names.
+SCHEMA = f"""{_SCHEMA}
+[[block]]
+on = ["phonetic(nama)", "tgl_lahir"]
+[[block]]
+on = ["word(nama)", "year(tgl_lahir)"]
+[[block]]
+on = ["tgl_lahir", "tempat_lahir"]
+"""
 # The same attributes, and links by probability after a second round.
-TWO_ROUNDS = SCHEMA.replace("rounds = 1\nthreshold = 0.7", "rounds = 2")
+TWO_ROUNDS = _SCHEMA.replace("rounds = 1\nthreshold = 0.7", "rounds = 2")
 PLACES = ("Bandung", "Makassar", "Kupang", "Jayapura", "Denpasar", "Medan", "Ambon")
 
 

@@ -8,30 +8,38 @@ from dataclasses import replace
 
 import numpy as np
 from in_process import Service
-from numpy.typing import NDArray
 from test_job import Upload
 
+from linkage.agent.blocktokens import book_of, meetings
 from linkage.agent.client import MatcherClient
-from linkage.agent.encoding import RecordNormaliser
+from linkage.agent.encoding import RecordNormaliser, RecordValues
 from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.references import References
-from linkage.agent.refine import Answerer
+from linkage.agent.refine import Answerer, answer_all
 from linkage.agent.session import Session
 from linkage.agent.source import Source
-from linkage.batch import Question
+from linkage.batch import Question, QuestionKind
+from linkage.encode.tickets import TicketBook
 from linkage.job import Job, JobState
+from linkage.ticket import Tickets, concatenate
 
+FIELDS, NAMES = QuestionKind.FIELDS, QuestionKind.NAMES
 FAR = datetime.date(2999, 1, 1)
 TODAY = datetime.date(2026, 1, 1)
 _PATIENCE_S = 60.0
 
 
+def upload_for(service: Service, party: str, job_id: str) -> Upload:
+    """Upload for a party, and do not wait for what comes of it."""
+    upload = Upload(service, party, job_id)
+    with service.client(party) as client:
+        client.upload(job_id, upload.manifest, upload.chunks.__getitem__)
+    return upload
+
+
 def upload_for_all(service: Service, job_id: str) -> None:
-    """Upload for every party, and do not wait for what comes of it."""
     for party in service.site.parties:
-        upload = Upload(service, party, job_id)
-        with service.client(party) as client:
-            client.upload(job_id, upload.manifest, upload.chunks.__getitem__)
+        upload_for(service, party, job_id)
 
 
 def until(service: Service, job_id: str, state: JobState) -> Job:
@@ -44,11 +52,27 @@ def until(service: Service, job_id: str, state: JobState) -> Job:
 
 
 def asked(service: Service, timeout_s: int = 600) -> str:
-    """Return a job whose parties are being asked, none of which has answered."""
+    """Return a job whose parties are asked for fields, none of which has answered."""
     job_id = service.request(service.site.parties[0], timeout_s)
     upload_for_all(service, job_id)
     until(service, job_id, JobState.REFINING)
     return job_id
+
+
+def asked_for_names(service: Service, timeout_s: int = 600) -> str:
+    """Return a job whose parties are asked for names, none of which has answered."""
+    job_id = asked(service, timeout_s)
+    for party in service.site.parties:
+        answer_as(service, party, job_id)
+    until(service, job_id, JobState.NAMING)
+    return job_id
+
+
+def answer_as(service: Service, party: str, job_id: str) -> None:
+    """Answer all that a party is asked now."""
+    with service.client(party) as client:
+        answerer = answerer_of(service, party, client.job(job_id))
+        answer_all(client, job_id, answerer, lambda _: None)
 
 
 def answerer_of(service: Service, party: str, job: Job) -> Answerer:
@@ -70,6 +94,32 @@ def references_of(service: Service, party: str) -> References:
     return References(session.store, session.config.agreement, FAR)
 
 
+def own_references(service: Service, party: str) -> list[bytes]:
+    """Return the references of all records of a party, in the order of its source."""
+    rows = service.site._data.parties[party].rows
+    whole = references_of(service, party).of([row["record_id"] for row in rows])
+    return [whole[i : i + 16] for i in range(0, len(whole), 16)]
+
+
+def book_for(service: Service, party: str, other: str, job: Job) -> TicketBook:
+    """Return a party's tickets of a job and other party."""
+    session = service.session(party)
+    others = [name for name in job.spec.parties if name != party]
+    meeting = meetings(job.job_id, party, job.spec.parties)[others.index(other)]
+    own = b"".join(own_references(service, party))
+    return book_of(session.schema, session.key, meeting, own)
+
+
+def tickets_for(service: Service, party: str, other: str, job: Job) -> Tickets:
+    """Return all tickets of a party for another one, in no order."""
+    session = service.session(party)
+    reader = RecordValues(session.schema, session.source, session.key)
+    tables = Source(session.source, session.schema).chunks()
+    values = np.concatenate([reader.values(reader.columns(table)) for table in tables])
+    whole = concatenate(list(book_for(service, party, other, job).tickets(values)))
+    return whole.at(np.random.default_rng(1).permutation(len(whole)))
+
+
 def questions_to(service: Service, party: str, job_id: str) -> list[Question]:
     with service.client(party) as client:
         return list(client.questions(job_id))
@@ -80,43 +130,50 @@ def answers_to(
 ) -> list[tuple[Question, bytes]]:
     with service.client(party) as client:
         answerer = answerer_of(service, party, client.job(job_id))
-    return [(question, answerer.rows(question)) for question in questions]
+    return [(question, answerer.answer(question)) for question in questions]
 
 
-def numbers(question: Question) -> NDArray[np.uint32]:
-    return np.frombuffer(question.pairs, dtype="<u4")
-
-
-def references_in(question: Question) -> list[bytes]:
-    return [question.references[i : i + 16] for i in range(0, len(question.references), 16)]
+def tickets_in(question: Question, service: Service) -> Tickets:
+    session = service.session(service.site.parties[0])
+    return Tickets.unpacked(question.tickets, session.codes.block_bytes)
 
 
 class Matcher:
     """A matcher in name only, that asks an agent whatever it wants."""
 
-    def __init__(self, service: Service, party: str = "dukcapil") -> None:
-        self._service, self._party = service, party
+    def __init__(self, service: Service, party: str = "dukcapil", other: str = "imigrasi") -> None:
+        self._service, self._party, self._other = service, party, other
         session = service.session(party)
         with service.client(party) as client:
             known = client.job(service.request(party))
         self.job = replace(known, job_id=uuid.uuid4().hex)
         assert self.job.spec.refinement == session.refinement
-        self.own = references_of(service, party).of([f"{n:05}" for n in range(40)])
+        self._width = session.codes.block_bytes
+        self.tickets = tickets_for(service, party, other, self.job)
+        self.records = book_for(service, party, other, self.job).records(self.tickets)
+        self.references = own_references(service, party)
         self.agent = self.restarted()
 
     def restarted(self) -> Answerer:
         return answerer_of(self._service, self._party, self.job)
 
-    def question(
-        self, index: int, pairs: list[int], records: list[int], counterpart: str = "imigrasi"
-    ) -> Question:
-        references = b"".join(self.own[16 * r : 16 * (r + 1)] for r in records)
-        return Question(counterpart, index, np.array(pairs, "<u4").tobytes(), references, False)
+    def some(self, first: int, end: int) -> Tickets:
+        """Some of the party's tickets."""
+        return self.tickets.at(slice(first, end))
 
-    def ask(
-        self, index: int, pairs: list[int], records: list[int], counterpart: str = "imigrasi"
-    ) -> bytes:
-        return self.agent.rows(self.question(index, pairs, records, counterpart))
+    def question(
+        self,
+        kind: QuestionKind,
+        index: int,
+        tickets: Tickets,
+        counterpart: str | None = None,
+    ) -> Question:
+        content = tickets.packed(self._width)
+        whom = self._other if counterpart is None else counterpart
+        return Question(whom, kind, index, content, False)
+
+    def ask(self, kind: QuestionKind, index: int, tickets: Tickets) -> bytes:
+        return self.agent.answer(self.question(kind, index, tickets))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -1,14 +1,16 @@
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from in_process import Quiet, Service, links, people
+from numpy.typing import NDArray
 
 from keys.derive import KeyContext, LinkageKey
-from linkage.agent.blocktokens import block_tokens, meetings
-from linkage.agent.encoding import RecordEncoder
+from linkage.agent.blocktokens import block_tokens, book_of, meetings
+from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.references import References
 from linkage.agent.run import request_job, run_job
@@ -27,6 +29,7 @@ from linkage.errors import (
     SchemaMismatchError,
 )
 from linkage.job import CodeId, Job, JobSpec, JobState
+from linkage.ticket import Tickets
 
 
 def test_two_agents_get_equal_link_ids_for_the_persons_they_share(service: Service) -> None:
@@ -127,7 +130,10 @@ def test_a_job_of_others_reads_like_one_that_does_not_exist(
 
 
 class Upload:
-    """The encoded batch of one party, to be sent in whatever broken way."""
+    """The batch of one party, to be sent in whatever broken way.
+
+    Of a job of one round its chunks are of few records; of two rounds they are tickets.
+    """
 
     def __init__(self, service: Service, party: str, job_id: str, rows: int = 20) -> None:
         self.job_id = job_id
@@ -137,8 +143,28 @@ class Upload:
         expires = date(2999, 1, 1)
         self.spool = Spool(session.store, job_id, expires)
         references = References(session.store, session.config.agreement, expires)
-        encoder = RecordEncoder(session.schema, session.source, session.key)
+        with_whom = meetings(job_id, party, service.site.parties)
         seen = ColumnsDigest()
+        tables = Source(session.source, session.schema).chunks()
+        if session.refinement is not None:
+            reader = RecordValues(session.schema, session.source, session.key)
+
+            def values(table: pa.Table) -> NDArray[np.uint64]:
+                columns = reader.columns(table)
+                seen.add(columns)
+                return reader.values(columns)
+
+            def tickets(of_all: NDArray[np.uint64], own: bytes) -> Iterator[Tickets]:
+                for meeting in with_whom:
+                    yield from book_of(session.schema, session.key, meeting, own).tickets(of_all)
+
+            self.manifest = self.spool.fill_tickets(
+                tables, values, references, session.codes, tickets, seen.digest
+            )
+            n_chunks = range(len(self.manifest.chunk_sha256))
+            self.chunks = [self.spool.chunk(self.manifest, index) for index in n_chunks]
+            return
+        encoder = RecordEncoder(session.schema, session.source, session.key)
 
         def encode(table: pa.Table) -> EncodedRecords:
             columns = encoder.columns(table)
@@ -146,17 +172,11 @@ class Upload:
             return encoder.encode_columns(columns)
 
         whole = self.spool.fill(
-            Source(session.source, session.schema).chunks(),
+            tables,
             encode,
             references,
             session.codes,
-            lambda values, own: block_tokens(
-                session.schema,
-                session.key,
-                values,
-                meetings(job_id, party, service.site.parties),
-                own,
-            ),
+            lambda values, own: block_tokens(session.schema, session.key, values, with_whom, own),
             seen.digest,
         )
         big = self.spool.chunk(whole, 0)
@@ -274,8 +294,18 @@ def refused_and_sent_again(service: Service, place: int, broken: Callable[[Chunk
             "block tokens",
         ),
         (lambda m: replace(m, n_record_chunks=5), MalformedMessageError, "block tokens"),
-        (lambda m: replace(m, n_record_chunks=0), MalformedMessageError, "no chunks"),
-        (lambda m: replace(m, n_record_chunks=81), MalformedMessageError, "more chunks than"),
+        (
+            lambda m: replace(m, n_record_chunks=0, chunk_sha256=m.chunk_sha256[4:]),
+            MalformedMessageError,
+            "no chunks",
+        ),
+        (
+            lambda m: replace(
+                m, n_record_chunks=81, chunk_sha256=(*[bytes(32)] * 77, *m.chunk_sha256)
+            ),
+            MalformedMessageError,
+            "more chunks than",
+        ),
         (lambda m: replace(m, n_records=0), QuotaExceededError, "0 records"),
         (
             lambda m: replace(m, chunk_sha256=(b"short", *m.chunk_sha256[1:])),

@@ -14,7 +14,7 @@ from linkage.block.exact import raised, share_exact
 from linkage.block.shared import MOST_EQUAL, SharedPairs, equal_pairs, meeting_pairs, shared_pairs
 from linkage.compare.candidates import concatenate
 from linkage.engine import plan as plan_module
-from linkage.engine.local import find_candidates, run_all, run_histogram, run_task, score_shared
+from linkage.engine.local import run_all, run_histogram, run_task, score_shared
 from linkage.engine.plan import Task, plan, plan_all_pairs
 from linkage.engine.records import Inputs, PreparedRecords, prepare
 
@@ -182,7 +182,7 @@ def test_tasks_are_cut_by_pairs_and_the_cut_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     inputs = inputs_of(1, 60, 50, 40)
-    runs = (run_task, find_candidates, lambda task, inputs, _: score_shared(task, inputs))
+    runs = (run_task, lambda task, inputs, _: score_shared(task, inputs))
     whole = listed_tasks(inputs)
     expected = [concatenate(run(task, inputs, 0.5) for task in whole) for run in runs]
     histogram = sum(run_histogram(task, inputs, 20) for task in whole)
@@ -216,21 +216,15 @@ def test_few_records_are_compared_all_and_many_by_their_tokens() -> None:
     assert plan(nobody, 2_999) == []
 
 
-def test_a_pair_that_shares_tokens_is_a_candidate_however_unlike_and_comes_first() -> None:
+def test_a_pair_that_shares_tokens_is_scored_however_unlike() -> None:
     inputs = inputs_of(3, 30, 30)
-    found = concatenate(find_candidates(task, inputs, 0.99) for task in listed_tasks(inputs))
+    found = concatenate(score_shared(task, inputs) for task in listed_tasks(inputs))
     shared = inputs.shared[0, 1]
     assert found.left.tolist() == shared.left.tolist()
     assert found.right.tolist() == shared.right.tolist()
-    for i, j, count, score in zip(
-        shared.left, shared.right, shared.count, found.similarity, strict=True
-    ):
+    for i, j, score in zip(shared.left, shared.right, found.similarity, strict=True):
         by_hand = similarity_by_hand(inputs, 0, 1, int(i), int(j))
-        assert score == pytest.approx(float(count) + float(by_hand), abs=1e-6)
-    (task,) = plan_all_pairs([30, 30])
-    others = find_candidates(task, inputs, 0.6)
-    assert others.similarity.max() <= 1 <= found.similarity.min()
-    assert others.similarity.min() >= np.float32(0.6)
+        assert score == pytest.approx(float(by_hand), abs=1e-6)
 
 
 def test_an_equal_exact_token_alone_makes_a_candidate() -> None:

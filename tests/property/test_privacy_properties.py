@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkage.privacy.graph import Overlap
+from linkage.privacy.learner import Correlation, correlated
 from linkage.privacy.lint import _rank
 from linkage.privacy.pairwise import common_bits, signed_agreement
 from linkage.privacy.rates import Rate
@@ -42,6 +43,20 @@ def test_few_trials_do_not_exceed_without_hits() -> None:
     assert Rate(10, 50, 0.001).exceeded
     assert not Rate(0, 5000, 0.0001).exceeded
     assert Rate(25, 5000, 0.0001).exceeded
+
+
+@given(st.integers(0, 2**32), st.integers(2, 9), st.integers(2, 9), st.integers(9, 40))
+def test_correlations_come_in_parts_as_at_once(seed: int, n: int, m: int, n_known: int) -> None:
+    rng = np.random.default_rng(seed)
+    seen, expected = (rng.standard_normal((rows, n_known)).astype(np.float32) for rows in (n, m))
+    parts = Correlation(n, m)
+    cut = int(rng.integers(0, n_known + 1))
+    for part in (slice(0, cut), slice(cut, None)):
+        parts.add(seen[:, part], expected[:, part])
+    np.testing.assert_allclose(parts.value(), correlated(seen, expected), atol=1e-3)
+    centred = [rows - rows.mean(axis=0) for rows in (seen, expected)]
+    plain = np.corrcoef(np.concatenate(centred))[:n, n:]
+    np.testing.assert_allclose(parts.value(), plain, atol=1e-3)
 
 
 @given(st.integers(10, 3000), st.floats(0, 1), st.integers(0, 2**32))

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkage.batch import Chunk, Manifest, Question
+from linkage.batch import Chunk, Manifest, Question, QuestionKind
 from linkage.errors import MalformedMessageError
 from linkage.job import (
     MAX_COLLECT_S,
+    MAX_EXACT_SLOTS,
     MAX_PARTIES,
     CodeId,
     Job,
@@ -47,16 +48,23 @@ WITH_TOKENS = st.builds(
 TYPES = st.sampled_from([name for name, t in ATTRIBUTE_TYPES.items() if t.kind != "identifier"])
 
 
-@st.composite
-def refinements(draw: st.DrawFn, exact_slots: int) -> Refinement | None:
-    if draw(st.booleans()):
-        return None
-    return Refinement(
-        draw(st.integers(1, MAX_CANDIDATES)),
-        draw(st.booleans()),
-        tuple(draw(st.lists(TYPES, min_size=1, max_size=MAX_ATTRIBUTES))),
-        tuple(draw(st.sampled_from(sorted(ATTRIBUTE_TYPES))) for _ in range(exact_slots)),
-    )
+IDENTIFIERS = st.sampled_from([n for n, t in ATTRIBUTE_TYPES.items() if t.kind == "identifier"])
+REFINEMENTS = st.builds(
+    Refinement,
+    st.integers(1, MAX_CANDIDATES),
+    st.booleans(),
+    st.lists(TYPES, min_size=1, max_size=MAX_ATTRIBUTES).map(tuple),
+    st.lists(IDENTIFIERS, max_size=MAX_EXACT_SLOTS).map(tuple),
+)
+
+
+def with_refinement(spec: JobSpec) -> st.SearchStrategy[JobSpec]:
+    """The job, or one of two rounds, which has tokens and no exact slots."""
+    if not spec.codes.block_entries:
+        return st.just(spec)
+    codes = replace(spec.codes, exact_slots=0)
+    two = REFINEMENTS.map(lambda refinement: replace(spec, codes=codes, refinement=refinement))
+    return st.just(spec) | two
 
 
 SPECS = st.builds(
@@ -67,9 +75,7 @@ SPECS = st.builds(
     threshold=st.floats(min_value=0, max_value=1, exclude_min=True),
     cardinality=st.sampled_from(["many-to-many", "one-to-many", "one-to-one"]),
     collect_timeout_s=st.integers(min_value=1, max_value=MAX_COLLECT_S),
-).flatmap(
-    lambda spec: refinements(spec.codes.exact_slots).map(lambda r: replace(spec, refinement=r))
-)
+).flatmap(with_refinement)
 # What was found is not told.
 COUNTS = st.builds(
     JobCounts, U64, U64, st.just(0), st.just(0), st.floats(min_value=0, max_value=1e12)
@@ -94,6 +100,8 @@ MANIFESTS = st.builds(
     n_records=st.integers(min_value=0, max_value=2**53 - 1),
     n_record_chunks=U32,
     chunk_sha256=st.lists(st.binary(min_size=32, max_size=32), max_size=5).map(tuple),
+    n_tickets=st.lists(st.integers(0, 2**53 - 1), max_size=5).map(tuple),
+    gate_sha256=st.just(b"") | st.binary(min_size=32, max_size=32),
 )
 PARTS = st.binary(max_size=64)
 CHUNKS = st.builds(Chunk, references=PARTS, codes=PARTS, exact=PARTS, tokens=PARTS)
@@ -135,25 +143,31 @@ def test_a_chunk_comes_back(batch_id: str, index: int, chunk: Chunk) -> None:
     assert convert.chunk_from_proto(message) == chunk
 
 
-@given(IDS, U32, st.integers(0, 5), st.booleans(), st.randoms(use_true_random=False))
+@given(IDS, st.sampled_from(QuestionKind), U32, st.binary(max_size=70), st.booleans())
 def test_a_question_comes_back(
-    counterpart: str, index: int, n: int, answered: bool, random: object
+    counterpart: str, kind: QuestionKind, index: int, tickets: bytes, answered: bool
 ) -> None:
-    draw = random.randbytes  # type: ignore[attr-defined]
-    question = Question(counterpart, index, draw(4 * n), draw(16 * n), answered)
+    question = Question(counterpart, kind, index, tickets, answered)
     message = convert.question_to_proto(question)
     check_fields(message)
     assert convert.question_from_proto(message) == question
 
 
-@given(st.integers(0, 40), st.integers(0, 160))
-def test_a_question_with_unlike_numbers_of_pairs_and_references_is_refused(a: int, b: int) -> None:
-    message = refine_pb2.FetchPairsResponse(pairs=bytes(a), references=bytes(b))
-    if a % 4 == 0 and b == 4 * a:
-        assert convert.question_from_proto(message).pairs == bytes(a)
-    else:
-        with pytest.raises(MalformedMessageError, match="not as many"):
-            convert.question_from_proto(message)
+@pytest.mark.parametrize("kind", QuestionKind)
+def test_every_kind_of_question_has_its_number(kind: QuestionKind) -> None:
+    assert convert.kind_from_proto(convert.kind_to_proto(kind)) is kind
+    numbers = set(refine_pb2.QuestionKind.values())
+    assert {convert.kind_to_proto(k) for k in QuestionKind} == numbers - {0}
+
+
+@pytest.mark.parametrize("number", [0, 3, -1, 2**31 - 1])
+def test_an_unknown_kind_of_question_is_refused(number: int) -> None:
+    with pytest.raises(MalformedMessageError, match="knows no such kind"):
+        convert.kind_from_proto(number)  # type: ignore[arg-type]
+    with pytest.raises(MalformedMessageError, match="knows no such kind"):
+        convert.question_from_proto(
+            refine_pb2.FetchQuestionsResponse(counterpart="b", kind=number)  # type: ignore[arg-type]
+        )
 
 
 @given(IDS, st.integers(0, 5), st.randoms(use_true_random=False))
@@ -189,7 +203,7 @@ def test_every_number_but_zero_is_a_state() -> None:
     assert {convert.state_to_proto(state) for state in JobState} == numbers - {0}
 
 
-@pytest.mark.parametrize("number", [0, 14, -1, 2**31 - 1])
+@pytest.mark.parametrize("number", [0, 16, -1, 2**31 - 1])
 def test_an_unknown_number_of_a_state_is_refused(number: int) -> None:
     with pytest.raises(MalformedMessageError):
         convert.state_from_proto(number)  # type: ignore[arg-type]

@@ -125,6 +125,10 @@ CHANGED = {
     "exact_slots": replace(MANIFEST, codes=replace(CODES, exact_slots=1)),
     "n_records": replace(MANIFEST, n_records=7),
     "n_record_chunks": replace(MANIFEST, n_record_chunks=2),
+    "n_tickets": replace(MANIFEST, n_tickets=(3,)),
+    "gate_sha256": replace(MANIFEST, gate_sha256=b"g" * 32),
+    "one ticket less": replace(MANIFEST, n_tickets=(2,)),
+    "tickets of another entry": replace(MANIFEST, n_tickets=(0, 3)),
     "a chunk": replace(MANIFEST, chunk_sha256=(bytes(32), *MANIFEST.chunk_sha256[1:])),
     "order of chunks": replace(MANIFEST, chunk_sha256=MANIFEST.chunk_sha256[::-1]),
     "one chunk less": replace(MANIFEST, chunk_sha256=MANIFEST.chunk_sha256[:-1]),
@@ -146,8 +150,9 @@ def test_the_digest_of_a_manifest_stays_the_same() -> None:
     parts = (
         '{"block_bytes":0,"block_copies":0,"block_entries":0,'
         f'"chunks":"{hashlib.sha256(b"".join(MANIFEST.chunk_sha256)).hexdigest()}",'
-        f'"code_bits":512,"epoch":1,"exact_slots":0,"key_check":"{b"k".hex() * 8}",'
-        f'"n_record_chunks":3,"n_records":6,"schema_id":"{b"s".hex() * 32}","scheme":"clk"}}'
+        f'"code_bits":512,"epoch":1,"exact_slots":0,"gate":"","key_check":"{b"k".hex() * 8}",'
+        '"n_record_chunks":3,"n_records":6,"n_tickets":[],'
+        f'"schema_id":"{b"s".hex() * 32}","scheme":"clk"}}'
     )
     assert MANIFEST.digest() == hashlib.sha256(parts.encode()).digest()
 
@@ -199,20 +204,87 @@ def test_every_entry_of_every_other_party_has_its_own_chunks_in_a_row(
 ) -> None:
     codes = replace(CODES, block_entries=entries, block_copies=copies, block_bytes=width)
     manifest = Manifest(codes, n_records, 5, ())
-    firsts = [
-        manifest.token_chunk(other, entry)
+    every = [
+        manifest.token_chunks(other, entry)
         for other in range(n_parties - 1)
         for entry in range(entries)
     ]
-    end = 5 + manifest.n_token_chunks(n_parties)
-    assert firsts == list(range(5, end, manifest.pieces))
+    in_a_row = [index for chunks in every for index in chunks]
+    assert in_a_row == list(range(5, 5 + manifest.n_token_chunks(n_parties)))
+    pieces = manifest.pieces(n_records)
+    assert {len(chunks) for chunks in every} == {pieces}
     assert copies * width * manifest.token_rows <= MAX_CHUNK_BYTES
     # The pieces hold every record once, and none is empty.
-    sizes = [
-        manifest._lengths(5 + piece, 0)[3] // (copies * width) for piece in range(manifest.pieces)
-    ]
+    sizes = [manifest._lengths(5 + piece, 0)[3] // (copies * width) for piece in range(pieces)]
     assert sum(sizes) == n_records
     assert min(sizes) > 0
+
+
+# Tickets
+
+OF_TICKETS = replace(CODES, block_entries=3, block_copies=3, block_bytes=5)
+TICKET = 5 + 8
+
+
+def tickets_of(*counts: int) -> tuple[Manifest, list[Chunk]]:
+    """A batch of so many tickets of each entry, and its chunks."""
+    manifest = Manifest(OF_TICKETS, 6, 0, (), counts)
+    chunks = [
+        Chunk(tokens=bytes([number]) * TICKET * min(manifest.token_rows, n - start))
+        for number, n in enumerate(counts)
+        for start in range(0, n, manifest.token_rows)
+    ]
+    return replace(manifest, chunk_sha256=tuple(chunk.digest() for chunk in chunks)), chunks
+
+
+def test_chunks_of_tickets_are_as_long_as_the_manifest_says() -> None:
+    manifest, chunks = tickets_of(4, 0, 18)
+    assert manifest.row_bytes == TICKET
+    assert [manifest.check_chunk(i, c) for i, c in enumerate(chunks)] == [0, 0]
+    assert [list(manifest.token_chunks(0, entry)) for entry in range(3)] == [[0], [], [1]]
+    for index, chunk in enumerate(chunks):
+        for wrong in (
+            Chunk(tokens=chunk.tokens[:-1]),
+            Chunk(tokens=chunk.tokens[:-TICKET]),
+            Chunk(tokens=chunk.tokens + bytes(TICKET)),
+            replace(chunk, references=bytes(16)),
+            replace(chunk, codes=bytes(64)),
+            Chunk(codes=chunk.tokens),
+            Chunk(),
+        ):
+            with pytest.raises(MalformedMessageError, match=f"chunk {index}: truncated"):
+                manifest.check_chunk(index, wrong)
+        altered = Chunk(tokens=chunk.tokens[:-1] + bytes([chunk.tokens[-1] ^ 1]))
+        with pytest.raises(MalformedMessageError, match="not the one of the manifest"):
+            manifest.check_chunk(index, altered)
+    for index in (-1, 2):
+        with pytest.raises(MalformedMessageError, match="the manifest has 2 chunks"):
+            manifest.check_chunk(index, chunks[0])
+
+
+@given(
+    st.lists(st.integers(0, 400_000), min_size=3, max_size=9).filter(lambda n: len(n) % 3 == 0),
+    st.integers(2, 8),
+)
+def test_every_entry_has_its_tickets_in_chunks_in_a_row(counts: list[int], width: int) -> None:
+    codes = replace(OF_TICKETS, block_bytes=width)
+    manifest = Manifest(codes, 10**6, 0, (), tuple(counts))
+    n_parties = len(counts) // 3 + 1
+    every = [manifest.token_chunks(o, e) for o in range(n_parties - 1) for e in range(3)]
+    in_a_row = [index for chunks in every for index in chunks]
+    assert in_a_row == list(range(manifest.n_token_chunks(n_parties)))
+    for n, chunks in zip(counts, every, strict=True):
+        sizes = [manifest._lengths(index, 0)[3] // (width + 8) for index in chunks]
+        assert sum(sizes) == n
+        assert min(sizes, default=1) > 0
+        assert max(sizes, default=0) * (width + 8) <= MAX_CHUNK_BYTES
+
+
+def test_a_batch_without_any_ticket_has_no_chunks() -> None:
+    manifest, chunks = tickets_of(0, 0, 0)
+    assert chunks == []
+    assert manifest.n_token_chunks(2) == 0
+    assert manifest.row_bytes == TICKET
 
 
 def test_without_block_entries_there_are_no_chunks_of_tokens() -> None:

@@ -8,7 +8,7 @@ from linkage.classify.levels import Agreement, Level, agreements, comparison_lev
 from linkage.compare.fields import FieldCounts, field_counts, similarities
 from linkage.encode.fields import FieldEncoder
 from linkage.errors import MalformedMessageError
-from linkage.fieldrow import N_SET, row_bytes, split_rows
+from linkage.fieldrow import IDENTIFIER_BYTES, N_CLASSES, N_SET, RowForm, split_rows
 from linkage.normalise.attributes import normalise_column
 from linkage.schema import parse_schema
 
@@ -75,8 +75,9 @@ def test_strangers_differ() -> None:
 def test_levels_follow_the_counts() -> None:
     straight = np.array([[-1, 0, 13, 20, N_SET - 1, N_SET, N_SET]], dtype=np.int8)
     crossed = np.array([[-1, -1, -1, -1, -1, -1, N_SET]], dtype=np.int8)
-    rarity = np.array([[3, 3, 3, 3, 3, 0, 2]], dtype=np.uint8)
-    levels = comparison_levels(FieldCounts(straight, crossed, rarity))[0]
+    rarity = np.array([[1, 1, 1, 1, 1, 0, 1]], dtype=np.uint8)
+    none = np.zeros((1, 0), dtype=np.int8)
+    levels = comparison_levels(FieldCounts(straight, crossed, rarity, none))[0]
     assert levels.tolist() == [
         Level.MISSING, Level.DIFFERENT, Level.TRACE, Level.FAINT, Level.NEAR,
         Level.EQUAL, Level.EQUAL_RARE,
@@ -94,26 +95,55 @@ def test_similarity_is_corrected_for_chance() -> None:
     assert got[2] < 0
 
 
-def row(change: int | None = None) -> NDArray[np.uint8]:
-    made = np.zeros((1, row_bytes(1)), dtype=np.uint8)
+def test_identifiers_follow_the_attributes() -> None:
+    straight = np.full((3, 1), N_SET, dtype=np.int8)
+    nowhere, common = np.full((3, 1), -1, dtype=np.int8), np.zeros((3, 1), dtype=np.uint8)
+    identifiers = np.array([[1, 0], [0, -1], [-1, 1]], dtype=np.int8)
+    levels = comparison_levels(FieldCounts(straight, nowhere, common, identifiers))
+    assert levels[:, 0].tolist() == [Level.EQUAL] * 3
+    assert levels[:, 1:].tolist() == [
+        [Level.EQUAL, Level.DIFFERENT],
+        [Level.DIFFERENT, Level.MISSING],
+        [Level.MISSING, Level.EQUAL],
+    ]
+
+
+ONE, WITH_NUMBER = RowForm(1), RowForm(1, 1)
+
+
+def row(change: int | None = None, number: int | None = None) -> NDArray[np.uint8]:
+    """A row of one attribute, and of one identifier where a number is given."""
+    made = np.zeros((1, (ONE if number is None else WITH_NUMBER).n_bytes), dtype=np.uint8)
     made[0, :5] = 255
     if change is not None:
         made[0, change] ^= 1
+    if number is not None:
+        made[0, -IDENTIFIER_BYTES] = number
     return made
 
 
 def test_rows_that_are_none_are_refused() -> None:
-    split_rows(row(), 1)
+    split_rows(row(), ONE)
     with pytest.raises(MalformedMessageError, match="length"):
-        split_rows(row()[:, 1:], 1)
+        split_rows(row()[:, 1:], ONE)
+    with pytest.raises(MalformedMessageError, match="length"):
+        split_rows(row(), WITH_NUMBER)
+    with pytest.raises(MalformedMessageError, match="length"):
+        split_rows(row(number=1), ONE)
     with pytest.raises(MalformedMessageError, match="set bits"):
-        split_rows(row(change=9), 1)
-    wrong = row()
-    wrong[0, -1] = 4
-    with pytest.raises(MalformedMessageError, match="class"):
-        split_rows(wrong, 1)
+        split_rows(row(change=9), ONE)
+    for wrong in (row(), row(number=1)):
+        wrong[0, ONE.n_bytes - 1] = N_CLASSES
+        with pytest.raises(MalformedMessageError, match="class"):
+            split_rows(wrong, ONE if len(wrong[0]) == ONE.n_bytes else WITH_NUMBER)
     with pytest.raises(MalformedMessageError, match="numbers of pairs"):
         field_counts(row(), np.concatenate([row(), row()]), ["name"])
+
+
+def test_numbers_are_equal_unlike_or_missing() -> None:
+    for ours, theirs, expected in ((7, 7, 1), (7, 8, 0), (0, 7, -1), (7, 0, -1), (0, 0, -1)):
+        counts = field_counts(row(number=ours), row(number=theirs), ["name"], 1)
+        assert counts.identifiers.tolist() == [[expected]]
 
 
 def test_a_callers_bugs_are_named() -> None:

@@ -9,6 +9,7 @@ from linkage.errors import KeyMismatchError, MalformedMessageError, SchemaMismat
 from linkage.job import (
     DRAWN_PER_RECORD,
     MAX_COLLECT_S,
+    MAX_EXACT_SLOTS,
     MAX_PARTIES,
     CodeId,
     Job,
@@ -20,7 +21,7 @@ from linkage.schema import MAX_ATTRIBUTES, MAX_CANDIDATES
 
 CODES = CodeId(schema_id=b"s" * 32, epoch=1, key_check=b"k" * 8, scheme="clk", code_bits=1024)
 REFINEMENT = Refinement(10, True, ("name", "date"))
-TWO_EXACT = replace(REFINEMENT, exact_types=("nik",))
+BLOCKED = replace(CODES, block_entries=1, block_copies=3, block_bytes=4)
 SPEC = JobSpec("pks/1", ("dukcapil", "imigrasi"), CODES, 0.8, "many-to-many", 3600)
 
 # Name of the field in the error -> values that break its rule.
@@ -40,9 +41,9 @@ WRONG: dict[str, list[dict[str, object]]] = {
         for s in ("", "CLK", "md5")
     ],
     "code_bits": [{"codes": replace(CODES, code_bits=n)} for n in (0, 448, 32832, 1000, -512)],
-    "block_entries": [
+    "block_entries (0 to": [
         {"codes": replace(CODES, block_entries=n, block_copies=3, block_bytes=4)}
-        for n in (-1, MAX_ENTRIES + 1)
+        for n in (-1, MAX_ENTRIES + MAX_EXACT_SLOTS + 1)
     ],
     "block_copies (0 to": [
         {"codes": replace(CODES, block_entries=1, block_copies=n, block_bytes=4)} for n in (-1, 17)
@@ -54,23 +55,25 @@ WRONG: dict[str, list[dict[str, object]]] = {
         {"codes": replace(CODES, block_entries=e, block_copies=c, block_bytes=b)}
         for e, c, b in ((1, 0, 4), (1, 3, 0), (1, 0, 0), (0, 3, 4))
     ],
-    "exact_slots": [{"codes": replace(CODES, exact_slots=n)} for n in (-1, 9)],
+    "exact_slots (0 to": [{"codes": replace(CODES, exact_slots=n)} for n in (-1, 9)],
     "threshold": [{"threshold": t} for t in (0.0, -0.1, 1.0001, float("nan"), float("inf"))],
     "collect_timeout_s": [{"collect_timeout_s": s} for s in (0, -1, MAX_COLLECT_S + 1)],
     "candidates (1 to": [
-        {"refinement": replace(REFINEMENT, candidates=n)} for n in (0, -1, MAX_CANDIDATES + 1)
+        {"codes": BLOCKED, "refinement": replace(REFINEMENT, candidates=n)}
+        for n in (0, -1, MAX_CANDIDATES + 1)
     ],
     "types (1 to": [
-        {"refinement": replace(REFINEMENT, types=types)}
+        {"codes": BLOCKED, "refinement": replace(REFINEMENT, types=types)}
         for types in ((), ("name", "nik"), ("nome",), ("name",) * (MAX_ATTRIBUTES + 1))
     ],
-    "exact_types": [
-        {"refinement": replace(REFINEMENT, exact_types=("nik",))},
-        {"codes": replace(CODES, exact_slots=2), "refinement": TWO_EXACT},
-        {
-            "codes": replace(CODES, exact_slots=1),
-            "refinement": replace(REFINEMENT, exact_types=("nome",)),
-        },
+    "identifiers (0 to": [
+        {"codes": BLOCKED, "refinement": replace(REFINEMENT, identifiers=types)}
+        for types in (("nome",), ("name",), ("nik", "email"), ("nik",) * (MAX_EXACT_SLOTS + 1))
+    ],
+    "block_entries (1 or more, with two rounds)": [{"refinement": REFINEMENT}],
+    "exact_slots (0, with two rounds)": [
+        {"codes": replace(BLOCKED, exact_slots=n), "refinement": REFINEMENT}
+        for n in (1, MAX_EXACT_SLOTS)
     ],
 }
 CASES = [(name, change) for name, changes in WRONG.items() for change in changes]
@@ -104,13 +107,13 @@ def test_a_right_specification_passes() -> None:
         {"cardinality": "one-to-one"},
         {"cardinality": "one-to-many"},
         {"codes": replace(CODES, block_entries=MAX_ENTRIES, block_copies=16, block_bytes=8)},
-        {"refinement": REFINEMENT},
-        {"refinement": replace(REFINEMENT, candidates=1, decoys=False)},
-        {"refinement": replace(REFINEMENT, candidates=MAX_CANDIDATES)},
-        {"refinement": replace(REFINEMENT, types=("name",) * MAX_ATTRIBUTES)},
+        {"codes": BLOCKED, "refinement": REFINEMENT},
+        {"codes": BLOCKED, "refinement": replace(REFINEMENT, candidates=1, decoys=False)},
+        {"codes": BLOCKED, "refinement": replace(REFINEMENT, candidates=MAX_CANDIDATES)},
+        {"codes": BLOCKED, "refinement": replace(REFINEMENT, types=("name",) * MAX_ATTRIBUTES)},
         {
-            "codes": replace(CODES, exact_slots=2),
-            "refinement": replace(REFINEMENT, exact_types=("nik", "email")),
+            "codes": BLOCKED,
+            "refinement": replace(REFINEMENT, identifiers=("nik",) * MAX_EXACT_SLOTS),
         },
     ],
 )
@@ -127,7 +130,9 @@ def test_a_wrong_field_is_named_and_no_other(name: str, change: dict[str, object
 
 def test_every_wrong_field_is_named_at_once() -> None:
     codes = CodeId(b"", 0, b"", "none", 1, -1, 17, -1, -1)  # type: ignore[arg-type]
-    text = wrong_in(JobSpec("", (), codes, 0, "many-to-many", 0, Refinement(0, True, ())))
+    text = wrong_in(
+        JobSpec("", (), codes, 0, "many-to-many", 0, Refinement(0, True, (), ("name",)))
+    )
     # Counts of block tokens that are all out of their range cannot contradict each other.
     assert [name for name in WRONG if name not in text] == ["block_copies and block_bytes"]
 

@@ -14,7 +14,7 @@ from benchmarks.plain_text import PlainTextResult
 from benchmarks.records import load_records, synthetic_groups
 from benchmarks.refine_outcome import RefinedSet, RefineResult, TwoRounds
 from benchmarks.refine_table import refine_table
-from benchmarks.refining import encode_rounds, link_refined, pairs_sharing_tokens
+from benchmarks.refining import encode_rounds, link_refined, refined_pairs
 from benchmarks.schemes import evaluate_scheme, parse_scheme, schema_of
 from benchmarks.subgroups import GroupRecalls
 from linkage.classify.quality import Quality, best_threshold
@@ -89,7 +89,7 @@ def test_steps_taken_apart_find_what_the_products_evaluation_finds(tmp_path: Pat
     scheme = parse_scheme("clk").refined(5)
     whole = evaluate_scheme(records, scheme, tmp_path, threads=1)
     encoded = encode_rounds(records, schema_of(records.experiment, scheme), key=1)
-    groups = link_refined(records, encoded, threads=1)
+    groups = link_refined(records, encoded)
     _, best = best_threshold(groups, records.person, records.file)
     assert best.f1 == pytest.approx(whole.best.f1, abs=0.02)
 
@@ -98,16 +98,20 @@ def test_a_schema_of_one_round_has_no_second_one(tmp_path: Path) -> None:
     records = load_records(SETS["febrl1"], tmp_path, small=True)
     encoded = encode_rounds(records, schema_of(records.experiment, parse_scheme("clk")), key=0)
     with pytest.raises(ValueError, match="no second one"):
-        link_refined(records, encoded, threads=1)
+        link_refined(records, encoded)
 
 
-def test_pairs_share_tokens_between_files_or_within_one(tmp_path: Path) -> None:
-    for name, pair in (("febrl1", (0, 0)), ("febrl4", (0, 1))):
+def test_pairs_meet_between_files_or_within_one(tmp_path: Path) -> None:
+    for name, files in (("febrl1", 1), ("febrl4", 2)):
         records = load_records(SETS[name], tmp_path, small=True)
-        schema = schema_of(records.experiment, parse_scheme("clk"))
-        shared = pairs_sharing_tokens(encode_rounds(records, schema, key=0), schema)
-        assert list(shared) == [pair]
-        assert len(shared[pair]) > 0
+        schema = schema_of(records.experiment, parse_scheme("clk").refined(5))
+        pairs = refined_pairs(encode_rounds(records, schema, key=0))
+        same = records.person[pairs.left] == records.person[pairs.right]
+        assert same[~pairs.drawn].any()
+        unlike = records.file[pairs.left] != records.file[pairs.right]
+        assert unlike.all() if files > 1 else not unlike.any()
+        # A single file makes no tickets: there is nobody to send them to.
+        assert (pairs.n_tickets > 0) == (files > 1)
 
 
 def test_groups_of_people_are_those_of_the_registers_own_population(tmp_path: Path) -> None:
@@ -153,13 +157,14 @@ def test_a_small_candidates_run(tmp_path: Path) -> None:
     assert done.exit_code == 0
     result = json.loads(done.stdout)
     assert list(result["skipped"]) == ["rldata-500"]
-    means = result["sets"]["febrl1"]["means"]
-    assert [one["by"] for one in means] == ["codes"] + ["tokens", "both"] * 4
+    means = result["sets"]["febrl1"]
+    assert [(one["entries"], one["copies"]) for one in means] == [
+        (entries, copies) for entries in ("two attributes", "all") for copies in (1, 2, 3, 4)
+    ]
     for one in means:
         shares = list(one["completeness"].values())
-        # Not monotone: what a few candidates leave free, others take from the next.
-        assert shares[-1] >= shares[0] - 0.02
-    assert means[-1]["sharing"] > means[1]["sharing"]
+        assert shares == sorted(shares)
+    assert means[-1]["met"] > means[0]["met"]
 
 
 def test_more_candidates_than_the_bar_allows_are_refused() -> None:

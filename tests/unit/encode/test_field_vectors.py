@@ -30,7 +30,9 @@ def test_the_files_are_what_the_generator_writes() -> None:
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["desc"])
 def test_a_field(case: dict[str, Any], side: Side) -> None:
-    schema = parse_schema(f'name = "v"\n[[attributes]]\nname = "a"\ntype = "{case["type"]}"')
+    # Of one round: with two no schema has a sex alone. A field is made alike in either.
+    attribute = f'[[attributes]]\nname = "a"\ntype = "{case["type"]}"'
+    schema = parse_schema(f'name = "v"\nmatch = {{rounds = 1}}\n{attribute}')
     words = case["words"]
     column = FlaggedColumn(
         words, np.arange(len(words), dtype=np.int32), np.array([0, len(words)]),

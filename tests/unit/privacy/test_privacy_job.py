@@ -1,17 +1,19 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from linkage.agent.attack import attacked_job, tokens_and_values
+from linkage.agent.attack import tokens_and_values
+from linkage.agent.attackedjob import Register, attack_job, attacked_job
 from linkage.agent.jobview import job_view
 from linkage.normalise.columns import FlaggedColumn
 from linkage.privacy.frequency import best_alignments
 from linkage.privacy.graph import Overlap
 from linkage.privacy.jobgraph import JobGraph, match_jobs
 from linkage.privacy.made import take
-from linkage.privacy.people import control_of
-from linkage.privacy.wholejob import attack_whole_job
+from linkage.privacy.rates import Rate
+from linkage.privacy.wholejob import attack_whole_job, control_rate
 from linkage.schema import LinkageSchema
 
 Columns = Mapping[str, FlaggedColumn]
@@ -50,27 +52,74 @@ def test_known_records_stay_what_they_are() -> None:
     assert fit[3].argmax() == 8
 
 
-def test_a_job_shows_a_persons_two_records_as_an_edge(
+def registers_of(columns: Columns, n: int, overlap: float) -> tuple[Register, Register]:
+    drawn = Overlap.draw(n, overlap, 1)
+    left, right = (
+        ({name: take(column, person) for name, column in columns.items()}, person)
+        for person in (drawn.encoded, drawn.plain)
+    )
+    return left, right
+
+
+def test_a_job_shows_links_and_comparisons_and_not_whose_they_are(
     schema: LinkageSchema, columns: Columns
 ) -> None:
     some = {name: take(column, np.arange(120)) for name, column in columns.items()}
     view = job_view(schema, some, some, 1)
-    pairs = set(zip(view.graph.left.tolist(), view.graph.right.tolist(), strict=True))
-    assert view.graph.sizes == (120, 120)
+    pairs = set(zip(view.links.left.tolist(), view.links.right.tolist(), strict=True))
+    assert view.links.sizes == (120, 120)
     assert sum((record, record) in pairs for record in range(120)) > 110
+    # One label for each band, and none for how the fields compare.
+    assert len(view.links.counts) <= 3
+    assert len(view.features) == len(view.left) == len(view.links.left)
 
 
-def test_the_graph_of_a_job_names_people_to_whoever_holds_both_registers(
+def test_a_whole_job_names_next_to_none_of_its_linked_records(
     schema: LinkageSchema, columns: Columns
 ) -> None:
-    drawn = Overlap.draw(400, 0.8, 1)
-    registers = (columns, drawn.encoded), (columns, drawn.plain)
-    job, control = (attacked_job(s, registers, 1.0, 1) for s in (schema, control_of(schema)))
-    blind, known = attack_whole_job("plain registers", job, control, (0, 100), 1)
-    # The leak is real and documented: a gate that did not see it would be worth nothing.
-    assert blind.exceeded
-    assert known.control is not None
-    assert known.control > 0.9
+    left, right = registers_of(columns, 400, 0.8)
+    job = attacked_job(schema, (left, right), (left, right), 1)
+    control = control_rate(job, 1)
+    # The attack works where comparisons are told with their records.
+    assert control.value > 0.3
+    blind, known, compared = attack_whole_job("both", job, (0, 50), control, 1, knows_both=True)
+    assert not blind.exceeded
+    assert not known.exceeded
+    assert blind.value < 0.05
+    assert (blind.control, blind.void) == (control.value, False)
+    # Who could make the comparisons by himself learns nothing from knowing one again.
+    assert (compared.limit, compared.bound) == (1.0, None)
+
+
+def test_an_attack_that_does_not_break_its_control_says_nothing(
+    schema: LinkageSchema, columns: Columns
+) -> None:
+    left, right = registers_of(columns, 200, 0.5)
+    job = attacked_job(schema, (left, right), (left, right), 1)
+    nothing = Rate(0, 100, 0.005)
+    assert all(
+        outcome.void
+        for outcome in attack_whole_job("both", job, (0,), nothing, 1, knows_both=False)
+    )
+
+
+def test_an_agencys_own_file_is_attacked_in_every_setting(
+    schema: LinkageSchema, columns: Columns
+) -> None:
+    some = {name: take(column, np.arange(300)) for name, column in columns.items()}
+    outcomes = attack_job(schema, some, 1)
+    assert len(outcomes) == 9
+    settings = {outcome.setting.rpartition(",")[0] or outcome.setting for outcome in outcomes}
+    assert settings == {
+        "both plain registers", "half of the persons of both", "one plain register",
+    }  # fmt: skip
+
+
+def test_a_job_of_one_round_has_no_pairs_to_look_at(
+    schema: LinkageSchema, columns: Columns
+) -> None:
+    with pytest.raises(ValueError, match="one round"):
+        job_view(schema.with_rounds(1), columns, columns, 1)
 
 
 def test_one_time_tokens_keep_no_frequency(schema: LinkageSchema, columns: Columns) -> None:

@@ -1,0 +1,107 @@
+"""A7 on an agency's own records: a job between two registers drawn from its file."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linkage.agent.jobview import job_view
+from linkage.normalise.columns import FlaggedColumn
+from linkage.privacy.graph import Overlap
+from linkage.privacy.made import take
+from linkage.privacy.outcome import Outcome
+from linkage.privacy.wholejob import KNOWN, AttackedJob, attack_whole_job, control_rate
+from linkage.schema import LinkageSchema
+
+Columns = Mapping[str, FlaggedColumn]
+# Normalised words by attribute, and whose record each is.
+Register = tuple[Columns, NDArray[np.int64]]
+
+_JOB_OVERLAP = 0.5
+
+
+def attack_job(
+    schema: LinkageSchema,
+    columns: Columns,
+    seed: int,
+    on_attack: Callable[[str], None] = lambda _name: None,
+) -> list[Outcome]:
+    """A7 on a job between two registers with half of their persons in common.
+
+    One file is all that there is, so both registers are drawn from it, and what they say of
+    a person is the same.
+    """
+    n = len(next(iter(columns.values())))
+    drawn = Overlap.draw(n, _JOB_OVERLAP, seed)
+    left, right = (
+        ({name: take(column, person) for name, column in columns.items()}, person)
+        for person in (drawn.encoded, drawn.plain)
+    )
+    return attack_registers(schema, left, right, seed, on_attack)
+
+
+def attack_registers(
+    schema: LinkageSchema,
+    left: Register,
+    right: Register,
+    seed: int,
+    on_attack: Callable[[str], None] = lambda _name: None,
+) -> list[Outcome]:
+    """A7 on a job between two registers whose persons are known.
+
+    Args:
+        schema: the linkage schema, of two rounds.
+        left: the one register, each person at most once.
+        right: the other one.
+        seed: of all draws but the keys.
+        on_attack: told what is being done.
+    """
+    outcomes, control = list[Outcome](), None
+    for setting, plain, knows_both in (
+        ("both plain registers", (left, right), True),
+        ("half of the persons of both", _half_of(left, right, seed), True),
+        ("one plain register", (left, left), False),
+    ):
+        on_attack(f"A7 whole job, {setting}")
+        job = attacked_job(schema, (left, right), plain, seed)
+        # The strongest attacker shows that the attack works.
+        control = control or control_rate(job, seed)
+        outcomes += attack_whole_job(setting, job, KNOWN, control, seed, knows_both=knows_both)
+    return outcomes
+
+
+def attacked_job(
+    schema: LinkageSchema,
+    registers: tuple[Register, Register],
+    plain: tuple[Register, Register],
+    seed: int,
+) -> AttackedJob:
+    """Run a job of two registers, and another one of what an attacker has of them.
+
+    Args:
+        schema: the linkage schema.
+        registers: the registers of the job.
+        plain: those of the attacker.
+        seed: of what is drawn.
+    """
+    return AttackedJob(
+        seen=job_view(schema, registers[0][0], registers[1][0], seed),
+        own=job_view(schema, plain[0][0], plain[1][0], seed + 1),
+        person=registers[0][1],
+        own_person=plain[0][1],
+        shared=np.intersect1d(plain[0][1], plain[1][1]),
+    )
+
+
+def _half_of(left: Register, right: Register, seed: int) -> tuple[Register, Register]:
+    """Return the records of half of the persons."""
+    highest = max(int(left[1].max(initial=0)), int(right[1].max(initial=0)))
+    held = np.random.default_rng(seed).random(highest + 1) < 1 / 2
+    ours, theirs = (
+        (
+            {name: take(column, np.flatnonzero(held[person])) for name, column in columns.items()},
+            person[held[person]],
+        )
+        for columns, person in (left, right)
+    )
+    return ours, theirs

@@ -1,0 +1,192 @@
+"""Write the vectors of tickets, next to this file.
+
+    python tests/vectors/tickets/generate.py
+
+By the definition, one record and one ticket at a time; no line is shared with `linkage`,
+nothing of it and no array library is imported. Hashed values of the parts of an entry are
+inputs here, and keys are the SHA-256 of their labels.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+HERE = Path(__file__).parent
+WORD = 2**64
+ODD = 0x9E3779B97F4A7C15
+Case = dict[str, Any]
+Ticket = tuple[int, int, int]
+
+
+def key_of(label: str) -> bytes:
+    """The key of a label, in these vectors."""
+    return hashlib.sha256(label.encode()).digest()
+
+
+def encrypted(key: bytes, one: int, other: int) -> bytes:
+    """AES-256 of two little-endian words."""
+    block = one.to_bytes(8, "little") + other.to_bytes(8, "little")
+    return Cipher(AES256(key), ECB()).encryptor().update(block)  # noqa: S305 -- as defined
+
+
+def first_word(block: bytes) -> int:
+    """The first 8 bytes as a number."""
+    return int.from_bytes(block[:8], "little")
+
+
+def number_of(reference: bytes, label: str) -> int:
+    """The number that a reference has under the key of a label."""
+    halves = (int.from_bytes(half, "little") for half in (reference[:8], reference[8:]))
+    return first_word(encrypted(key_of(label), *halves))
+
+
+def composite_of(values: Sequence[int]) -> int | None:
+    """What the values of all parts of an entry are together; none where one is missing."""
+    if not all(values):
+        return None
+    mixed = values[0]
+    for value in values[1:]:
+        mixed = first_word(encrypted(key_of("composites"), mixed, value))
+    return mixed
+
+
+def bearers_of(composites: Sequence[int | None], order: Sequence[int]) -> dict[int, list[int]]:
+    """The records that share each composite, in their secret order."""
+    found: dict[int, list[int]] = {}
+    for record in sorted(range(len(composites)), key=lambda r: (order[r], r)):
+        composite = composites[record]
+        if composite is not None:
+            found.setdefault(composite, []).append(record)
+    return found
+
+
+def mask_of(meeting: str, entry: int, token: int) -> int:
+    """What masks the mark of a ticket."""
+    return first_word(encrypted(key_of(f"marks\0{meeting}"), token, entry))
+
+
+def tickets_of(
+    composites: Sequence[int | None],
+    entry: tuple[int, str],
+    references: Sequence[bytes],
+    where: tuple[str, str, str],
+    copies: int,
+    width: int,
+) -> dict[Ticket, tuple[int, int, int]]:
+    """The tickets of one entry, and of each its record and the places left and right.
+
+    Args:
+        composites: of each record.
+        entry: number and name of the entry.
+        references: of each record, 16 bytes.
+        where: names of the meeting and the two parties, and the own side.
+        copies: how many of a composite meet.
+        width: bytes of a token.
+    """
+    meeting, parties, side = where
+    order = [number_of(reference, f"order\0{parties}") for reference in references]
+    numbers = [number_of(reference, f"numbers\0{meeting}") for reference in references]
+    token_key = key_of(f"{meeting}\0{entry[1]}")
+    made: dict[Ticket, tuple[int, int, int]] = {}
+    for composite, bearers in bearers_of(composites, order).items():
+        turn = ((numbers[bearers[0]] ^ composite) * ODD % WORD >> 32) % copies
+        for rank, record in enumerate(bearers[:copies]):
+            place = (rank + turn) % copies
+            for other in range(copies):
+                left, right = (place, other) if side == "left" else (other, place)
+                block = encrypted(token_key, composite, left << 8 | right)
+                token = int.from_bytes(block[:width], "little")
+                mask = mask_of(meeting, entry[0], token)
+                mark = numbers[record] + (mask if side == "left" else -mask)
+                made[entry[0], token, mark % WORD] = record, left, right
+    return made
+
+
+def pair_key(key: bytes, entry: int, token: int) -> bytes:
+    """The key of a pair."""
+    return encrypted(key, token, entry) + encrypted(key, token, entry | 1 << 8)
+
+
+def place_of(key: bytes, entry: int, token: int) -> int:
+    """What a pair is sorted by where its records are named."""
+    return first_word(encrypted(key, token, entry | 2 << 8))
+
+
+def draws_of(references: Sequence[bytes], meeting: str, side: str) -> list[int]:
+    """The records in the order in which they are drawn."""
+    numbers = [number_of(reference, f"draws\0{meeting}\0{side}") for reference in references]
+    return sorted(range(len(references)), key=numbers.__getitem__)
+
+
+def cases() -> Iterator[Case]:
+    """All vectors: a few records each, with values that some of them share."""
+    registers: list[tuple[str, list[list[int]]]] = [
+        ("one record", [[7, 8, 9]]),
+        ("unlike records", [[1, 2, 3], [4, 5, 6], [7, 8, 9]]),
+        ("a missing value", [[1, 0, 3], [1, 2, 3], [0, 0, 0]]),
+        ("as many bearers as copies", [[1, 2, 3]] * 3),
+        ("more bearers than copies", [[1, 2, 3]] * 5 + [[1, 2, 4]]),
+        ("great words", [[2**64 - 1, 2**63, 2**64 - 2], [2**64 - 1, 2**63, 1]]),
+    ]
+    entries = ["value(a) & value(b)", "value(b) & value(c)", "value(c)"]
+    parts = [[0, 1], [1, 2], [2]]
+    meeting, parties, copies, width = "job\0one\0two", "one\0two", 3, 5
+    key = bytes(range(32))
+    for number, (desc, values) in enumerate(registers):
+        for side in ("left", "right"):
+            references = [
+                hashlib.sha256(f"{number} {side} {record}".encode()).digest()[:16]
+                for record in range(len(values))
+            ]
+            made: list[Ticket] = []
+            whose: list[int] = []
+            for e, name in enumerate(entries):
+                composites = [composite_of([row[p] for p in parts[e]]) for row in values]
+                of_entry = tickets_of(
+                    composites, (e, name), references, (meeting, parties, side), copies, width
+                )
+                for ticket in sorted(of_entry, key=lambda ticket: ticket[1]):
+                    made.append(ticket)
+                    whose.append(of_entry[ticket][0])
+            named = sorted(made, key=lambda ticket: place_of(key, *ticket[:2]))
+            yield {
+                "desc": f"{desc}, {side}",
+                "number": 2 * number + (side == "right"),
+                "side": side,
+                "meeting": meeting,
+                "parties": parties,
+                "key": key.hex(),
+                "references": [reference.hex() for reference in references],
+                # As text: JSON readers differ on whole numbers of 64 bits.
+                "values": [[str(value) for value in row] for row in values],
+                "expect": {
+                    "tickets": [
+                        f"{entry:02x}"
+                        + token.to_bytes(width, "little").hex()
+                        + mark.to_bytes(8, "little").hex()
+                        for entry, token, mark in made
+                    ],
+                    "records": whose,
+                    "keys": [pair_key(key, *ticket[:2]).hex() for ticket in made],
+                    "order": [made.index(ticket) for ticket in named],
+                    "draws": draws_of(references, meeting, side),
+                },
+            }
+
+
+def main() -> None:
+    """Write one file for each vector."""
+    for case in cases():
+        name = f"ticket-{case['number']:02}.json"
+        text = json.dumps(case, indent=1, sort_keys=True) + "\n"
+        (HERE / name).write_text(text, encoding="ascii")
+
+
+if __name__ == "__main__":
+    main()
