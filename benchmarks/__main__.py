@@ -7,12 +7,14 @@ import click
 
 from benchmarks.ablation import RETRIALS, measure_ablation
 from benchmarks.ablation_table import ablation_table
+from benchmarks.attacks_command import attacks
 from benchmarks.compare_command import compare
 from benchmarks.curve import measure_curve
 from benchmarks.curve_table import curve_picture, curve_table
 from benchmarks.environment import read_environment
 from benchmarks.experiment import load_experiments
 from benchmarks.job_command import job
+from benchmarks.lookup_command import lookup
 from benchmarks.memory import PARTS, SCHEME, measure_memory, memory_table
 from benchmarks.memory import RECORDS as MEMORY_RECORDS
 from benchmarks.options import (
@@ -34,9 +36,12 @@ from benchmarks.options import (
 )
 from benchmarks.quality import measure_quality
 from benchmarks.quality_table import quality_table
+from benchmarks.ray_scaling import ray_scaling
 from benchmarks.refine_command import candidates, refine
+from benchmarks.scale_command import scale
 from benchmarks.schemes import supported_schemes
 from benchmarks.speed import RECORDS, REPEATS, default_schemes, measure_speed, speed_table
+from benchmarks.threshold import threshold
 
 
 @click.group()
@@ -201,7 +206,7 @@ def memory(
     publish("memory", memory_table(result), figures, json_out, results, partial, environment)
 
 
-for command in (compare, refine, candidates, job):
+for command in (compare, refine, candidates, job, lookup, attacks, threshold, scale, ray_scaling):
     main.add_command(command)
 
 

@@ -26,6 +26,7 @@ _COMMANDS = {
     "keys": ("linkage.cli.keys", "keys"),
     "agent": ("linkage.cli.agent", "agent"),
     "matcher": ("linkage.cli.matcher", "matcher"),
+    "lookup": ("linkage.cli.lookup", "lookup"),
     "audit": ("linkage.cli.audit", "audit"),
 }
 

@@ -4,7 +4,14 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from linkage.engine.executor import ExecutorName
 from linkage.errors import ConfigError
@@ -47,6 +54,23 @@ class Log(_Strict):
     key_encryption_key: Path
 
 
+class LookupRule(_Strict):
+    """One caller that may look one register up. Whoever is not listed may not.
+
+    Attributes:
+        agreement: under which agreement.
+        caller: the party that asks.
+        register: the party whose register it is; `register` as the settings have it.
+        per_minute: most lookups in a minute.
+    """
+
+    agreement: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]{0,63}$")]
+    caller: _Party
+    # A method of pydantic's has the other name.
+    of: Annotated[_Party, Field(alias="register")]
+    per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 60
+
+
 class MatcherConfig(_Strict):
     """All settings of a matcher.
 
@@ -69,6 +93,10 @@ class MatcherConfig(_Strict):
         screen_loss: highest probability that a pair of hardened codes just at the
             threshold is overlooked in a job of one round, for speed; 0 for none.
         max_records: most records of one batch.
+        require_gate: refuse batches for which no risk gate's result speaks.
+        lookups: who may look up whose register.
+        lookup_loss: highest probability that a lookup overlooks a record whose code alone
+            is just a match, for speed; 0 for none.
     """
 
     trust_domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,64}$")]
@@ -87,6 +115,19 @@ class MatcherConfig(_Strict):
     max_comparisons: Annotated[int, Field(ge=1)] = 5_000_000_000
     screen_loss: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     max_records: Annotated[int, Field(ge=1)] = 5_000_000
+    require_gate: bool = False
+    lookups: tuple[LookupRule, ...] = ()
+    lookup_loss: Annotated[float, Field(ge=0, lt=0.5)] = 0.02
+
+    @model_validator(mode="after")
+    def _lookups_are_of_parties(self) -> "MatcherConfig":
+        named = [(rule.agreement, rule.caller, rule.of) for rule in self.lookups]
+        strangers = {name for rule in named for name in rule[1:]} - set(self.parties)
+        if strangers:
+            raise ValueError(f"lookups: not among the parties: {', '.join(sorted(strangers))}")
+        if len(set(named)) < len(named):
+            raise ValueError("lookups: an agreement, caller and register are listed twice")
+        return self
 
 
 def load_config(path: Path) -> MatcherConfig:

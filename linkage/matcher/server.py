@@ -24,9 +24,13 @@ from linkage.matcher.config import MatcherConfig
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.journal import Clock, Journal
 from linkage.matcher.log_reader import LogReader
+from linkage.matcher.lookup_counts import LookupCounts, Route
+from linkage.matcher.lookup_service import LookupService
+from linkage.matcher.lookups import Lookups, registers_of
 from linkage.matcher.match_log import MatchLog
 from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.refinements import Refinements
+from linkage.matcher.registers import Registers
 from linkage.matcher.results import Results
 from linkage.matcher.services import (
     BatchService,
@@ -47,6 +51,7 @@ from linkage.v1 import (
     batch_pb2_grpc,
     job_pb2_grpc,
     log_pb2_grpc,
+    lookup_pb2_grpc,
     progress_pb2_grpc,
     refine_pb2_grpc,
     result_pb2_grpc,
@@ -109,7 +114,30 @@ class Matcher:
             match_log,
             artefact_days=config.artefact_days,
             max_records=config.max_records,
+            require_gate=config.require_gate,
             on_ready=self._worker.wake,
+        )
+        routes = {
+            Route(rule.agreement, rule.caller, rule.of): rule.per_minute for rule in config.lookups
+        }
+        self._lookup_counts = LookupCounts(self._metadata, journal, match_log, routes)
+        registers = Registers(
+            self._metadata,
+            artefacts,
+            journal,
+            match_log,
+            artefact_days=config.artefact_days,
+            max_records=config.max_records,
+            admitted=registers_of(routes),
+            on_change=lambda name: self._lookups.reload(name),
+        )
+        self._lookups = Lookups(
+            registers,
+            self._lookup_counts,
+            routes,
+            loss=config.lookup_loss,
+            threads=config.threads,
+            clock=clock,
         )
         results = Results(self._metadata, artefacts, match_log)
         reader = LogReader(self._metadata, match_log)
@@ -125,6 +153,10 @@ class Matcher:
             ),
             partial(result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results)),
             partial(log_pb2_grpc.add_LogServiceServicer_to_server, LogService(reader)),
+            partial(
+                lookup_pb2_grpc.add_LookupServiceServicer_to_server,
+                LookupService(registers, self._lookups),
+            ),
         )
 
     async def serve(self, stop: asyncio.Event, address_file: Path | None = None) -> None:
@@ -146,6 +178,7 @@ class Matcher:
         tls = TlsFiles(**dict(self._config.tls))
         port = server.add_secure_port(self._config.listen, server_credentials(tls))
         self._worker.start()
+        self._lookups.start()
         await server.start()
         await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
         address = f"{self._config.listen.rpartition(':')[0]}:{port}"
@@ -164,6 +197,7 @@ class Matcher:
                 await watch
             await healthy.enter_graceful_shutdown()
             await server.stop(GRACE_S)
+            await asyncio.to_thread(self._lookups.stop)
             await asyncio.to_thread(self._worker.stop)
             self._metadata.close()
             self._lock.close()
@@ -193,6 +227,11 @@ class Matcher:
                     self._log.info("job expired", job=job_id)
             except Exception as error:  # noqa: BLE001 -- the watch goes on; the operator is told
                 self._log.error("expiry check failed", error=type(error).__name__)
+            try:
+                await asyncio.to_thread(self._lookup_counts.log_minutes)
+                self._lookups.forget_expired()
+            except Exception as error:  # noqa: BLE001 -- as above
+                self._log.error("lookups not logged", error=type(error).__name__)
 
 
 def _lock(path: Path) -> IO[bytes]:

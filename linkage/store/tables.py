@@ -92,3 +92,35 @@ tasks = Table(
     Column("number", Integer, primary_key=True),
     Column("pairs", BigInteger, nullable=False),
 )
+
+# Uploads of standing registers; a register is its last whole upload and those built on it.
+registers = Table(
+    "registers",
+    metadata,
+    Column("upload_id", String(32), primary_key=True),
+    Column("agreement_id", String(64), nullable=False),
+    Column("party", String(32), nullable=False),
+    Column("manifest", LargeBinary, nullable=False),
+    Column("expires", String(10), nullable=False),
+    Column("next_chunk", Integer, nullable=False, default=0),
+    Column("n_received", BigInteger, nullable=False, default=0),
+    # 0 until the upload is complete and logged.
+    Column("revision", Integer, nullable=False, default=0),
+    Column("leaf", BigInteger),
+)
+
+# Lookups by minute; those of a minute that has ended are logged together.
+lookups = Table(
+    "lookups",
+    metadata,
+    Column("agreement_id", String(64), primary_key=True),
+    # Minutes since 1970.
+    Column("minute", BigInteger, primary_key=True),
+    Column("caller", String(32), primary_key=True),
+    Column("register", String(32), primary_key=True),
+    Column("answered", BigInteger, nullable=False, default=0),
+    Column("refused", BigInteger, nullable=False, default=0),
+    # The last number given to an answer of this row; 0 where there was none.
+    Column("sequence", BigInteger, nullable=False, default=0),
+    Column("leaf", BigInteger),
+)

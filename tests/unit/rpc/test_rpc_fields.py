@@ -8,13 +8,22 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescript
 
 from linkage import v1
 from linkage.batch import MAX_CHUNK_BYTES, MAX_CHUNKS
+from linkage.blockentry import MAX_ENTRIES
 from linkage.errors import MalformedMessageError
-from linkage.job import MAX_PARTIES
+from linkage.job import MAX_EXACT_SLOTS, MAX_PARTIES
 from linkage.rpc.fields import FIELDS, check_fields, field_name, holds_text_or_bytes
 from linkage.rpc.limits import MAX_MESSAGE_BYTES
-from linkage.v1 import batch_pb2, job_pb2, log_pb2, progress_pb2, refine_pb2, result_pb2
+from linkage.v1 import (
+    batch_pb2,
+    job_pb2,
+    log_pb2,
+    lookup_pb2,
+    progress_pb2,
+    refine_pb2,
+    result_pb2,
+)
 
-MODULES = (batch_pb2, job_pb2, log_pb2, progress_pb2, refine_pb2, result_pb2)
+MODULES = (batch_pb2, job_pb2, log_pb2, lookup_pb2, progress_pb2, refine_pb2, result_pb2)
 FILES = [module.DESCRIPTOR for module in MODULES]
 
 
@@ -179,6 +188,9 @@ def test_a_field_that_is_sent_empty_passes() -> None:
 
 
 def test_the_largest_manifest_fits_into_one_message() -> None:
-    manifest = batch_pb2.Manifest(chunk_sha256=[b"h" * 32] * MAX_CHUNKS)
+    manifest = batch_pb2.Manifest(
+        chunk_sha256=[b"h" * 32] * MAX_CHUNKS,
+        n_tickets=[2**40] * (MAX_PARTIES - 1) * (MAX_ENTRIES + MAX_EXACT_SLOTS),
+    )
     check_fields(manifest)
     assert manifest.ByteSize() < MAX_MESSAGE_BYTES

@@ -5,9 +5,17 @@ from grpc_health.v1 import health_pb2
 
 from linkage.batch import MAX_CHUNK_BYTES
 from linkage.rpc.limits import CLIENT_OPTIONS, MAX_MESSAGE_BYTES, POLICIES, SERVER_OPTIONS
-from linkage.v1 import batch_pb2, job_pb2, log_pb2, progress_pb2, refine_pb2, result_pb2
+from linkage.v1 import (
+    batch_pb2,
+    job_pb2,
+    log_pb2,
+    lookup_pb2,
+    progress_pb2,
+    refine_pb2,
+    result_pb2,
+)
 
-MODULES = (batch_pb2, job_pb2, log_pb2, progress_pb2, refine_pb2, result_pb2)
+MODULES = (batch_pb2, job_pb2, log_pb2, lookup_pb2, progress_pb2, refine_pb2, result_pb2)
 METHODS = {
     f"/{service.full_name}/{method.name}": method
     for module in (*MODULES, health_pb2)

@@ -1,0 +1,188 @@
+"""`padan lookup`: keep the own register at the matcher, and look a person up in another's."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.progress import Progress as ProgressBar
+
+from linkage.job import PARTY_NAME
+
+if TYPE_CHECKING:
+    from linkage.agent.lookup import LookupClient
+    from linkage.agent.session import Session
+
+_MAX_INPUT = 1 << 16
+_SETTINGS = click.option(
+    "--settings",
+    "--config",
+    "settings",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings of the agent (TOML).",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_NEVER = "An official decides; no match is never evidence that a person is not a citizen."
+
+
+@click.group()
+def lookup() -> None:
+    """Look up one person, answered in milliseconds."""
+
+
+@lookup.command()
+@_SETTINGS
+@click.option("--whole", is_flag=True, help="Send everything, whatever was sent before.")
+@_JSON
+def register(settings: Path, whole: bool, as_json: bool) -> None:
+    """Bring the own register at the matcher up to date with the source.
+
+    Sends what has changed since the last time. Stop it at any time: run again, it goes
+    on where it was.
+    """
+    from linkage.agent.register import RegisterUpload
+    from linkage.cli.progress import progress_bar
+
+    with _connected(settings) as (session, client), progress_bar() as bar:
+        today = datetime.now(UTC).date()
+        done = RegisterUpload(session, client, today).refresh(_Bars(bar), whole)
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+        return
+    click.echo(
+        f"revision {done.revision}: {done.n_records} records, {done.n_sent} sent, "
+        f"{done.n_removed} removed"
+    )
+
+
+def _a_party(ctx: click.Context, param: click.Parameter, name: str) -> str:
+    if not PARTY_NAME.fullmatch(name):
+        raise click.BadParameter(f"not a party: one has the form {PARTY_NAME.pattern}", ctx, param)
+    return name
+
+
+@lookup.command()
+@_SETTINGS
+@click.option(
+    "--register",
+    "party",
+    required=True,
+    callback=_a_party,
+    help="The party whose register is looked up.",
+)
+@click.option(
+    "--input",
+    "input_path",
+    type=click.Path(path_type=Path),
+    help="File with the values; standard input where absent.",
+)
+@click.option("--exhaustive", is_flag=True, help="Read every code whole: slower, overlooks none.")
+@_JSON
+@click.argument("refused", nargs=-1, metavar="")
+def find(
+    settings: Path,
+    party: str,
+    input_path: Path | None,
+    exhaustive: bool,
+    as_json: bool,
+    refused: tuple[str, ...],
+) -> None:
+    """Ask whether another party's register has a person.
+
+    The values are read from standard input or a file, one `attribute=value` a line or a
+    JSON object, and never from the command line: other users of this machine see that,
+    and the shell keeps it.
+    """
+    from linkage.agent.lookup import Lookup
+
+    if refused:
+        # Not quoted: they may be values.
+        raise click.UsageError(
+            "values are not taken from the command line, where others can see them: give them "
+            "on standard input, one attribute=value a line"
+        )
+    values = _values_in(_text_of(input_path))
+    with _connected(settings) as (session, client):
+        answer = client.find(Lookup(session).request(party, values, exhaustive))
+    if as_json:
+        click.echo(json.dumps({"register": party, **asdict(answer)}))
+        return
+    click.echo(f"{answer.answer}")
+    click.echo(f"answer {answer.sequence} by {answer.method}. {_NEVER}", err=True)
+
+
+def _text_of(path: Path | None) -> str:
+    if path is not None:
+        content = path.read_bytes()
+    else:
+        if sys.stdin.isatty():
+            click.echo("one attribute=value a line, then Ctrl-D:", err=True)
+        content = sys.stdin.buffer.read(_MAX_INPUT + 1)
+    if len(content) > _MAX_INPUT:
+        raise click.UsageError(f"the values are longer than {_MAX_INPUT} bytes: give one person's")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise click.UsageError("the values are not written in UTF-8") from error
+
+
+def _values_in(text: str) -> dict[str, str]:
+    """Return the value of each attribute; what is wrong is said without showing any."""
+    if text.lstrip().startswith("{"):
+        try:
+            parsed = json.loads(text)
+        except ValueError:
+            raise click.UsageError("the values begin like JSON, and are no JSON object") from None
+        if any(not isinstance(value, str) for value in parsed.values()):
+            raise click.UsageError("every value of the JSON object is a text")
+        return {str(name): value for name, value in parsed.items()}
+    values: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        name, sign, value = line.partition("=")
+        name = name.strip()
+        if not sign or not name.replace("_", "").isalnum():
+            raise click.UsageError(f"line {number} is not of the form attribute=value")
+        if name in values:
+            raise click.UsageError(f"line {number}: {name} is there twice")
+        values[name] = value.strip()
+    if not values:
+        raise click.UsageError("no values came: give one attribute=value a line")
+    return values
+
+
+class _Bars:
+    """Shows an upload as a progress bar."""
+
+    def __init__(self, bar: ProgressBar) -> None:
+        self._bar = bar
+        self._task = bar.add_task("encoding", total=None)
+
+    def encoding(self, n_records: int) -> None:
+        self._bar.update(self._task, completed=n_records)
+
+    def uploading(self, chunk: int, n_chunks: int) -> None:
+        self._bar.update(self._task, description="uploading", completed=chunk + 1, total=n_chunks)
+
+
+@contextmanager
+def _connected(settings: Path) -> Iterator[tuple["Session", "LookupClient"]]:
+    from linkage.agent.config import load_agent
+    from linkage.agent.lookup import LookupClient
+    from linkage.agent.session import Session
+    from linkage.rpc.channel import open_channel
+
+    config = load_agent(settings)
+    session = Session(config)
+    try:
+        with open_channel(config.matcher, session.tls) as channel:
+            yield session, LookupClient(channel, config.patience_s)
+    finally:
+        session.key.wipe()

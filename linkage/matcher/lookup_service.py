@@ -1,0 +1,145 @@
+"""The gRPC service of lookups: decode, call a handler, encode.
+
+Who is calling, and what an error becomes, is the guard's; what is allowed is the
+handlers'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import grpc.aio
+
+from linkage.matcher.lookups import METHOD_VERSION, Answer, Grade, Lookups, Question
+from linkage.matcher.registers import Registers
+from linkage.register import CodeKey, RegisterChunk, RegisterManifest
+from linkage.rpc.peer import party_of
+from linkage.v1 import lookup_pb2, lookup_pb2_grpc
+
+if TYPE_CHECKING:
+    # Generic for type checkers only.
+    _Context = grpc.aio.ServicerContext[Any, Any]
+
+# Lookups of one stream that are on their way at once.
+_AT_ONCE = 16
+_GRADES = {
+    Grade.NO_MATCH: lookup_pb2.GRADE_NO_MATCH,
+    Grade.UNDETERMINED: lookup_pb2.GRADE_UNDETERMINED,
+    Grade.MATCH: lookup_pb2.GRADE_MATCH,
+}
+
+
+class LookupService(lookup_pb2_grpc.LookupServiceServicer):
+    """Standing registers, and lookups in them."""
+
+    def __init__(self, registers: Registers, lookups: Lookups) -> None:
+        self._registers, self._lookups = registers, lookups
+
+    async def OpenRegister(  # noqa: N802 -- the names of the protocol, here and below
+        self, request: lookup_pb2.OpenRegisterRequest, context: _Context
+    ) -> lookup_pb2.OpenRegisterResponse:
+        """Open an upload, or find it again."""
+        upload_id, next_chunk = await asyncio.to_thread(
+            self._registers.open, party_of(context), _manifest_from_proto(request.manifest)
+        )
+        return lookup_pb2.OpenRegisterResponse(upload_id=upload_id, next_chunk=next_chunk)
+
+    async def UploadRegister(  # noqa: N802
+        self, request_iterator: AsyncIterator[lookup_pb2.UploadRegisterRequest], context: _Context
+    ) -> lookup_pb2.UploadRegisterResponse:
+        """Store chunks in order; what arrived before an error stays."""
+        party, next_chunk = party_of(context), 0
+        async for request in request_iterator:
+            chunk = RegisterChunk(request.references, request.codes, request.exact, request.removed)
+            next_chunk = await asyncio.to_thread(
+                self._registers.put_chunk, party, request.upload_id, request.index, chunk
+            )
+        return lookup_pb2.UploadRegisterResponse(next_chunk=next_chunk)
+
+    async def CommitRegister(  # noqa: N802
+        self, request: lookup_pb2.CommitRegisterRequest, context: _Context
+    ) -> lookup_pb2.CommitRegisterResponse:
+        """Close an upload; it is looked up once this is answered."""
+        leaf, revision = await asyncio.to_thread(
+            self._registers.commit, party_of(context), request.upload_id
+        )
+        return lookup_pb2.CommitRegisterResponse(leaf_index=leaf, revision=revision)
+
+    async def Lookup(  # noqa: N802
+        self, request: lookup_pb2.LookupRequest, context: _Context
+    ) -> lookup_pb2.LookupResponse:
+        """Answer one lookup."""
+        answer = self._lookups.ask(party_of(context), _question_from_proto(request))
+        return _answer_to_proto(await asyncio.wrap_future(answer))
+
+    async def StreamLookups(  # noqa: N802
+        self, request_iterator: AsyncIterator[lookup_pb2.LookupRequest], context: _Context
+    ) -> AsyncIterator[lookup_pb2.LookupResponse]:
+        """Answer lookups in their order, some of them on their way at once."""
+        caller = party_of(context)
+        waiting: asyncio.Queue[asyncio.Future[Answer] | None] = asyncio.Queue(_AT_ONCE)
+
+        async def take() -> None:
+            try:
+                async for request in request_iterator:
+                    answer = self._lookups.ask(caller, _question_from_proto(request))
+                    await waiting.put(asyncio.wrap_future(answer))
+            finally:
+                await waiting.put(None)
+
+        taking = asyncio.create_task(take())
+        try:
+            while (answer := await waiting.get()) is not None:
+                yield _answer_to_proto(await answer)
+            await taking
+        finally:
+            taking.cancel()
+
+
+def _codes_from_proto(message: lookup_pb2.CodeKey) -> CodeKey:
+    return CodeKey(
+        schema_id=message.schema_id,
+        epoch=message.epoch,
+        key_check=message.key_check,
+        scheme=message.scheme,
+        code_bits=message.code_bits,
+        exact_slots=message.exact_slots,
+    )
+
+
+def _manifest_from_proto(message: lookup_pb2.RegisterManifest) -> RegisterManifest:
+    return RegisterManifest(
+        agreement_id=message.agreement_id,
+        codes=_codes_from_proto(message.codes),
+        threshold=message.threshold,
+        base_revision=message.base_revision,
+        n_records=message.n_records,
+        n_removed=message.n_removed,
+        n_record_chunks=message.n_record_chunks,
+        chunk_sha256=tuple(message.chunk_sha256),
+    )
+
+
+def _question_from_proto(message: lookup_pb2.LookupRequest) -> Question:
+    return Question(
+        message.agreement_id,
+        message.register,
+        _codes_from_proto(message.codes),
+        message.code,
+        message.exact,
+        message.exhaustive,
+    )
+
+
+def _answer_to_proto(answer: Answer) -> lookup_pb2.LookupResponse:
+    return lookup_pb2.LookupResponse(
+        level=lookup_pb2.RESULT_LEVEL_R1,
+        grade=_GRADES[answer.grade],
+        needs_human_decision=True,
+        method_version=METHOD_VERSION,
+        sequence=answer.sequence,
+        revision=answer.revision,
+        overlooked=answer.overlooked,
+    )
