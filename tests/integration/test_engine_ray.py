@@ -20,7 +20,7 @@ from linkage.block.shared import SharedPairs
 from linkage.compare.candidates import Candidates
 from linkage.engine import plan
 from linkage.engine.executor import LocalExecutor, executor_of
-from linkage.engine.local import find_candidates, run_histogram, run_task
+from linkage.engine.local import run_histogram, run_task
 from linkage.engine.plan import Task
 from linkage.engine.records import Inputs, prepare
 from linkage.errors import ConfigError, JobStateError, UnavailableError
@@ -120,7 +120,7 @@ def arrays_of(result: Any) -> tuple[Any, ...]:
     [
         ("clk", SIZES, run_task, (0.6, 0.0)),
         ("saul", SIZES, run_task, (0.6, 0.001)),
-        ("saul", (150, 140, 130), find_candidates, (0.6,)),
+        ("saul", (150, 140, 130), run_task, (0.6, 0.01)),
         ("clk", (300,), run_task, (0.6, 0.0)),
         ("clk", SIZES, run_histogram, (50,)),
     ],
