@@ -144,7 +144,10 @@ def default_entries(attributes: Sequence[tuple[str, str]], rounds: int) -> tuple
         if not set(one[1].attributes) & set(other[1].attributes) and one[0] + other[0] >= least
     ]
     if rounds == _TWO:
-        telling += [(b, BlockEntry((part,))) for b, part in parts if b >= _LEAST_BITS_ALONE]
+        alone = [(b, BlockEntry((part,))) for b, part in parts]
+        telling += [found for found in alone if found[0] >= _LEAST_BITS_ALONE]
+        # Of attributes that all tell little, each has to do.
+        telling = telling or alone
     # Stable: of equally telling entries the first attributes count first.
     telling.sort(key=lambda found: -found[0])
     # The best entry of every set of attributes comes before the second best of any.

@@ -287,10 +287,6 @@ class LinkageSchema(_Strict):
             for block in self.block or ()
             if (problem := problem_with(parse_entry(block.on), types, self.match.rounds))
         ]
-        if not problems and self.match.rounds == 2 and not self.entries:
-            problems.append(
-                "match.rounds: no attribute tells enough to find pairs by: set rounds = 1"
-            )
         if problems:
             raise ValueError("; ".join(problems))
         return self

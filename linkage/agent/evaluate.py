@@ -45,7 +45,7 @@ from linkage.engine.refinement import (
     probability_at,
     similarity_at,
 )
-from linkage.errors import QuotaExceededError, RecordError
+from linkage.errors import ConfigError, QuotaExceededError, RecordError
 from linkage.schema import LinkageSchema
 from linkage.solve.agreed import solve_agreed
 from linkage.solve.groups import Groups, single_parties, solve_groups
@@ -342,6 +342,9 @@ def _two_rounds(
     schema: LinkageSchema, inputs: Sequence[SourceConfig], truth: str, key: LinkageKey
 ) -> tuple[_Truth, _Linked]:
     """Let tickets meet, and compare fields of the pairs that did."""
+    if not schema.entries:
+        problem = "no attribute can be found by: set match.rounds = 1, or add one such as a name"
+        raise ConfigError(schema.name, [problem])
     persons = _Persons()
     files: list[RefinedFile] = []
     for config in inputs:

@@ -9,7 +9,7 @@ import pytest
 from linkage.agent import evaluate as evaluate_module
 from linkage.agent.evaluate import Evaluation, evaluate, input_of
 from linkage.compare.candidates import Candidates
-from linkage.errors import QuotaExceededError, RecordError
+from linkage.errors import ConfigError, QuotaExceededError, RecordError
 from linkage.schema import LinkageSchema, parse_schema
 
 SENTINEL = "RAHASIA"
@@ -299,3 +299,9 @@ def test_a_file_of_one_record_is_taken_in_two_rounds(tmp_path: Path) -> None:
     assert (got.at_threshold.pairs_true, got.at_threshold.pairs_found) == (0, 0)
     got = run(one, crowd(tmp_path / "b.csv", 5, 6, 0), using=schema(threshold=0.5, rounds=2))
     assert got.at_threshold.pairs_true == 0
+
+
+def test_two_rounds_of_what_nobody_can_be_found_by_are_refused(two: tuple[Path, Path]) -> None:
+    ages = parse_schema('name = "a"\n[[attributes]]\nname = "umur"\ntype = "age"\n')
+    with pytest.raises(ConfigError, match=r"set match\.rounds = 1"):
+        run(*two, using=ages)
