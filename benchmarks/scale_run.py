@@ -173,7 +173,7 @@ def link(scheme: str, folder: Path, threads: int) -> dict[str, float]:
     started = time.perf_counter()
     shared = shared_pairs(_meetings(schema, folder))
     joined = time.perf_counter()
-    inputs = Inputs(parties, {(0, 1): shared})
+    inputs = Inputs(parties, {(0, 1): shared}, have_tokens=True)
     tasks = plan(inputs, 0)
     ranked = concatenate(_run(tasks, inputs, threads))
     n_left, n_right = inputs.sizes
