@@ -24,13 +24,16 @@ from numpy.typing import NDArray
 from benchmarks.processes import MemoryWatch
 from benchmarks.schemes import Scheme
 from linkage.agent.config import load_agent
-from linkage.agent.lookup import LookupClient, code_key
+from linkage.agent.lookup import LookupClient, code_id
 from linkage.agent.session import Session
+from linkage.batch import MAX_CHUNK_BYTES
 from linkage.block.sieve import stranger_floor
 from linkage.cli.demo_data import DemoData, DemoParty
 from linkage.cli.demo_site import AGREEMENT, DemoSite
-from linkage.register import MAX_CHUNK_BYTES, CodeKey, RegisterChunk, RegisterManifest
+from linkage.job import CodeId
+from linkage.register import RegisterChunk, RegisterManifest
 from linkage.rpc.channel import open_channel
+from linkage.rpc.convert import codes_to_proto
 from linkage.rpc.limits import CLIENT_OPTIONS
 from linkage.rpc.tls import channel_credentials
 from linkage.v1 import lookup_pb2, lookup_pb2_grpc
@@ -127,7 +130,7 @@ def measure_lookup(
             try:
                 site.start_matcher()
                 owner = Session(load_agent(site.root / "agents" / _OWNER / "agent.toml"))
-                codes = code_key(owner)
+                codes = code_id(owner)
                 on_step(f"uploading {n_records:,} codes of {codes.code_bits:,} bits")
                 started = time.monotonic()
                 with open_channel(site.address, owner.tls) as channel:
@@ -177,18 +180,18 @@ def _site(root: Path, scheme: Scheme) -> DemoSite:
     return site
 
 
-def _words(chunk: int, n: int, codes: CodeKey) -> NDArray[np.uint64]:
+def _words(chunk: int, n: int, codes: CodeId) -> NDArray[np.uint64]:
     """Return the codes of one chunk, the same on every call."""
     rng = np.random.default_rng([_SEED, chunk])
     return rng.integers(0, 2**64, (n, codes.code_bits // 64), dtype=np.uint64)
 
 
-def _chunk_sizes(codes: CodeKey, n_records: int) -> list[int]:
+def _chunk_sizes(codes: CodeId, n_records: int) -> list[int]:
     step = MAX_CHUNK_BYTES // codes.record_bytes
     return [min(step, n_records - start) for start in range(0, n_records, step)]
 
 
-def _upload(client: LookupClient, owner: Session, codes: CodeKey, n_records: int) -> None:
+def _upload(client: LookupClient, owner: Session, codes: CodeId, n_records: int) -> None:
     sizes = _chunk_sizes(codes, n_records)
 
     def chunk(number: int) -> RegisterChunk:
@@ -211,7 +214,7 @@ def _upload(client: LookupClient, owner: Session, codes: CodeKey, n_records: int
     client.upload(manifest, chunk)
 
 
-def _asked(codes: CodeKey, n_records: int, n: int) -> list[_Lookup]:
+def _asked(codes: CodeId, n_records: int, n: int) -> list[_Lookup]:
     """Return the lookups: every second one a duplicate, in turn of each agreement."""
     rng = np.random.default_rng([_SEED, 1 << 40])
     sizes = _chunk_sizes(codes, n_records)
@@ -230,11 +233,11 @@ def _asked(codes: CodeKey, n_records: int, n: int) -> list[_Lookup]:
 
 
 async def _ask(
-    site: DemoSite, codes: CodeKey, lookups: list[_Lookup], rate_per_s: float, exhaustive: bool
+    site: DemoSite, codes: CodeId, lookups: list[_Lookup], rate_per_s: float, exhaustive: bool
 ) -> tuple[list[lookup_pb2.LookupResponse], NDArray[np.float64], float]:
     """Send every lookup at its moment; return answers, seconds, and the greatest delay."""
     session = Session(load_agent(site.root / "agents" / _CALLER / "agent.toml"))
-    key = lookup_pb2.CodeKey(**asdict(codes))
+    key = codes_to_proto(codes)
     rng = np.random.default_rng([_SEED, 2 << 40])
     messages = [
         lookup_pb2.LookupRequest(

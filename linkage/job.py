@@ -100,6 +100,11 @@ class CodeId:
     exact_slots: int = 0
 
     @property
+    def hardened(self) -> bool:
+        """Whether codes are compared by agreement rather than by Dice."""
+        return self.scheme != "clk"
+
+    @property
     def record_bytes(self) -> int:
         """Length of a record in a chunk: its reference, code and exact tokens."""
         return REFERENCE_BYTES + self.code_bits // 8 + self.exact_slots * EXACT_TOKEN_BYTES
@@ -125,6 +130,42 @@ class CodeId:
             self.block_bytes,
             self.exact_slots,
         )
+
+    @property
+    def rules(self) -> dict[str, bool]:
+        """What must hold of every field, in words, and whether it does."""
+        return {
+            "schema_id (32 bytes)": len(self.schema_id) == DIGEST_BYTES,
+            "epoch (1 or more)": self.epoch >= 1,
+            "key_check (8 bytes)": len(self.key_check) == KEY_CHECK_BYTES,
+            "scheme": self.scheme in SCHEMES,
+            f"code_bits (512 to {MAX_CODE_BITS}, multiple of 64)": 512
+            <= self.code_bits
+            <= MAX_CODE_BITS
+            and self.code_bits % 64 == 0,
+            f"block_entries (0 to {MAX_ENTRIES + MAX_EXACT_SLOTS})": 0
+            <= self.block_entries
+            <= MAX_ENTRIES + MAX_EXACT_SLOTS,
+            f"block_copies (0 to {MAX_BLOCK_COPIES})": 0 <= self.block_copies <= MAX_BLOCK_COPIES,
+            f"block_bytes (0 to {MAX_BLOCK_BYTES})": 0 <= self.block_bytes <= MAX_BLOCK_BYTES,
+            f"block_bytes ({LEAST_TOKEN_BYTES} or more, with entries)": not self.block_entries
+            or self.block_bytes >= LEAST_TOKEN_BYTES,
+            "block_copies and block_bytes (both or neither, as there are entries)": bool(
+                self.block_entries
+            )
+            == bool(self.token_row_bytes),
+            f"exact_slots (0 to {MAX_EXACT_SLOTS})": 0 <= self.exact_slots <= MAX_EXACT_SLOTS,
+        }
+
+    def check(self) -> None:
+        """Check every field.
+
+        Raises:
+            MalformedMessageError: naming every field that is wrong.
+        """
+        wrong = [name for name, right in self.rules.items() if not right]
+        if wrong:
+            raise MalformedMessageError(f"codes: not acceptable: {', '.join(wrong)}")
 
     def check_same(self, other: "CodeId", whose: str) -> None:
         """Check that codes of this kind can be compared with others.
@@ -214,28 +255,7 @@ class JobSpec:
             f"parties (2 to {MAX_PARTIES} names, each once)": 2 <= len(self.parties) <= MAX_PARTIES
             and len(set(self.parties)) == len(self.parties)
             and all(PARTY_NAME.fullmatch(party) for party in self.parties),
-            "schema_id (32 bytes)": len(self.codes.schema_id) == DIGEST_BYTES,
-            "epoch (1 or more)": self.codes.epoch >= 1,
-            "key_check (8 bytes)": len(self.codes.key_check) == KEY_CHECK_BYTES,
-            "scheme": self.codes.scheme in SCHEMES,
-            f"code_bits (512 to {MAX_CODE_BITS}, multiple of 64)": 512
-            <= self.codes.code_bits
-            <= MAX_CODE_BITS
-            and self.codes.code_bits % 64 == 0,
-            f"block_entries (0 to {MAX_ENTRIES + MAX_EXACT_SLOTS})": 0
-            <= self.codes.block_entries
-            <= MAX_ENTRIES + MAX_EXACT_SLOTS,
-            f"block_copies (0 to {MAX_BLOCK_COPIES})": 0
-            <= self.codes.block_copies
-            <= MAX_BLOCK_COPIES,
-            f"block_bytes (0 to {MAX_BLOCK_BYTES})": 0 <= self.codes.block_bytes <= MAX_BLOCK_BYTES,
-            f"block_bytes ({LEAST_TOKEN_BYTES} or more, with entries)": not self.codes.block_entries
-            or self.codes.block_bytes >= LEAST_TOKEN_BYTES,
-            "block_copies and block_bytes (both or neither, as there are entries)": bool(
-                self.codes.block_entries
-            )
-            == bool(self.codes.token_row_bytes),
-            f"exact_slots (0 to {MAX_EXACT_SLOTS})": 0 <= self.codes.exact_slots <= MAX_EXACT_SLOTS,
+            **self.codes.rules,
             "threshold (above 0, at most 1)": 0 < self.threshold <= 1,
             f"collect_timeout_s (1 to {MAX_COLLECT_S})": 1
             <= self.collect_timeout_s

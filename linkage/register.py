@@ -16,92 +16,9 @@ from typing import Any
 
 import rfc8785
 
-from linkage.errors import KeyMismatchError, MalformedMessageError, SchemaMismatchError
-
-MAX_CHUNK_BYTES = 1 << 20
-MAX_CHUNKS = 65_536
-REFERENCE_BYTES = 16
-EXACT_TOKEN_BYTES = 16
-_DIGEST_BYTES = 32
-_KEY_CHECK_BYTES = 8
-_MAX_CODE_BITS = 32_768
-_MAX_EXACT_SLOTS = 8
-_SCHEMES = ("clk", "diffused", "saul")
-
-
-@dataclass(frozen=True)
-class CodeKey:
-    """What the codes of a register, and those it is asked for, must share.
-
-    Attributes:
-        schema_id: digest of the resolved linkage schema, 32 bytes.
-        epoch: epoch of the linkage key.
-        key_check: derived from the linkage key; tells a wrong one, 8 bytes.
-        scheme: how codes are made.
-        code_bits: length of a code.
-        exact_slots: exact tokens of each record.
-    """
-
-    schema_id: bytes
-    epoch: int
-    key_check: bytes
-    scheme: str
-    code_bits: int
-    exact_slots: int
-
-    @property
-    def hardened(self) -> bool:
-        """Whether codes are compared by agreement rather than by Dice."""
-        return self.scheme != "clk"
-
-    @property
-    def record_bytes(self) -> int:
-        """Length of a record in a chunk: its reference, code and exact tokens."""
-        return REFERENCE_BYTES + self.code_bits // 8 + self.exact_slots * EXACT_TOKEN_BYTES
-
-    def check(self) -> None:
-        """Check every field.
-
-        Raises:
-            MalformedMessageError: naming every field that is wrong.
-        """
-        rules = {
-            "schema_id (32 bytes)": len(self.schema_id) == _DIGEST_BYTES,
-            "epoch (1 or more)": self.epoch >= 1,
-            "key_check (8 bytes)": len(self.key_check) == _KEY_CHECK_BYTES,
-            "scheme": self.scheme in _SCHEMES,
-            f"code_bits (512 to {_MAX_CODE_BITS}, multiple of 64)": 512
-            <= self.code_bits
-            <= _MAX_CODE_BITS
-            and self.code_bits % 64 == 0,
-            f"exact_slots (0 to {_MAX_EXACT_SLOTS})": 0 <= self.exact_slots <= _MAX_EXACT_SLOTS,
-        }
-        wrong = [name for name, right in rules.items() if not right]
-        if wrong:
-            raise MalformedMessageError(f"codes: not acceptable: {', '.join(wrong)}")
-
-    def check_same(self, other: "CodeKey", whose: str) -> None:
-        """Check that codes of this kind can be compared with others.
-
-        Args:
-            other: the other kind.
-            whose: whom the other kind belongs to, for the error.
-
-        Raises:
-            SchemaMismatchError: encoded under another schema, scheme or length.
-            KeyMismatchError: encoded under another key or epoch.
-        """
-        form = (self.schema_id, self.scheme, self.code_bits, self.exact_slots)
-        if form != (other.schema_id, other.scheme, other.code_bits, other.exact_slots):
-            raise SchemaMismatchError(
-                f"another linkage schema than {whose}: compare the schema ids that "
-                "'padan schema show' prints at both, and encode again under the agreed schema"
-            )
-        if (self.epoch, self.key_check) != (other.epoch, other.key_check):
-            raise KeyMismatchError(
-                f"another linkage key or epoch than {whose}: compare the key check values of "
-                "this agreement and epoch, and encode again under the agreed key"
-            )
+from linkage.batch import MAX_CHUNK_BYTES
+from linkage.errors import MalformedMessageError
+from linkage.job import DIGEST_BYTES, EXACT_TOKEN_BYTES, REFERENCE_BYTES, CodeId
 
 
 @dataclass(frozen=True)
@@ -130,7 +47,7 @@ class RegisterChunk:
         return hashlib.sha256(self.to_bytes()).digest()
 
     @classmethod
-    def of_records(cls, content: bytes, codes: CodeKey) -> "RegisterChunk":
+    def of_records(cls, content: bytes, codes: CodeId) -> "RegisterChunk":
         """Return the chunk of records that `to_bytes` wrote."""
         n_records = len(content) // codes.record_bytes
         at = n_records * REFERENCE_BYTES
@@ -154,7 +71,7 @@ class RegisterManifest:
     """
 
     agreement_id: str
-    codes: CodeKey
+    codes: CodeId
     threshold: float
     base_revision: int
     n_records: int
@@ -169,6 +86,8 @@ class RegisterManifest:
             MalformedMessageError: naming what is wrong.
         """
         self.codes.check()
+        if self.codes.block_entries:
+            raise MalformedMessageError("codes: not acceptable: block_entries (none in a register)")
         n_removal_chunks = len(self.chunk_sha256) - self.n_record_chunks
         rules = {
             "threshold (above 0, at most 1)": 0 < self.threshold <= 1,
@@ -178,7 +97,7 @@ class RegisterManifest:
             "n_removed (none where it replaces the whole)": self.n_removed == 0
             or (self.n_removed > 0 and self.base_revision > 0),
             "chunk_sha256 (32 bytes each)": all(
-                len(digest) == _DIGEST_BYTES for digest in self.chunk_sha256
+                len(digest) == DIGEST_BYTES for digest in self.chunk_sha256
             ),
             "chunks (as many as its records and removals need, each full enough)": _room(
                 self.n_records, self.codes.record_bytes, self.n_record_chunks
@@ -243,7 +162,7 @@ class RegisterManifest:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "RegisterManifest":
         """Return the manifest of parsed `to_bytes`, which the reader has kept itself."""
-        codes = CodeKey(
+        codes = CodeId(
             schema_id=bytes.fromhex(fields["schema_id"]),
             epoch=fields["epoch"],
             key_check=bytes.fromhex(fields["key_check"]),

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import grpc
@@ -11,7 +12,7 @@ from linkage.batch import Chunk, Manifest, Question
 from linkage.errors import MalformedMessageError, UnavailableError
 from linkage.job import Job, JobSpec, JobState
 from linkage.rpc import convert
-from linkage.rpc.channel import repeated, translated
+from linkage.rpc.channel import repeated, sent, translated
 from linkage.solve.links import Links
 from linkage.v1 import (
     batch_pb2,
@@ -124,26 +125,14 @@ class MatcherClient:
             opened = self._batches.OpenBatch(opening, timeout=_DEADLINE_S)
             remaining = range(opened.next_chunk, len(manifest.chunk_sha256))
 
-            failed: list[Exception] = []
-
             def messages() -> Iterator[batch_pb2.UploadChunksRequest]:
-                try:
-                    for index in remaining:
-                        on_chunk(index)
-                        yield convert.chunk_to_proto(opened.batch_id, index, chunk(index))
-                except Exception as error:
-                    failed.append(error)
-                    raise
+                for index in remaining:
+                    on_chunk(index)
+                    yield convert.chunk_to_proto(opened.batch_id, index, chunk(index))
 
             if remaining:
-                try:
-                    self._batches.UploadChunks(messages(), timeout=_STREAM_DEADLINE_S)
-                except grpc.RpcError:
-                    # gRPC reads the messages on a thread of its own, and says of an error
-                    # there only that there was one.
-                    if failed:
-                        raise failed[0] from None
-                    raise
+                call = partial(self._batches.UploadChunks, timeout=_STREAM_DEADLINE_S)
+                sent(call, messages())
             return opened.batch_id
 
         batch_id = self._call(send)
@@ -166,29 +155,18 @@ class MatcherClient:
             job_id: the job.
             answers: questions, and the answer to each.
         """
-        failed: list[Exception] = []
-
-        def messages() -> Iterator[refine_pb2.SendAnswersRequest]:
-            try:
-                for question, content in answers:
-                    yield refine_pb2.SendAnswersRequest(
-                        job_id=job_id,
-                        counterpart=question.counterpart,
-                        kind=convert.kind_to_proto(question.kind),
-                        index=question.index,
-                        answer=content,
-                    )
-            except Exception as error:
-                failed.append(error)
-                raise
-
+        messages = (
+            refine_pb2.SendAnswersRequest(
+                job_id=job_id,
+                counterpart=question.counterpart,
+                kind=convert.kind_to_proto(question.kind),
+                index=question.index,
+                answer=content,
+            )
+            for question, content in answers
+        )
         with translated():
-            try:
-                self._refine.SendAnswers(messages(), timeout=24 * _STREAM_DEADLINE_S)
-            except grpc.RpcError:
-                if failed:
-                    raise failed[0] from None
-                raise
+            sent(partial(self._refine.SendAnswers, timeout=24 * _STREAM_DEADLINE_S), messages)
 
     def watch(self, job_id: str) -> Iterator[Progress]:
         """Yield every change of a job until it ends.

@@ -32,7 +32,7 @@ from linkage.classify.missed import missed_matches
 from linkage.classify.null import Null
 from linkage.classify.quality import Quality, best_threshold, quality_of
 from linkage.classify.refined import estimate_quality
-from linkage.classify.threshold import Threshold, choose_threshold
+from linkage.classify.threshold import choose_threshold
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.encode.encoder import EncodedRecords, schema_id
 from linkage.engine.local import run_all, run_histogram, run_task
@@ -62,7 +62,7 @@ class Evaluation:
     """What a linkage of known persons brought.
 
     Attributes:
-        at_threshold: quality at the schema's threshold.
+        at_threshold: quality where pairs were linked.
         best: quality at the best threshold.
         threshold: where pairs were linked, without truth; a similarity of codes with one
             round, a probability with two.
@@ -158,17 +158,15 @@ class _Truth:
     def sizes(self) -> list[int]:
         return [int(n) for n in np.bincount(self.file)]
 
-    @property
-    def first(self) -> list[int]:
-        return [0, *itertools.accumulate(self.sizes)]
-
 
 @dataclass(frozen=True)
 class _Linked:
     """Scored pairs, and what came of comparing.
 
     Attributes:
-        candidates: pairs by how much speaks for them; record numbers count over all files.
+        candidates: distinct pairs by how much speaks for them; record numbers count over all
+            files.
+        groups: the greedy solution of the candidates.
         decided: the same pairs as a job decides on them.
         threshold: similarity from which a job links.
         compared: pairs compared by pair of files: of all, and of those sharing a token.
@@ -180,6 +178,7 @@ class _Linked:
     """
 
     candidates: Candidates
+    groups: Groups
     decided: Candidates
     threshold: float
     compared: dict[tuple[int, int], tuple[int, int]]
@@ -222,15 +221,12 @@ def evaluate(
         known, linked = _one_round(schema, inputs, truth, key, threads, on_progress)
     else:
         known, linked = _two_rounds(schema, inputs, truth, key)
-    many, cardinality = len(inputs) > 1, schema.match.cardinality
-    single = single_parties(cardinality, len(inputs)) if many else frozenset()
-    groups = solve_groups(linked.candidates, known.file, single)
     agreed = solve_agreed(
         linked.decided, known.file, len(inputs), schema.match.cardinality, linked.threshold
     )
     at_threshold = quality_of(agreed.label, known.person, known.file)
     seconds = time.monotonic() - started
-    best_at, best = best_threshold(groups, known.person, known.file)
+    best_at, best = best_threshold(linked.groups, known.person, known.file)
     threshold = linked.threshold
     if linked.refined is not None:
         best_at, threshold = probability_at(best_at), schema.threshold
@@ -239,11 +235,9 @@ def evaluate(
         evidence = Evidence(
             person=known.person,
             file=known.file,
-            candidates=linked.candidates.distinct()
-            if linked.refined is None
-            else linked.candidates,
+            candidates=linked.candidates,
             label=agreed.label,
-            groups=groups,
+            groups=linked.groups,
             threshold=linked.threshold,
             compared=linked.compared,
             levels=linked.levels,
@@ -309,33 +303,25 @@ def _one_round(
         )
     run, known = _Run(records, tasks, threads, on_progress), persons.known()
     histogram = run.histogram()
-    found = run.compare(run.swept_floor(histogram, schema.threshold))
-    chosen = _chosen(schema, histogram, found, known) if schema.match.threshold is None else None
-    # Similarities of pairs that share a block are not those of all pairs.
-    if chosen is None or chosen.precision is UNKNOWN or not run.compares_all:
+    found = run.compare(run.swept_floor(histogram, schema.threshold)).distinct()
+    single = _single(schema, known)
+    groups, chosen = solve_groups(found, known.file, single), None
+    if schema.match.threshold is None and run.compares_all:
+        null, rng = Null.of(schema.encoding), np.random.default_rng(0)
+        chosen = choose_threshold(histogram, found, groups, known.file, single, null, rng)
+    # Similarities of pairs that share a block are not those of all pairs: they choose nothing.
+    if chosen is None or chosen.precision is UNKNOWN:
         at, estimated = schema.threshold, None
     else:
         at, estimated = chosen.value, Estimated(chosen.precision, chosen.recall, chosen.notes)
     compared = comparisons_by_files(tasks)
-    return known, _Linked(found, found, at, compared, estimated=estimated)
+    return known, _Linked(found, groups, found, at, compared, estimated=estimated)
 
 
-def _chosen(
-    schema: LinkageSchema, histogram: NDArray[np.int64], found: Candidates, known: _Truth
-) -> Threshold:
-    """Return the threshold that similarities alone tell."""
+def _single(schema: LinkageSchema, known: _Truth) -> frozenset[int]:
+    """Return the files that have each person at most once."""
     n_files = len(known.sizes)
-    single = single_parties(schema.match.cardinality, n_files) if n_files > 1 else frozenset[int]()
-    distinct = found.distinct()
-    return choose_threshold(
-        histogram,
-        distinct,
-        solve_groups(distinct, known.file, single),
-        known.file,
-        single,
-        Null.of(schema.encoding),
-        np.random.default_rng(0),
-    )
+    return single_parties(schema.match.cardinality, n_files) if n_files > 1 else frozenset()
 
 
 def _two_rounds(
@@ -386,8 +372,10 @@ def _scored(schema: LinkageSchema, pairs: RefinedPairs, known: _Truth) -> _Linke
     compared = {
         (int(left), int(right)): (0, int(n)) for (left, right), n in zip(files, times, strict=True)
     }
+    candidates = Candidates(lefts, rights, scores.similarity)
     return _Linked(
-        Candidates(lefts, rights, scores.similarity),
+        candidates,
+        solve_groups(candidates, known.file, _single(schema, known)),
         Candidates(lefts, rights, in_bands(scores.posterior, schema.threshold)),
         similarity_at(schema.threshold),
         compared,

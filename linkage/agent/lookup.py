@@ -5,7 +5,8 @@ Values stay here; what leaves is a code and exact tokens, as of every record.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import grpc
@@ -16,8 +17,10 @@ from linkage.agent.session import Session
 from linkage.encode.encoder import Encoder
 from linkage.encode.exacttokens import ExactTokens
 from linkage.errors import MalformedMessageError, RecordError
-from linkage.register import CodeKey, RegisterChunk, RegisterManifest
-from linkage.rpc.channel import repeated, translated
+from linkage.job import CodeId
+from linkage.register import RegisterChunk, RegisterManifest
+from linkage.rpc.channel import repeated, sent, translated
+from linkage.rpc.convert import codes_to_proto
 from linkage.v1 import lookup_pb2, lookup_pb2_grpc
 
 T = TypeVar("T")
@@ -88,26 +91,14 @@ class LookupClient:
         def send() -> str:
             opened = self._stub.OpenRegister(opening, timeout=_DEADLINE_S)
             remaining = range(opened.next_chunk, len(manifest.chunk_sha256))
-            failed: list[Exception] = []
 
             def messages() -> Iterator[lookup_pb2.UploadRegisterRequest]:
-                try:
-                    for index in remaining:
-                        on_chunk(index)
-                        yield _chunk_to_proto(opened.upload_id, index, chunk(index))
-                except Exception as error:
-                    failed.append(error)
-                    raise
+                for index in remaining:
+                    on_chunk(index)
+                    yield _chunk_to_proto(opened.upload_id, index, chunk(index))
 
             if remaining:
-                try:
-                    self._stub.UploadRegister(messages(), timeout=_STREAM_DEADLINE_S)
-                except grpc.RpcError:
-                    # gRPC reads the messages on a thread of its own, and says of an error
-                    # there only that there was one.
-                    if failed:
-                        raise failed[0] from None
-                    raise
+                sent(partial(self._stub.UploadRegister, timeout=_STREAM_DEADLINE_S), messages())
             return opened.upload_id
 
         upload_id = repeated(send, self._patience_s)
@@ -152,7 +143,7 @@ class Lookup:
     """
 
     def __init__(self, session: Session) -> None:
-        self._session, self._codes = session, code_key(session)
+        self._session, self._codes = session, code_id(session)
         self._normaliser = RecordNormaliser(session.schema, session.source)
         self._encoder = Encoder(session.schema, session.key, os.urandom)
         self._exact = ExactTokens(session.schema, session.key.exact_key, os.urandom)
@@ -186,40 +177,31 @@ class Lookup:
         return lookup_pb2.LookupRequest(
             agreement_id=self._session.config.agreement.id,
             register=register,
-            codes=_codes_to_proto(self._codes),
+            codes=codes_to_proto(self._codes),
             code=self._encoder.codes(columns).tobytes(),
             exact=self._exact.tokens(columns).tobytes(),
             exhaustive=exhaustive,
         )
 
 
-def code_key(session: Session) -> CodeKey:
-    """Return what the codes of a session's lookups and registers share."""
-    return CodeKey(
-        schema_id=session.codes.schema_id,
-        epoch=session.codes.epoch,
-        key_check=session.codes.key_check,
-        scheme=session.codes.scheme,
-        code_bits=session.codes.code_bits,
+def code_id(session: Session) -> CodeId:
+    """Return what the codes of a session's lookups and registers share.
+
+    They are those of one round, whatever the schema has for jobs, and have no block tokens.
+    """
+    return replace(
+        session.codes,
+        block_entries=0,
+        block_copies=0,
+        block_bytes=0,
         exact_slots=len(session.schema.exact_attributes),
-    )
-
-
-def _codes_to_proto(codes: CodeKey) -> lookup_pb2.CodeKey:
-    return lookup_pb2.CodeKey(
-        schema_id=codes.schema_id,
-        epoch=codes.epoch,
-        key_check=codes.key_check,
-        scheme=codes.scheme,
-        code_bits=codes.code_bits,
-        exact_slots=codes.exact_slots,
     )
 
 
 def _manifest_to_proto(manifest: RegisterManifest) -> lookup_pb2.RegisterManifest:
     return lookup_pb2.RegisterManifest(
         agreement_id=manifest.agreement_id,
-        codes=_codes_to_proto(manifest.codes),
+        codes=codes_to_proto(manifest.codes),
         threshold=manifest.threshold,
         base_revision=manifest.base_revision,
         n_records=manifest.n_records,

@@ -213,7 +213,7 @@ class _Asked:
         before = np.fromiter((r in self.named for r in records.tolist()), np.bool_, len(records))
         self.named.update(records.tolist())
         again = len(records) >= _FEW and bool(before.mean() > 1 / 2)
-        return again or max(self.named.values(), default=0) > _MOST_NAMED
+        return again or max((self.named[r] for r in records.tolist()), default=0) > _MOST_NAMED
 
     def add(self, tickets: Tickets) -> bool:
         """Add what is asked; return whether no token has been asked about before."""

@@ -6,7 +6,7 @@ they are asked, and the answers are compared. Nothing is sent.
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,12 +202,4 @@ def _within(
 
 def _moved(pairs: RefinedPairs, left: int, right: int) -> RefinedPairs:
     """Return the pairs with record numbers that count over all files."""
-    return RefinedPairs(
-        pairs.left + np.int32(left),
-        pairs.right + np.int32(right),
-        pairs.drawn,
-        pairs.count,
-        pairs.levels,
-        pairs.cut,
-        pairs.n_tickets,
-    )
+    return replace(pairs, left=pairs.left + np.int32(left), right=pairs.right + np.int32(right))

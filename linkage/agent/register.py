@@ -19,20 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linkage.agent.encoding import RecordNormaliser
-from linkage.agent.lookup import LookupClient, code_key
+from linkage.agent.lookup import LookupClient, code_id
 from linkage.agent.references import References
 from linkage.agent.session import Session
 from linkage.agent.source import Source
+from linkage.batch import MAX_CHUNK_BYTES
 from linkage.encode.encoder import Encoder
 from linkage.encode.exacttokens import ExactTokens
 from linkage.errors import JobStateError, NotFoundError
-from linkage.register import (
-    MAX_CHUNK_BYTES,
-    REFERENCE_BYTES,
-    CodeKey,
-    RegisterChunk,
-    RegisterManifest,
-)
+from linkage.job import REFERENCE_BYTES, CodeId
+from linkage.register import RegisterChunk, RegisterManifest
 
 T = TypeVar("T", bound=np.generic)
 
@@ -164,12 +160,12 @@ class RegisterUpload:
     def _sent(self) -> _State | None:
         """Return what the matcher has, where an upload can build on it."""
         sent = self._state(_SENT)
-        same = sent is not None and sent.codes == _digest_of(code_key(self._session))
+        same = sent is not None and sent.codes == _digest_of(code_id(self._session))
         return sent if sent and same and sent.updates < _MOST_UPDATES else None
 
     def _send(self, sent: _State | None, reporter: Reporter) -> Uploaded:
         self._forget()
-        codes = code_key(self._session)
+        codes = code_id(self._session)
         digests: list[bytes] = []
         seen: list[_Encoded] = []
         n_sent = 0
@@ -223,7 +219,7 @@ class RegisterUpload:
         manifest = RegisterManifest.from_json(
             json.loads(self._store.read(self._dataset, _MANIFEST))
         )
-        if manifest.codes != code_key(self._session):
+        if manifest.codes != code_id(self._session):
             self._forget()
             return
         try:
@@ -298,7 +294,7 @@ def _digests(codes: NDArray[np.uint8], exact: NDArray[np.uint8]) -> NDArray[np.v
     return np.frombuffer(made, "V16")
 
 
-def _digest_of(codes: CodeKey) -> bytes:
+def _digest_of(codes: CodeId) -> bytes:
     return hashlib.sha256(repr(codes).encode()).digest()
 
 

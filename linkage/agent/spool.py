@@ -17,7 +17,7 @@ from linkage.errors import NotFoundError, RecordError
 from linkage.job import REFERENCE_BYTES, CodeId
 from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
 from linkage.store.artefacts import ArtefactStore
-from linkage.ticket import Tickets, rows_of
+from linkage.ticket import Tickets, rows_of, ticket_bytes
 
 _MANIFEST = "manifest"
 _SOURCE = "source"
@@ -143,15 +143,15 @@ class Spool:
         all_values = np.concatenate(parts)
         del parts
         _check_number(len(all_values), codes)
-        manifest = Manifest(codes, len(all_values), 0, (), (1,))
+        step = MAX_CHUNK_BYTES // ticket_bytes(codes.block_bytes)
         digests, counts = list[bytes](), list[int]()
         for of_entry in tickets(all_values, b"".join(all_own)):
             counts.append(len(of_entry))
-            for start in range(0, len(of_entry), manifest.token_rows):
-                part = of_entry.at(slice(start, start + manifest.token_rows))
+            for start in range(0, len(of_entry), step):
+                part = of_entry.at(slice(start, start + step))
                 rows = rows_of(part.token, part.mark, codes.block_bytes)
                 digests.append(self._keep(len(digests), Chunk(tokens=rows.tobytes())))
-        manifest = replace(manifest, chunk_sha256=tuple(digests), n_tickets=tuple(counts))
+        manifest = Manifest(codes, len(all_values), 0, tuple(digests), tuple(counts))
         return self._complete(manifest, source_digest())
 
     def _empty(self) -> None:

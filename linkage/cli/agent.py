@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-from rich.progress import Progress as ProgressBar
 
+from linkage.cli.connection import connected
+from linkage.cli.progress import UploadBar, progress_bar
 from linkage.job import MAX_COLLECT_S, PARTY_NAME
 
 if TYPE_CHECKING:
@@ -99,7 +100,6 @@ def run(config_path: Path, job_id: str, as_json: bool) -> None:
     Stop it at any time: run again, it goes on where it was.
     """
     from linkage.agent.run import run_job
-    from linkage.cli.progress import progress_bar
 
     with _connected(config_path) as (session, client), progress_bar() as bar:
         today = datetime.now(UTC).date()
@@ -171,7 +171,6 @@ def profile(config_path: Path, as_json: bool) -> None:
     from linkage.agent.config import load_agent, load_schema, load_source
     from linkage.agent.profile import profile_source
     from linkage.cli.profile_table import profile_lines
-    from linkage.cli.progress import progress_bar
 
     config = load_agent(config_path)
     schema, source = load_schema(config.schema_file), load_source(config.source)
@@ -185,18 +184,8 @@ def profile(config_path: Path, as_json: bool) -> None:
         click.echo(line)
 
 
-class _Bars:
+class _Bars(UploadBar):
     """Shows an agent's run as progress bars."""
-
-    def __init__(self, bar: ProgressBar) -> None:
-        self._bar = bar
-        self._task = bar.add_task("encoding", total=None)
-
-    def encoding(self, n_records: int) -> None:
-        self._bar.update(self._task, completed=n_records)
-
-    def uploading(self, chunk: int, n_chunks: int) -> None:
-        self._bar.update(self._task, description="uploading", completed=chunk + 1, total=n_chunks)
 
     def answering(self, n_pairs: int) -> None:
         self._bar.update(self._task, description="answering", completed=n_pairs, total=None)
@@ -216,17 +205,9 @@ class _Bars:
 @contextmanager
 def _connected(config_path: Path) -> Iterator[tuple["Session", "MatcherClient"]]:
     from linkage.agent.client import MatcherClient
-    from linkage.agent.config import load_agent
-    from linkage.agent.session import Session
-    from linkage.rpc.channel import open_channel
 
-    config = load_agent(config_path)
-    session = Session(config)
-    try:
-        with open_channel(config.matcher, session.tls) as channel:
-            yield session, MatcherClient(channel, config.patience_s)
-    finally:
-        session.key.wipe()
+    with connected(config_path) as (session, channel):
+        yield session, MatcherClient(channel, session.config.patience_s)
 
 
 def _job_to_dict(job: "Job") -> dict[str, object]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.progress import Progress as ProgressBar
 
+from linkage.cli.connection import connected
+from linkage.cli.progress import UploadBar, progress_bar
 from linkage.job import PARTY_NAME
 
 if TYPE_CHECKING:
@@ -47,11 +48,10 @@ def register(settings: Path, whole: bool, as_json: bool) -> None:
     on where it was.
     """
     from linkage.agent.register import RegisterUpload
-    from linkage.cli.progress import progress_bar
 
     with _connected(settings) as (session, client), progress_bar() as bar:
         today = datetime.now(UTC).date()
-        done = RegisterUpload(session, client, today).refresh(_Bars(bar), whole)
+        done = RegisterUpload(session, client, today).refresh(UploadBar(bar), whole)
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return
@@ -158,31 +158,9 @@ def _values_in(text: str) -> dict[str, str]:
     return values
 
 
-class _Bars:
-    """Shows an upload as a progress bar."""
-
-    def __init__(self, bar: ProgressBar) -> None:
-        self._bar = bar
-        self._task = bar.add_task("encoding", total=None)
-
-    def encoding(self, n_records: int) -> None:
-        self._bar.update(self._task, completed=n_records)
-
-    def uploading(self, chunk: int, n_chunks: int) -> None:
-        self._bar.update(self._task, description="uploading", completed=chunk + 1, total=n_chunks)
-
-
 @contextmanager
 def _connected(settings: Path) -> Iterator[tuple["Session", "LookupClient"]]:
-    from linkage.agent.config import load_agent
     from linkage.agent.lookup import LookupClient
-    from linkage.agent.session import Session
-    from linkage.rpc.channel import open_channel
 
-    config = load_agent(settings)
-    session = Session(config)
-    try:
-        with open_channel(config.matcher, session.tls) as channel:
-            yield session, LookupClient(channel, config.patience_s)
-    finally:
-        session.key.wipe()
+    with connected(settings) as (session, channel):
+        yield session, LookupClient(channel, session.config.patience_s)

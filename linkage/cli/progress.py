@@ -32,3 +32,23 @@ def progress_bar() -> Iterator[Progress]:
         disable=not console.is_terminal,
     ) as progress:
         yield progress
+
+
+class UploadBar:
+    """Shows encoding and uploading as one bar.
+
+    Args:
+        bar: where it is shown.
+    """
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("encoding", total=None)
+
+    def encoding(self, n_records: int) -> None:
+        """`n_records` have been encoded so far."""
+        self._bar.update(self._task, completed=n_records)
+
+    def uploading(self, chunk: int, n_chunks: int) -> None:
+        """A chunk is being sent."""
+        self._bar.update(self._task, description="uploading", completed=chunk + 1, total=n_chunks)

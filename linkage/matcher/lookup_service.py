@@ -14,7 +14,8 @@ import grpc.aio
 
 from linkage.matcher.lookups import METHOD_VERSION, Answer, Grade, Lookups, Question
 from linkage.matcher.registers import Registers
-from linkage.register import CodeKey, RegisterChunk, RegisterManifest
+from linkage.register import RegisterChunk, RegisterManifest
+from linkage.rpc.convert import codes_from_proto
 from linkage.rpc.peer import party_of
 from linkage.v1 import lookup_pb2, lookup_pb2_grpc
 
@@ -98,21 +99,10 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             taking.cancel()
 
 
-def _codes_from_proto(message: lookup_pb2.CodeKey) -> CodeKey:
-    return CodeKey(
-        schema_id=message.schema_id,
-        epoch=message.epoch,
-        key_check=message.key_check,
-        scheme=message.scheme,
-        code_bits=message.code_bits,
-        exact_slots=message.exact_slots,
-    )
-
-
 def _manifest_from_proto(message: lookup_pb2.RegisterManifest) -> RegisterManifest:
     return RegisterManifest(
         agreement_id=message.agreement_id,
-        codes=_codes_from_proto(message.codes),
+        codes=codes_from_proto(message.codes),
         threshold=message.threshold,
         base_revision=message.base_revision,
         n_records=message.n_records,
@@ -126,7 +116,7 @@ def _question_from_proto(message: lookup_pb2.LookupRequest) -> Question:
     return Question(
         message.agreement_id,
         message.register,
-        _codes_from_proto(message.codes),
+        codes_from_proto(message.codes),
         message.code,
         message.exact,
         message.exhaustive,

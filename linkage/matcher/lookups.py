@@ -28,10 +28,10 @@ from linkage.errors import (
     NotFoundError,
     UnavailableError,
 )
+from linkage.job import EXACT_TOKEN_BYTES, CodeId
 from linkage.matcher.journal import Clock
 from linkage.matcher.lookup_counts import LookupCounts, Route
 from linkage.matcher.registers import RegisterName, Registers, Standing
-from linkage.register import EXACT_TOKEN_BYTES, CodeKey
 
 METHOD_VERSION = "padan-lookup/1"
 # Expected strangers in a register that pass by chance, at one lookup: above the first no
@@ -69,7 +69,7 @@ class Question:
 
     agreement_id: str
     register: str
-    codes: CodeKey
+    codes: CodeId
     code: bytes
     exact: bytes
     exhaustive: bool = False
@@ -334,7 +334,7 @@ def _terms_of(standing: Standing, loss: float) -> _Terms:
     return _Terms(standing, floor, sure, sieve_of(bits, sure, loss))
 
 
-def _check(question: Question, codes: CodeKey) -> None:
+def _check(question: Question, codes: CodeId) -> None:
     question.codes.check_same(codes, "the register")
     if (len(question.code), len(question.exact)) != (
         codes.code_bits // 8,

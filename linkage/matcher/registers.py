@@ -22,15 +22,10 @@ from linkage.errors import (
     NotFoundError,
     QuotaExceededError,
 )
+from linkage.job import EXACT_TOKEN_BYTES, REFERENCE_BYTES, CodeId
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
-from linkage.register import (
-    EXACT_TOKEN_BYTES,
-    REFERENCE_BYTES,
-    CodeKey,
-    RegisterChunk,
-    RegisterManifest,
-)
+from linkage.register import RegisterChunk, RegisterManifest
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import Metadata, Transaction
 from linkage.store.registers import RegisterRow, RegisterRows
@@ -51,7 +46,7 @@ class Standing:
         index: its records.
     """
 
-    codes: CodeKey
+    codes: CodeId
     threshold: float
     revision: int
     expires: datetime.date

@@ -230,8 +230,7 @@ class TwoRounds:
             )
 
     def _named(self, job: Job, own: int, other: int, index: int) -> NDArray[np.void]:
-        references = self._refinements.names(job, own, other, index)
-        return np.ascontiguousarray(references).view(f"S{REFERENCE_BYTES}")[:, 0].view("V16")
+        return self._refinements.names(job, own, other, index).view(_NOBODY.dtype)[:, 0]
 
     def _questions(self, job: Job, left: int, right: int) -> Questions:
         with np.load(

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import structlog
@@ -58,7 +59,7 @@ class _Records:
     sizes: list[int]
     references: NDArray[np.uint8]
 
-    @property
+    @cached_property
     def party_of(self) -> NDArray[np.uint8]:
         return np.repeat(np.arange(len(self.sizes), dtype=np.uint8), self.sizes)
 

@@ -5,7 +5,7 @@ matcher cannot be reached. All of the protocol's calls are of that kind.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
@@ -16,6 +16,7 @@ from linkage.rpc.limits import CLIENT_OPTIONS
 from linkage.rpc.status import error_of
 from linkage.rpc.tls import TlsFiles, channel_credentials
 
+M = TypeVar("M")
 T = TypeVar("T")
 
 _FIRST_PAUSE_S = 0.2
@@ -52,6 +53,33 @@ def translated() -> Iterator[None]:
     except grpc.RpcError as error:
         # Every error of a call that was made is a Call too; the stubs do not know it.
         raise error_of(cast("grpc.Call", error)) from None
+
+
+def sent(call: Callable[[Iterator[M]], T], messages: Iterable[M]) -> T:
+    """Make a call that takes a stream; an error of the stream itself is raised as it is.
+
+    gRPC reads the messages on a thread of its own, and says of an error there only that there
+    was one.
+
+    Args:
+        call: makes the call.
+        messages: what it sends.
+    """
+    failed: list[Exception] = []
+
+    def kept() -> Iterator[M]:
+        try:
+            yield from messages
+        except Exception as error:
+            failed.append(error)
+            raise
+
+    try:
+        return call(kept())
+    except grpc.RpcError:
+        if failed:
+            raise failed[0] from None
+        raise
 
 
 def repeated(

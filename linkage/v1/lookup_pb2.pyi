@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from linkage.v1 import job_pb2 as _job_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -61,46 +62,6 @@ GRADE_MATCH: Grade.ValueType  # 3
 Global___Grade: _TypeAlias = Grade  # noqa: Y015
 
 @_typing.final
-class CodeKey(_message.Message):
-    """What codes must share to be comparable."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SCHEMA_ID_FIELD_NUMBER: _builtins.int
-    EPOCH_FIELD_NUMBER: _builtins.int
-    KEY_CHECK_FIELD_NUMBER: _builtins.int
-    SCHEME_FIELD_NUMBER: _builtins.int
-    CODE_BITS_FIELD_NUMBER: _builtins.int
-    EXACT_SLOTS_FIELD_NUMBER: _builtins.int
-    schema_id: _builtins.bytes
-    """SHA-256 of the resolved linkage schema."""
-    epoch: _builtins.int
-    """Epoch of the linkage key."""
-    key_check: _builtins.bytes
-    """8 bytes derived from the linkage key for this alone: tells a wrong key, and nothing else."""
-    scheme: _builtins.str
-    code_bits: _builtins.int
-    exact_slots: _builtins.int
-    """How many exact tokens each record has."""
-    def __init__(
-        self,
-        *,
-        schema_id: _builtins.bytes = ...,
-        epoch: _builtins.int = ...,
-        key_check: _builtins.bytes = ...,
-        scheme: _builtins.str = ...,
-        code_bits: _builtins.int = ...,
-        exact_slots: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_bits", b"code_bits", "epoch", b"epoch", "exact_slots", b"exact_slots", "key_check", b"key_check", "schema_id", b"schema_id", "scheme", b"scheme"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CodeKey: _TypeAlias = CodeKey  # noqa: Y015
-
-@_typing.final
 class RegisterManifest(_message.Message):
     """Commits the uploader to every chunk before the first is sent."""
 
@@ -124,7 +85,7 @@ class RegisterManifest(_message.Message):
     n_record_chunks: _builtins.int
     """The first chunks are of records, the others of references that leave."""
     @_builtins.property
-    def codes(self) -> Global___CodeKey: ...
+    def codes(self) -> _job_pb2.CodeId: ...
     @_builtins.property
     def chunk_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """SHA-256 of each chunk: over its references, codes, exact tokens and removed, in this order."""
@@ -133,7 +94,7 @@ class RegisterManifest(_message.Message):
         self,
         *,
         agreement_id: _builtins.str = ...,
-        codes: Global___CodeKey | None = ...,
+        codes: _job_pb2.CodeId | None = ...,
         threshold: _builtins.float = ...,
         base_revision: _builtins.int = ...,
         n_records: _builtins.int = ...,
@@ -311,7 +272,7 @@ class LookupRequest(_message.Message):
     exhaustive: _builtins.bool
     """Read every code whole, so that nothing is overlooked; slower."""
     @_builtins.property
-    def codes(self) -> Global___CodeKey:
+    def codes(self) -> _job_pb2.CodeId:
         """Must equal that of the register."""
 
     def __init__(
@@ -319,7 +280,7 @@ class LookupRequest(_message.Message):
         *,
         agreement_id: _builtins.str = ...,
         register: _builtins.str = ...,
-        codes: Global___CodeKey | None = ...,
+        codes: _job_pb2.CodeId | None = ...,
         code: _builtins.bytes = ...,
         exact: _builtins.bytes = ...,
         exhaustive: _builtins.bool = ...,

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from linkage.batch import MAX_CHUNK_BYTES
 from linkage.errors import KeyMismatchError, MalformedMessageError, SchemaMismatchError
-from linkage.register import MAX_CHUNK_BYTES, CodeKey, RegisterChunk, RegisterManifest
+from linkage.job import CodeId
+from linkage.register import RegisterChunk, RegisterManifest
 
-CODES = CodeKey(b"s" * 32, 1, b"k" * 8, "saul", 1024, 1)
+CODES = CodeId(b"s" * 32, 1, b"k" * 8, "saul", 1024, exact_slots=1)
 CHUNK = RegisterChunk(b"r" * 32, b"c" * 256, b"x" * 32)
 REMOVAL = RegisterChunk(removed=b"g" * 48)
 MANIFEST = RegisterManifest("PKS-1", CODES, 0.55, 3, 2, 3, 1, (CHUNK.digest(), REMOVAL.digest()))

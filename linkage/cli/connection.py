@@ -1,0 +1,34 @@
+"""An agent's session with an open channel to its matcher, for the time of one command."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import grpc
+
+    from linkage.agent.session import Session
+
+
+@contextmanager
+def connected(settings: Path) -> Iterator[tuple["Session", "grpc.Channel"]]:
+    """Open a session and a channel, and overwrite the linkage key at the end.
+
+    Args:
+        settings: the agent's settings file.
+
+    Raises:
+        ConfigError: the settings, or a file that they name, are refused.
+        KeystoreError: the linkage key cannot be opened.
+    """
+    from linkage.agent.config import load_agent
+    from linkage.agent.session import Session
+    from linkage.rpc.channel import open_channel
+
+    session = Session(load_agent(settings))
+    try:
+        with open_channel(session.config.matcher, session.tls) as channel:
+            yield session, channel
+    finally:
+        session.key.wipe()
