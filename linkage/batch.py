@@ -21,6 +21,8 @@ from linkage.ticket import ticket_bytes
 # spare, large enough that a batch of a million records has about a thousand.
 MAX_CHUNK_BYTES = 1 << 20
 MAX_CHUNKS = 65_536
+# All tickets of a question: 30 million names and more.
+MAX_QUESTION_BYTES = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -211,12 +213,13 @@ class QuestionKind(Enum):
 
 @dataclass(frozen=True)
 class Question:
-    """One chunk of tickets that an owner is asked about in the second round.
+    """Tickets that an owner is asked about at once in the second round.
 
     Attributes:
         counterpart: the owner of the other records.
         kind: what is asked.
-        index: number of the chunk among those of this counterpart and kind.
+        index: number of the question among those of this counterpart and kind; of names, the
+            number of the band.
         tickets: the own tickets, as `Tickets.packed` writes them.
         answered: whether the answer has come before.
     """

@@ -1,5 +1,6 @@
 """The agent's calls to the matcher, in the project's own types."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -145,25 +146,18 @@ class MatcherClient:
         """Yield what the party is asked in the second round now."""
         request = refine_pb2.FetchQuestionsRequest(job_id=job_id)
         with translated():
-            for message in self._refine.FetchQuestions(request, timeout=_STREAM_DEADLINE_S):
-                yield convert.question_from_proto(message)
+            messages = self._refine.FetchQuestions(request, timeout=_STREAM_DEADLINE_S)
+            yield from convert.questions_from_proto(messages)
 
     def answer(self, job_id: str, answers: Iterable[tuple[Question, bytes]]) -> None:
-        """Send answers, in the order of their chunks.
+        """Send answers, in the order of their questions.
 
         Args:
             job_id: the job.
             answers: questions, and the answer to each.
         """
-        messages = (
-            refine_pb2.SendAnswersRequest(
-                job_id=job_id,
-                counterpart=question.counterpart,
-                kind=convert.kind_to_proto(question.kind),
-                index=question.index,
-                answer=content,
-            )
-            for question, content in answers
+        messages = itertools.chain.from_iterable(
+            convert.answer_to_proto(job_id, question, content) for question, content in answers
         )
         with translated():
             sent(partial(self._refine.SendAnswers, timeout=24 * _STREAM_DEADLINE_S), messages)

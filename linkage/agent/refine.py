@@ -6,7 +6,6 @@ no key ever serves two pairs. What a curious matcher could try beyond that is re
 
 import datetime
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
@@ -38,12 +37,11 @@ from linkage.ticket import DRAWN, Tickets, ticket_bytes
 
 _ANSWERED_DAYS = 365
 _TRIES = 5
-# The most that the matcher asks at once.
-MAX_TICKETS = 32_768
-# Parts in which records are named may be smaller so many times: one for each band.
+# Records are named in so many parts: one for each band of probability.
 MOST_BANDS = 3
-# Of parts that are larger most records must be new, and no record has more likely pairs.
-_FEW, _MOST_NAMED = 8, 20
+# A record with more likely pairs is named no more: how often it is could mark a comparison.
+MOST_NAMED = 20
+_NOBODY = np.zeros(1, dtype=f"V{REFERENCE_BYTES}")
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 ASKING = frozenset({JobState.REFINING, JobState.NAMING})
 
@@ -74,7 +72,8 @@ class Answerer:
         refinement = job.spec.refinement
         if refinement is None:
             raise ValueError("a job of one round asks nothing")
-        self._rows, self._references = _read(session, references, source_digest)
+        self._rows, own = _read(session, references, source_digest)
+        self._references = np.concatenate([own, _NOBODY])  # the last one is number -1
         self._token_bytes = session.codes.block_bytes
         party, parties = session.config.party, job.spec.parties
         others = [name for name in parties if name != party]
@@ -84,13 +83,13 @@ class Answerer:
             self._sides[other] = meeting[1]
             left, right = (party, other) if meeting[1] == "left" else (other, party)
             self._keys[other] = session.key.refine_key(job.job_id, left, right)
-            self._books[other] = book_of(
-                session.schema, session.key, meeting, self._references.tobytes()
-            )
-        self._guard = _Guard(session.store, job, refinement, len(self._references), today)
+            self._books[other] = book_of(session.schema, session.key, meeting, own.tobytes())
+        self._guard = _Guard(session.store, job, refinement, len(own), today)
 
     def check(self, question: Question) -> tuple[Tickets, NDArray[np.int64]]:
-        """Check a question; return its tickets and the own record of each.
+        """Check a question; return its tickets and the own record of each, -1 for nobody.
+
+        Those of names are in the secret order.
 
         Raises:
             DeniedError: it asks for more than the terms allow, or about what is not ours.
@@ -99,8 +98,10 @@ class Answerer:
             raise DeniedError("NOT_A_PARTY", f"asked about pairs with {question.counterpart}")
         tickets = Tickets.unpacked(question.tickets, self._token_bytes)
         records = self._books[question.counterpart].records(tickets)
-        self._guard.check(question, tickets, records)
-        return tickets, records
+        if question.kind is QuestionKind.NAMES:
+            order = secret_order(self._keys[question.counterpart], tickets)
+            tickets, records = tickets.at(order), records[order]
+        return tickets, self._guard.check(question, tickets, records)
 
     def n_asked(self, question: Question) -> int:
         """Return how many tickets a question is about."""
@@ -113,9 +114,9 @@ class Answerer:
             DeniedError: it asks for more than the terms allow, or about what is not ours.
         """
         tickets, records = self.check(question)
-        key, side = self._keys[question.counterpart], self._sides[question.counterpart]
         if question.kind is QuestionKind.NAMES:
-            return self._references[records[secret_order(key, tickets)]].tobytes()
+            return self._references[records].tobytes()
+        key, side = self._keys[question.counterpart], self._sides[question.counterpart]
         return self._rows.encode(records, pair_keys(key, tickets), side).tobytes()
 
 
@@ -196,24 +197,22 @@ def _read(
 class _Asked:
     """What has been asked about one counterpart in this run."""
 
+    # How often each record was named, shape (n_records,).
+    named: NDArray[np.int64]
     next_index: int = 0
     n_tickets: int = 0
-    small: int = 0
-    # How often each record was named.
-    named: Counter[int] = field(default_factory=Counter)
     # Numbers of what was asked, in ascending runs, each more than twice as long as the next.
     seen: list[NDArray[np.uint64]] = field(default_factory=list)
 
-    def named_again(self, records: NDArray[np.int64]) -> bool:
-        """Count records that are to be named; return whether they tell one from the others.
-
-        Two parts with nearly the same records, by other tickets, tell the one in which they
-        differ; one that is named more often than others is told by that.
-        """
-        before = np.fromiter((r in self.named for r in records.tolist()), np.bool_, len(records))
-        self.named.update(records.tolist())
-        again = len(records) >= _FEW and bool(before.mean() > 1 / 2)
-        return again or max((self.named[r] for r in records.tolist()), default=0) > _MOST_NAMED
+    def name(self, records: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count records that are named; return them with -1 for each that was too often."""
+        order = np.argsort(records, kind="stable")
+        ascending = records[order]
+        among = np.arange(len(records)) - np.searchsorted(ascending, ascending)
+        before = np.empty_like(records)
+        before[order] = self.named[ascending] + among
+        np.add.at(self.named, records, 1)
+        return np.where(before < MOST_NAMED, records, -1)
 
     def add(self, tickets: Tickets) -> bool:
         """Add what is asked; return whether no token has been asked about before."""
@@ -233,8 +232,10 @@ class _Guard:
 
     A token is asked about once: the sums of marks tell a matcher how far apart the numbers of
     some records are, and so how to turn the ticket of one into that of another. Two rows
-    under one key could be compared. Counted is how much is asked, and in how small parts
-    records are to be named: of a chunk with one ticket the order would hide nothing.
+    under one key could be compared. Counted is how much is asked. Records are named in no
+    more parts than there are bands of probability: whatever the matcher puts into each, it
+    tells apart no more than the records of one part, of two, and of three, and inside of each
+    the order hides who is whose.
     """
 
     def __init__(
@@ -245,7 +246,7 @@ class _Guard:
         n_records: int,
         today: datetime.date,
     ) -> None:
-        self._store = store
+        self._store, self._n_records = store, n_records
         self._most = {
             QuestionKind.FIELDS: refinement.pairs_per_record * n_records,
             QuestionKind.NAMES: refinement.candidates * n_records,
@@ -255,19 +256,24 @@ class _Guard:
         store.create(self._dataset, today + datetime.timedelta(days=_ANSWERED_DAYS))
         self._asked: dict[tuple[str, QuestionKind], _Asked] = {}
 
-    def check(self, question: Question, tickets: Tickets, records: NDArray[np.int64]) -> None:
+    def check(
+        self, question: Question, tickets: Tickets, records: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
         """Check a question, and keep what it asked before it is answered.
+
+        Returns:
+            The record that each ticket is answered with, -1 for nobody.
 
         Raises:
             DeniedError: see the class.
         """
         of_whom = question.counterpart, question.kind
         if question.index == 0:
-            # A stream that broke is begun again from its first chunk.
-            self._asked[of_whom] = _Asked()
-        asked = self._asked.setdefault(of_whom, _Asked())
-        if question.index != asked.next_index or len(tickets) > MAX_TICKETS:
-            raise DeniedError("OUT_OF_ORDER", "the matcher asks out of order, or too much at once")
+            # A stream that broke is begun again from its first question.
+            self._asked[of_whom] = _Asked(np.zeros(self._n_records, np.int64))
+        asked = self._asked.get(of_whom)
+        if asked is None or question.index != asked.next_index:
+            raise DeniedError("OUT_OF_ORDER", "the matcher asks out of order")
         asked.next_index += 1
         asked.n_tickets += len(tickets)
         if asked.n_tickets > self._most[question.kind]:
@@ -285,12 +291,13 @@ class _Guard:
         if not asked.add(tickets):
             raise DeniedError("ASKED_TWICE", "the matcher asks about one ticket twice")
         if question.kind is QuestionKind.NAMES:
-            asked.small += len(tickets) < MAX_TICKETS
-            if asked.small > MOST_BANDS or len(drawn) or asked.named_again(records):
+            if question.index >= MOST_BANDS or len(drawn):
                 raise DeniedError(
-                    "NAMES_TOO_FINE", "the matcher asks who records are in too small parts"
+                    "NAMES_TOO_FINE", "the matcher asks who records are in too many parts"
                 )
+            records = asked.name(records)
         self._keep(question)
+        return records
 
     def _keep(self, question: Question) -> None:
         """Keep what was asked; the same place may never ask something else."""

@@ -2,8 +2,9 @@
 
 Each owner sees its own tickets and the name of the other party. Questions are asked in two
 steps, and those of the second take the place of the first's: for the field rows of all
-tickets asked about, then for the references of the likely pairs. All chunks of two
-parties are cut at the same pairs, so that two answers can be joined without the rest.
+tickets asked about, then for the references of the likely pairs, all of a band at once. The
+questions to two parties are cut at the same pairs, so that two answers can be joined
+without the rest.
 """
 
 import hashlib
@@ -26,7 +27,6 @@ from linkage.store.metadata import Metadata, RefinementRow
 from linkage.ticket import Tickets, ticket_bytes
 
 _MOST_PAIRS = 4096
-MOST_NAMED = 32_768
 _ASKS = {JobState.REFINING: QuestionKind.FIELDS, JobState.NAMING: QuestionKind.NAMES}
 # What a job is before it asks, and after the last answer.
 _BEFORE = {QuestionKind.FIELDS: JobState.COMPARING, QuestionKind.NAMES: JobState.SCORING}
@@ -40,12 +40,12 @@ class Asked:
     Attributes:
         own: number of the party that is asked.
         other: number of the other owner.
-        chunks: tickets, chunk by chunk.
+        questions: tickets, question by question.
     """
 
     own: int
     other: int
-    chunks: list[Tickets]
+    questions: list[Tickets]
 
 
 class Refinements:
@@ -106,9 +106,9 @@ class Refinements:
             self._on_ready()
 
     def _keep(self, job: Job, kind: QuestionKind, asked: Asked) -> tuple[RefinementRow, JsonObject]:
-        """Keep the chunks that one owner is asked."""
+        """Keep the questions that one owner is asked."""
         digest, n_asked = hashlib.sha256(), 0
-        for index, tickets in enumerate(asked.chunks):
+        for index, tickets in enumerate(asked.questions):
             content = tickets.packed(job.spec.codes.block_bytes)
             name = _asked_name(kind, asked.own, asked.other, index)
             self._artefacts.write(dataset_of(job.job_id), name, content)
@@ -116,7 +116,7 @@ class Refinements:
             n_asked += len(tickets)
         parties = job.spec.parties
         row = RefinementRow(
-            job.job_id, parties[asked.own], parties[asked.other], len(asked.chunks), 0
+            job.job_id, parties[asked.own], parties[asked.other], len(asked.questions), 0
         )
         return row, {"tickets": n_asked, "digest": digest.hexdigest()}
 
@@ -129,7 +129,7 @@ class Refinements:
                 self._artefacts.remove(dataset, name)
 
     def questions(self, party: str, job_id: str) -> Iterator[Question]:
-        """Yield all chunks that a party is asked now.
+        """Yield all that a party is asked now.
 
         Raises:
             NotFoundError: the job is none of the party's.
@@ -153,33 +153,25 @@ class Refinements:
         index: int,
         answer: bytes,
     ) -> None:
-        """Keep the answer to a chunk; one that is there already changes nothing.
+        """Keep the answer to a question; one that is there already changes nothing.
 
         Raises:
             NotFoundError: the job is none of the party's.
             JobStateError: the job asks nothing now, or something else.
-            MalformedMessageError: no such chunk, out of its turn, or no answer to it.
+            MalformedMessageError: no such question, out of its turn, or no answer to it.
         """
-        job, now, known = self._asking(party, job_id)
-        if kind is not now:
-            raise JobStateError(f"the job asks for {now.value} now")
-        row = next((row for row in known if row.counterpart == counterpart), None)
-        if row is None or index >= row.n_chunks:
-            raise MalformedMessageError("an answer to what was not asked")
+        job, row = self._row(party, job_id, counterpart, kind, index)
         if index < row.next_chunk:
             return
         if index > row.next_chunk:
             raise MalformedMessageError(f"answer {index}: the next one is {row.next_chunk}")
-        own, other = (job.spec.parties.index(name) for name in (party, counterpart))
-        n_asked = len(self._asked(job, kind, own, other, index))
         # At once, so that a broken answer is refused to its sender and not found by a worker.
+        if len(answer) != self._answer_bytes(job, row, kind, index):
+            raise MalformedMessageError("an answer of another length than was asked for")
         if kind is QuestionKind.FIELDS:
             form = row_form(job)
-            if len(answer) != n_asked * form.n_bytes:
-                raise MalformedMessageError("an answer of another length than was asked for")
-            split_rows(np.frombuffer(answer, np.uint8).reshape(n_asked, form.n_bytes), form)
-        elif len(answer) != n_asked * REFERENCE_BYTES:
-            raise MalformedMessageError("an answer of another length than was asked for")
+            split_rows(np.frombuffer(answer, np.uint8).reshape(-1, form.n_bytes), form)
+        own, other = (job.spec.parties.index(name) for name in (party, counterpart))
         self._artefacts.write(dataset_of(job_id), _answer_name(kind, own, other, index), answer)
         with self._metadata.write() as transaction:
             _check_state(transaction.job(job_id), job.state)
@@ -193,22 +185,59 @@ class Refinements:
         if complete:
             self._on_ready()
 
+    def check_length(
+        self,
+        party: str,
+        job_id: str,
+        counterpart: str,
+        kind: QuestionKind,
+        index: int,
+        n_bytes: int,
+    ) -> None:
+        """Check that an answer of which so much has come is not too long already.
+
+        Raises:
+            NotFoundError: the job is none of the party's.
+            JobStateError: the job asks nothing now, or something else.
+            MalformedMessageError: no such question, or it is too long.
+        """
+        job, row = self._row(party, job_id, counterpart, kind, index)
+        if n_bytes > self._answer_bytes(job, row, kind, index):
+            raise MalformedMessageError("an answer of another length than was asked for")
+
     def rows(self, job: Job, own: int, other: int, index: int) -> NDArray[np.uint8]:
-        """Return the field rows that an owner sent for a chunk, shape (n, n_bytes)."""
+        """Return the field rows that an owner sent for a question, shape (n, n_bytes)."""
         name = _answer_name(QuestionKind.FIELDS, own, other, index)
         content = self._artefacts.read(dataset_of(job.job_id), name)
         return np.frombuffer(content, dtype=np.uint8).reshape(-1, row_form(job).n_bytes)
 
     def names(self, job: Job, own: int, other: int, index: int) -> NDArray[np.uint8]:
-        """Return the references that an owner sent for a chunk, shape (n, 16)."""
+        """Return the references that an owner sent for a band, shape (n, 16).
+
+        Zeros stand for a record that its owner names no more.
+        """
         name = _answer_name(QuestionKind.NAMES, own, other, index)
         content = self._artefacts.read(dataset_of(job.job_id), name)
         return np.frombuffer(content, dtype=np.uint8).reshape(-1, REFERENCE_BYTES)
 
-    def _asked(self, job: Job, kind: QuestionKind, own: int, other: int, index: int) -> Tickets:
-        name = _asked_name(kind, own, other, index)
-        content = self._artefacts.read(dataset_of(job.job_id), name)
-        return Tickets.unpacked(content, job.spec.codes.block_bytes)
+    def _answer_bytes(self, job: Job, row: RefinementRow, kind: QuestionKind, index: int) -> int:
+        """Return how long the answer to a question must be."""
+        own, other = (job.spec.parties.index(name) for name in (row.party, row.counterpart))
+        asked = self._artefacts.read(dataset_of(job.job_id), _asked_name(kind, own, other, index))
+        width = row_form(job).n_bytes if kind is QuestionKind.FIELDS else REFERENCE_BYTES
+        return len(Tickets.unpacked(asked, job.spec.codes.block_bytes)) * width
+
+    def _row(
+        self, party: str, job_id: str, counterpart: str, kind: QuestionKind, index: int
+    ) -> tuple[Job, RefinementRow]:
+        """Return the job, and how far a party is with the questions about another one."""
+        job, now, known = self._asking(party, job_id)
+        if kind is not now:
+            raise JobStateError(f"the job asks for {now.value} now")
+        row = next((row for row in known if row.counterpart == counterpart), None)
+        if row is None or index >= row.n_chunks:
+            raise MalformedMessageError("an answer to what was not asked")
+        return job, row
 
     def _asking(self, party: str, job_id: str) -> tuple[Job, QuestionKind, list[RefinementRow]]:
         with self._metadata.read() as transaction:
@@ -242,8 +271,12 @@ def row_form(job: Job) -> RowForm:
     return RowForm(len(refinement.types), len(refinement.identifiers))
 
 
-def pairs_per_chunk(job: Job) -> int:
-    """Return how many pairs a chunk has, so that question and answer fit into a message."""
+def pairs_per_question(job: Job) -> int:
+    """Return how many pairs' fields are asked for at once.
+
+    Question and answer fit into one message each: what is answered need not come again
+    where a line breaks.
+    """
     width = max(row_form(job).n_bytes, 1 + ticket_bytes(job.spec.codes.block_bytes))
     return min(_MOST_PAIRS, MAX_CHUNK_BYTES // width)
 

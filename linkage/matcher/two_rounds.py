@@ -24,11 +24,10 @@ from linkage.errors import QuotaExceededError
 from linkage.job import REFERENCE_BYTES, Job
 from linkage.matcher.batches import read_tickets
 from linkage.matcher.refinements import (
-    MOST_NAMED,
     Asked,
     Refinements,
     dataset_of,
-    pairs_per_chunk,
+    pairs_per_question,
     refinement_of,
 )
 from linkage.rpc.convert import manifest_from_bytes
@@ -107,7 +106,7 @@ class TwoRounds:
                     f"{job.spec.parties[right]} were not compared: agree on more candidates"
                 )
             self._write(job, _questions_name(left, right), _to_bytes(questions))
-            asked += _asked(questions, left, right, pairs_per_chunk(job))
+            asked += _asked(questions, left, right, pairs_per_question(job))
         self._write(job, _NOTES, json.dumps(notes).encode())
         self._refinements.ask(job, QuestionKind.FIELDS, asked)
         return n_met
@@ -133,16 +132,15 @@ class TwoRounds:
         for (left, right), of_pair in zip(_pairs_of(job), questions, strict=True):
             # Pairs by their numbers among the questions.
             met = np.flatnonzero(of_pair.pairs & ~of_pair.drawn)
-            bands = bands_of(scores.posterior[start : start + len(met)], job.spec.threshold)
+            posterior = scores.posterior[start : start + len(met)]
+            bands = [band for band in bands_of(posterior, job.spec.threshold) if len(band.pairs)]
             start += len(met)
-            chunks = [
-                (band.similarity, met[band.pairs[first : first + MOST_NAMED]])
-                for band in bands
-                for first in range(0, len(band.pairs), MOST_NAMED)
-            ]
-            similarities.append([similarity for similarity, _ in chunks])
-            asked.append(Asked(left, right, [of_pair.left.at(pairs) for _, pairs in chunks]))
-            asked.append(Asked(right, left, [of_pair.right.at(pairs) for _, pairs in chunks]))
+            similarities.append([band.similarity for band in bands])
+            for own, other, tickets in (
+                (left, right, of_pair.left),
+                (right, left, of_pair.right),
+            ):
+                asked.append(Asked(own, other, [tickets.at(met[band.pairs]) for band in bands]))
         kept = {"notes": notes, "doubtful": bool(model.notes), "similarity": similarities}
         self._write(job, _BANDS, json.dumps(kept).encode())
         self._refinements.ask(job, QuestionKind.NAMES, asked)
@@ -158,11 +156,13 @@ class TwoRounds:
             for index, similarity in enumerate(similarities):
                 own = self._named(job, left, right, index)
                 other = self._named(job, right, left, index)
+                both = (own != _NOBODY) & (other != _NOBODY)
+                own, other = own[both], other[both]
                 parts.append((left, right, own, other, similarity))
                 ends[left].append(own)
                 ends[right].append(other)
         # In the order of the references, so that a restart numbers records alike.
-        records = [np.unique(np.concatenate([_NOBODY, *of_party])) for of_party in ends]
+        records = [np.unique(np.concatenate([_NONE, *of_party])) for of_party in ends]
         first = [0, *itertools.accumulate(len(of_party) for of_party in records)]
         candidates = concatenate(
             Candidates(
@@ -221,7 +221,7 @@ class TwoRounds:
         self, job: Job, comparison: Comparison, questions: Questions, left: int, right: int
     ) -> Iterator[NDArray[np.int8]]:
         """Yield the comparison levels of the pairs that both owners were asked about."""
-        for index, part in enumerate(_parts(questions, pairs_per_chunk(job))):
+        for index, part in enumerate(_parts(questions, pairs_per_question(job))):
             of_left, of_right = questions.asks_left[part], questions.asks_right[part]
             both = of_left & of_right
             yield comparison.levels(
@@ -230,7 +230,7 @@ class TwoRounds:
             )
 
     def _named(self, job: Job, own: int, other: int, index: int) -> NDArray[np.void]:
-        return self._refinements.names(job, own, other, index).view(_NOBODY.dtype)[:, 0]
+        return self._refinements.names(job, own, other, index).view(_NONE.dtype)[:, 0]
 
     def _questions(self, job: Job, left: int, right: int) -> Questions:
         with np.load(
@@ -261,7 +261,8 @@ class TwoRounds:
         return self._artefacts.read(dataset_of(job.job_id), name)
 
 
-_NOBODY = np.zeros(0, dtype=f"V{REFERENCE_BYTES}")
+_NONE = np.zeros(0, dtype=f"V{REFERENCE_BYTES}")
+_NOBODY = np.zeros(1, dtype=_NONE.dtype)[0]
 
 
 def batch_size(batch: BatchRow) -> int:

@@ -1,6 +1,15 @@
 """Messages to the project's own types and back. Nothing here decides anything."""
 
-from linkage.batch import Chunk, Manifest, Question, QuestionKind
+from collections.abc import Iterable, Iterator
+
+from linkage.batch import (
+    MAX_CHUNK_BYTES,
+    MAX_QUESTION_BYTES,
+    Chunk,
+    Manifest,
+    Question,
+    QuestionKind,
+)
 from linkage.errors import MalformedMessageError
 from linkage.job import SCHEMES, CodeId, Job, JobCounts, JobSpec, JobState, Refinement
 from linkage.schema import Cardinality, Scheme
@@ -225,30 +234,66 @@ def chunk_to_proto(batch_id: str, index: int, chunk: Chunk) -> batch_pb2.UploadC
     )
 
 
-def question_from_proto(message: refine_pb2.FetchQuestionsResponse) -> Question:
-    """Return the chunk of tickets in a message.
+def questions_from_proto(
+    messages: Iterable[refine_pb2.FetchQuestionsResponse],
+) -> Iterator[Question]:
+    """Yield the questions in messages, each once all of its tickets have come.
 
     Raises:
-        MalformedMessageError: it asks for nothing that this version knows.
+        MalformedMessageError: one asks for nothing that this version knows, is too long, or
+            ends early.
     """
-    return Question(
-        message.counterpart,
-        kind_from_proto(message.kind),
-        message.index,
-        message.tickets,
-        message.answered,
-    )
+    tickets = bytearray()
+    for message in messages:
+        tickets += message.tickets
+        if len(tickets) > MAX_QUESTION_BYTES:
+            raise MalformedMessageError("a question of more tickets than can be asked about")
+        if message.more:
+            continue
+        yield Question(
+            message.counterpart,
+            kind_from_proto(message.kind),
+            message.index,
+            bytes(tickets),
+            message.answered,
+        )
+        tickets.clear()
+    if tickets:
+        raise MalformedMessageError("the last question ends early")
 
 
-def question_to_proto(question: Question) -> refine_pb2.FetchQuestionsResponse:
-    """Return the message of a chunk of tickets."""
-    return refine_pb2.FetchQuestionsResponse(
-        counterpart=question.counterpart,
-        kind=kind_to_proto(question.kind),
-        index=question.index,
-        tickets=question.tickets,
-        answered=question.answered,
-    )
+def question_to_proto(question: Question) -> Iterator[refine_pb2.FetchQuestionsResponse]:
+    """Yield the messages of a question."""
+    for part, more in _parts(question.tickets):
+        yield refine_pb2.FetchQuestionsResponse(
+            counterpart=question.counterpart,
+            kind=kind_to_proto(question.kind),
+            index=question.index,
+            tickets=part,
+            answered=question.answered,
+            more=more,
+        )
+
+
+def answer_to_proto(
+    job_id: str, question: Question, content: bytes
+) -> Iterator[refine_pb2.SendAnswersRequest]:
+    """Yield the messages of the answer to a question."""
+    for part, more in _parts(content):
+        yield refine_pb2.SendAnswersRequest(
+            job_id=job_id,
+            counterpart=question.counterpart,
+            kind=kind_to_proto(question.kind),
+            index=question.index,
+            answer=part,
+            more=more,
+        )
+
+
+def _parts(content: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Yield what fits into one message each, and whether more follows."""
+    for at in range(0, max(len(content), 1), MAX_CHUNK_BYTES):
+        yield content[at : at + MAX_CHUNK_BYTES], at + MAX_CHUNK_BYTES < len(content)
 
 
 def kind_from_proto(number: refine_pb2.QuestionKind.ValueType) -> QuestionKind:

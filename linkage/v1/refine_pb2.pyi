@@ -66,15 +66,20 @@ class FetchQuestionsResponse(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     TICKETS_FIELD_NUMBER: _builtins.int
     ANSWERED_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     counterpart: _builtins.str
     """The owner of the other record of these pairs."""
     kind: Global___QuestionKind.ValueType
     index: _builtins.int
-    """Chunks are counted for each counterpart and kind, from 0."""
+    """Questions are counted for each counterpart and kind, from 0. Of names there is one for each
+    band of probability.
+    """
     tickets: _builtins.bytes
     """The caller's own ticket of each pair: entry, token and mark."""
     answered: _builtins.bool
-    """Whether the answer to this chunk has come before."""
+    """Whether the answer has come before."""
+    more: _builtins.bool
+    """Whether the next message goes on with the tickets of this question."""
     def __init__(
         self,
         *,
@@ -83,10 +88,11 @@ class FetchQuestionsResponse(_message.Message):
         index: _builtins.int = ...,
         tickets: _builtins.bytes = ...,
         answered: _builtins.bool = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "counterpart", b"counterpart", "index", b"index", "kind", b"kind", "tickets", b"tickets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "counterpart", b"counterpart", "index", b"index", "kind", b"kind", "more", b"more", "tickets", b"tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -101,12 +107,17 @@ class SendAnswersRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     counterpart: _builtins.str
     kind: Global___QuestionKind.ValueType
     index: _builtins.int
     answer: _builtins.bytes
-    """A field row for each ticket, in its order; or a reference for each, in the secret order."""
+    """A field row for each ticket, in its order; or a reference for each, in the secret order, of
+    zeros for a record that has been named too often.
+    """
+    more: _builtins.bool
+    """Whether the next message goes on with this answer."""
     def __init__(
         self,
         *,
@@ -115,10 +126,11 @@ class SendAnswersRequest(_message.Message):
         kind: Global___QuestionKind.ValueType = ...,
         index: _builtins.int = ...,
         answer: _builtins.bytes = ...,
+        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "counterpart", b"counterpart", "index", b"index", "job_id", b"job_id", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "counterpart", b"counterpart", "index", b"index", "job_id", b"job_id", "kind", b"kind", "more", b"more"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -56,14 +56,14 @@ class RefineServiceServicer:
     """
 
     def FetchQuestions(self, request, context):
-        """Streams what the caller is asked now, all of it, chunk by chunk.
+        """Streams what the caller is asked now, all of it, question by question.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SendAnswers(self, request_iterator, context):
-        """Takes the answers, in the order of the chunks; one that is there already is skipped.
+        """Takes the answers, in the order of the questions; one that is there already is skipped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

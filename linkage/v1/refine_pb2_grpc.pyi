@@ -37,9 +37,9 @@ class RefineServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RefineServiceAsyncStub: ...
     FetchQuestions: _grpc.UnaryStreamMultiCallable[_refine_pb2.FetchQuestionsRequest, _refine_pb2.FetchQuestionsResponse]
-    """Streams what the caller is asked now, all of it, chunk by chunk."""
+    """Streams what the caller is asked now, all of it, question by question."""
     SendAnswers: _grpc.StreamUnaryMultiCallable[_refine_pb2.SendAnswersRequest, _refine_pb2.SendAnswersResponse]
-    """Takes the answers, in the order of the chunks; one that is there already is skipped."""
+    """Takes the answers, in the order of the questions; one that is there already is skipped."""
 
 @_typing.type_check_only
 class RefineServiceAsyncStub(RefineServiceStub):
@@ -50,9 +50,9 @@ class RefineServiceAsyncStub(RefineServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     FetchQuestions: _aio.UnaryStreamMultiCallable[_refine_pb2.FetchQuestionsRequest, _refine_pb2.FetchQuestionsResponse]  # type: ignore[assignment]
-    """Streams what the caller is asked now, all of it, chunk by chunk."""
+    """Streams what the caller is asked now, all of it, question by question."""
     SendAnswers: _aio.StreamUnaryMultiCallable[_refine_pb2.SendAnswersRequest, _refine_pb2.SendAnswersResponse]  # type: ignore[assignment]
-    """Takes the answers, in the order of the chunks; one that is there already is skipped."""
+    """Takes the answers, in the order of the questions; one that is there already is skipped."""
 
 class RefineServiceServicer(metaclass=_abc_1.ABCMeta):
     """The second round. Owners answer about tickets of theirs that met another party's: first with
@@ -66,7 +66,7 @@ class RefineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _refine_pb2.FetchQuestionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_refine_pb2.FetchQuestionsResponse], _abc.AsyncIterator[_refine_pb2.FetchQuestionsResponse]]:
-        """Streams what the caller is asked now, all of it, chunk by chunk."""
+        """Streams what the caller is asked now, all of it, question by question."""
 
     @_abc_1.abstractmethod
     def SendAnswers(
@@ -74,6 +74,6 @@ class RefineServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_refine_pb2.SendAnswersRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_refine_pb2.SendAnswersResponse, _abc.Awaitable[_refine_pb2.SendAnswersResponse]]:
-        """Takes the answers, in the order of the chunks; one that is there already is skipped."""
+        """Takes the answers, in the order of the questions; one that is there already is skipped."""
 
 def add_RefineServiceServicer_to_server(servicer: RefineServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -34,7 +34,7 @@ from test_job import Upload, last_state
 
 from linkage.agent import refine
 from linkage.agent.client import MatcherClient
-from linkage.agent.refine import MOST_BANDS, Answerer
+from linkage.agent.refine import MOST_BANDS, MOST_NAMED, Answerer
 from linkage.agent.run import Outcome
 from linkage.agent.spool import Spool
 from linkage.batch import Chunk, Manifest, Question, QuestionKind
@@ -49,15 +49,16 @@ from linkage.errors import (
 )
 from linkage.fieldrow import FILTER_BYTES, N_CLASSES, RowForm, split_rows
 from linkage.job import DRAWN_PER_RECORD, REFERENCE_BYTES, JobState
-from linkage.matcher import refinements, two_rounds
+from linkage.matcher import refinements
 from linkage.matcher.batches import Batches
 from linkage.matcher.refinements import Refinements, dataset_of
 from linkage.matcher.two_rounds import TwoRounds
+from linkage.rpc import convert
 from linkage.rpc.channel import open_channel
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import Transaction
 from linkage.ticket import DRAWN, MARK_BYTES, Tickets, concatenate
-from linkage.v1 import job_pb2, log_pb2, log_pb2_grpc
+from linkage.v1 import job_pb2, log_pb2, log_pb2_grpc, refine_pb2
 
 N_ATTRIBUTES = 3
 ROW = RowForm(N_ATTRIBUTES).n_bytes
@@ -490,18 +491,11 @@ class Sent:
         return [run for run in runs if run]
 
 
-@pytest.mark.parametrize("kind", [FIELDS, NAMES])
 def test_an_agent_stopped_in_mid_answer_goes_on_and_sends_nothing_else_in_a_place(
-    service: Service, monkeypatch: pytest.MonkeyPatch, kind: QuestionKind
+    service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if kind is FIELDS:
-        monkeypatch.setattr(refinements, "_MOST_PAIRS", 200)
-    else:
-        # Names in full parts of a few: of these there may be many.
-        monkeypatch.setattr(two_rounds, "MOST_NAMED", 8)
-        monkeypatch.setattr(refinements, "_MOST_PAIRS", 8)
-        monkeypatch.setattr(refine, "MAX_TICKETS", 8)
-    job_id = (asked if kind is FIELDS else asked_for_names)(service)
+    monkeypatch.setattr(refinements, "_MOST_PAIRS", 200)
+    job_id = asked(service)
     sent = Sent(monkeypatch)
     plain = Answerer.answer
     answered: list[Question] = []
@@ -517,7 +511,7 @@ def test_an_agent_stopped_in_mid_answer_goes_on_and_sends_nothing_else_in_a_plac
         with pytest.raises(MemoryError):
             service.run("dukcapil", job_id)
     assert has_right_links(service.run_all(job_id))
-    first, second = sent.of("imigrasi", kind)
+    first, second = sent.of("imigrasi", FIELDS)
     assert [index for index, _ in first] == [0, 1, 2]
     # What the matcher has is sent no more; of the rest it may have lost what came last.
     assert second[0][0] in range(4)
@@ -525,6 +519,58 @@ def test_an_agent_stopped_in_mid_answer_goes_on_and_sends_nothing_else_in_a_plac
     content = dict(first)
     assert all(content.get(index, rows) == rows for index, rows in second)
     assert len({rows for _, rows in (*first, *second)}) == second[-1][0] + 1
+
+
+def test_names_of_many_messages_arrive_whole_though_a_line_breaks_between_them(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = asked_for_names(service)
+    monkeypatch.setattr(convert, "MAX_CHUNK_BYTES", 100)
+    plain, lost = convert.answer_to_proto, list[int]()
+
+    def breaks(
+        job_id: str, question: Question, content: bytes
+    ) -> Iterator[refine_pb2.SendAnswersRequest]:
+        for number, message in enumerate(plain(job_id, question, content)):
+            if number == 3 and len(lost) < 3:
+                lost.append(number)
+                raise UnavailableError("the line broke")
+            yield message
+
+    monkeypatch.setattr(convert, "answer_to_proto", breaks)
+    assert has_right_links(service.run_all(job_id))
+    assert len(lost) == 3
+
+
+def test_an_answer_that_never_ends_is_refused(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = asked_for_names(service)
+    question = questions_to(service, "dukcapil", job_id)[0]
+    sent: list[int] = []
+
+    def endless(
+        job_id: str, question: Question, content: bytes
+    ) -> Iterator[refine_pb2.SendAnswersRequest]:
+        while True:
+            sent.append(len(content))
+            yield refine_pb2.SendAnswersRequest(
+                job_id=job_id,
+                counterpart=question.counterpart,
+                kind=refine_pb2.QUESTION_KIND_NAMES,
+                index=question.index,
+                answer=content,
+                more=True,
+            )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(convert, "answer_to_proto", endless)
+        with (
+            service.client("dukcapil") as client,
+            pytest.raises(MalformedMessageError, match="another length"),
+        ):
+            answer_now(client, job_id, [(question, bytes(1 << 10))])
+    assert has_right_links(service.run_all(job_id))
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -766,15 +812,6 @@ def test_an_agent_begins_with_the_first_place(matcher: Matcher, kind: QuestionKi
         matcher.ask(kind, 1, matcher.some(0, 2))
 
 
-def test_an_agent_takes_no_more_at_once_than_a_chunk(
-    matcher: Matcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refine, "MAX_TICKETS", 20)
-    assert matcher.ask(FIELDS, 0, matcher.some(0, 20))
-    with pytest.raises(DeniedError, match="OUT_OF_ORDER"):
-        matcher.ask(FIELDS, 1, matcher.some(20, 41))
-
-
 @pytest.mark.parametrize("restart", [False, True])
 def test_an_agent_answers_no_more_than_agreed(matcher: Matcher, restart: bool) -> None:
     most = PER_RECORD * 80
@@ -800,20 +837,43 @@ def test_an_agent_lets_no_record_be_drawn_more_often_than_agreed(matcher: Matche
         matcher.ask(FIELDS, 1, later)
 
 
-def test_an_agent_names_no_records_in_many_small_parts(matcher: Matcher) -> None:
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_agent_names_records_in_no_more_parts_than_there_are_bands(
+    matcher: Matcher, restart: bool
+) -> None:
     for index in range(MOST_BANDS):
         matcher.ask(NAMES, index, matcher.some(20 * index, 20 * index + 20))
+    if restart:
+        matcher.agent = matcher.restarted()
+        for index in range(MOST_BANDS):
+            matcher.ask(NAMES, index, matcher.some(20 * index, 20 * index + 20))
     with pytest.raises(DeniedError, match="NAMES_TOO_FINE"):
         matcher.ask(NAMES, MOST_BANDS, matcher.some(20 * MOST_BANDS, 20 * MOST_BANDS + 20))
 
 
-def test_an_agent_names_records_in_many_full_parts(
-    matcher: Matcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refine, "MAX_TICKETS", 8)
-    first, _ = first_ticket_of_each(matcher)
-    for index in range(MOST_BANDS + 1):
-        assert matcher.ask(NAMES, index, first.at(slice(8 * index, 8 * index + 8)))
+def test_an_agent_names_records_of_which_most_were_named_before(matcher: Matcher) -> None:
+    # Less likely pairs are mostly of records that have likely ones, too.
+    first, second = two_tickets_of_each(matcher)
+    assert matcher.ask(NAMES, 0, first)
+    assert matcher.ask(NAMES, 1, second.at(slice(0, 30)))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_an_agent_names_no_record_more_often_than_agreed(matcher: Matcher, apart: bool) -> None:
+    often = np.flatnonzero(matcher.records == np.bincount(matcher.records).argmax())
+    others = np.flatnonzero(matcher.records != matcher.records[often[0]])[:40]
+    assert len(often) > MOST_NAMED > 7
+    parts = [np.concatenate([often, others])]
+    if apart:
+        parts = [often[:5], np.concatenate([often[5:], others])]
+    names = b"".join(
+        matcher.ask(NAMES, index, matcher.tickets.at(part)) for index, part in enumerate(parts)
+    )
+    got = [names[i : i + REFERENCE_BYTES] for i in range(0, len(names), REFERENCE_BYTES)]
+    assert len(got) == len(often) + len(others)
+    assert got.count(matcher.references[matcher.records[often[0]]]) == MOST_NAMED
+    # The place of one that is named no more is kept, so that the other owner's order fits.
+    assert got.count(bytes(REFERENCE_BYTES)) == len(often) - MOST_NAMED
 
 
 def test_an_agent_names_nobody_who_is_drawn(matcher: Matcher) -> None:
@@ -874,7 +934,7 @@ def test_a_matcher_that_asks_too_much_over_the_line_is_refused_by_name(
 # Where the design gives way
 
 
-def first_ticket_of_each(matcher: Matcher) -> tuple[Tickets, Tickets]:
+def two_tickets_of_each(matcher: Matcher) -> tuple[Tickets, Tickets]:
     """Two tickets of every record, as a matcher knows them by the sums of a pair's marks."""
     first, second = [], []
     for record in np.unique(matcher.records):
@@ -884,19 +944,12 @@ def first_ticket_of_each(matcher: Matcher) -> tuple[Tickets, Tickets]:
     return matcher.tickets.at(np.array(first)), matcher.tickets.at(np.array(second))
 
 
+@pytest.mark.xfail(strict=True, reason="of two parts that differ by one record, it is told")
 def test_an_agent_names_no_two_parts_that_differ_by_one_record(matcher: Matcher) -> None:
-    first, second = first_ticket_of_each(matcher)
+    first, second = two_tickets_of_each(matcher)
     matcher.ask(NAMES, 0, first)
     with pytest.raises(DeniedError, match="NAMES_TOO_FINE"):
         matcher.ask(NAMES, 1, second.at(slice(1, None)))
-
-
-def test_an_agent_names_no_record_as_often_as_a_matcher_likes(matcher: Matcher) -> None:
-    record = matcher.records[0]
-    times = np.flatnonzero(matcher.records == record)
-    others = np.flatnonzero(matcher.records != record)[:40]
-    with pytest.raises(DeniedError, match="NAMES_TOO_FINE"):
-        matcher.ask(NAMES, 0, matcher.tickets.at(np.concatenate([times, others])))
 
 
 @pytest.mark.xfail(strict=True, reason="a band with one pair is named as it is")
