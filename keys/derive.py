@@ -131,7 +131,7 @@ class LinkageKey:
             )
         )
         # The linkage key is uniform already, so HKDF's extract step has nothing to add.
-        return HKDFExpand(SHA256(), n_bytes, info).derive(bytes(self._secret))
+        return HKDFExpand(SHA256(), n_bytes, info).derive(self._secret)
 
 
 def _length_prefixed(part: bytes) -> bytes:

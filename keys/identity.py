@@ -1,27 +1,34 @@
 """Who a process is: certificates with exactly one URI, and a throw-away authority.
 
-    spiffe://<trust domain>/party/<id>       the agent of a party
-    spiffe://<trust domain>/auditor/<id>     an auditor
-    spiffe://<trust domain>/matcher/<id>     the matcher
+    spiffe://<trust domain>/party/<id>             the agent of a party
+    spiffe://<trust domain>/office/<party>/<id>    an office of a party
+    spiffe://<trust domain>/coordinator/<id>       the coordinator
+    spiffe://<trust domain>/auditor/<id>           an auditor
+    spiffe://<trust domain>/matcher/<id>           the matcher
 
-A common name or a DNS name identifies nobody: it is not looked at.
+A common name or a DNS name identifies nobody: it is not looked at. A certificate alone admits
+nobody either, since whoever has the authority's key can make one: its public key stands in
+the match log, by the name that `key_digest` gives it.
 """
 
 import datetime
 import ipaddress
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Literal, get_args
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from keys.errors import KeysError
 
-Role = Literal["party", "auditor", "matcher"]
-_IDENTITY = re.compile(r"spiffe://([a-z0-9.-]{1,64})/([a-z]+)/([a-z0-9][a-z0-9-]{0,31})")
+Role = Literal["party", "office", "coordinator", "auditor", "matcher"]
+_ID = r"[a-z0-9][a-z0-9-]{0,31}"
+_IDENTITY = re.compile(rf"spiffe://([a-z0-9.-]{{1,64}})/([a-z]+)/({_ID})(?:/({_ID}))?")
 
 
 @dataclass(frozen=True)
@@ -31,12 +38,17 @@ class Identity:
     Attributes:
         trust_domain: the service it belongs to.
         role: what it may do.
-        name: which party, auditor or matcher.
+        name: which party, auditor or matcher; of an office, party and office with a slash.
     """
 
     trust_domain: str
     role: Role
     name: str
+
+    @property
+    def party(self) -> str:
+        """The party that it is, or that it is an office of; its own name for others."""
+        return self.name.partition("/")[0]
 
     @property
     def uri(self) -> str:
@@ -51,9 +63,10 @@ def parse_identity(uri: str) -> Identity:
         KeysError: it has another form, or an unknown role.
     """
     match = _IDENTITY.fullmatch(uri)
-    if match is None or match[2] not in get_args(Role):
+    if match is None or match[2] not in get_args(Role) or (match[2] == "office") != bool(match[4]):
         raise KeysError("not an identity of the form spiffe://domain/role/name")
-    return Identity(match[1], match[2], match[3])  # type: ignore[arg-type] # checked above
+    name = f"{match[3]}/{match[4]}" if match[4] else match[3]
+    return Identity(match[1], match[2], name)  # type: ignore[arg-type] # checked above
 
 
 def identity_in(certificate_pem: bytes) -> Identity:
@@ -62,21 +75,34 @@ def identity_in(certificate_pem: bytes) -> Identity:
     Raises:
         KeysError: it has none or several URIs, or may not be used by a client.
     """
-    try:
-        certificate = x509.load_pem_x509_certificate(certificate_pem)
-    except ValueError as error:
-        raise KeysError("not a certificate in PEM form") from error
+    certificate = _certificate_in(certificate_pem)
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound as error:
         raise KeysError("the certificate lacks a subject alternative name or key usage") from error
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise KeysError("the certificate has an extension that cannot be read") from error
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:
         raise KeysError(f"the certificate has {len(uris)} URIs, not exactly one")
     if ExtendedKeyUsageOID.CLIENT_AUTH not in usage:
         raise KeysError("the certificate may not be used by a client")
     return parse_identity(uris[0])
+
+
+def key_digest(certificate_pem: bytes) -> str:
+    """Return the name of a certificate's public key: SHA-256 of its SPKI, in hexadecimal.
+
+    Raises:
+        KeysError: it is no certificate, or of a key of unknown kind.
+    """
+    try:
+        key = _certificate_in(certificate_pem).public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeysError("the certificate has a key of an unknown kind") from error
+    form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    return sha256(key.public_bytes(*form)).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -165,6 +191,13 @@ class ThrowawayAuthority:
             .not_valid_before(self._from)
             .not_valid_after(self._until)
         )
+
+
+def _certificate_in(pem: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError as error:
+        raise KeysError("not a certificate in PEM form") from error
 
 
 def _common_name(text: str) -> x509.Name:

@@ -1,11 +1,11 @@
-"""Who opens a keystore file: one small interface, and the first provider.
+"""Who opens keystore files: one small interface, and the provider that needs nothing.
 
-A provider wraps and unwraps the data key of a keystore file. It never sees what
-the file protects, and the file never holds what the provider keeps.
+A provider wraps and unwraps the data keys of keystore files under a key-encryption key
+that it alone holds. It never sees what a file protects, and a file never holds what the
+provider keeps. `keys.door` opens all of them by their settings.
 """
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Protocol
 
@@ -13,9 +13,20 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keys.errors import KeystoreError
+from keys.files import read_private_file, write_new_file
 
-_NONCE_BYTES = 12
-_KEY_BYTES = 32
+__all__ = [
+    "FileProvider",
+    "KeyProvider",
+    "create_key_file",
+    "read_key_file",
+    "seal_data_key",
+    "unseal_data_key",
+    "write_new_file",
+]
+
+NONCE_BYTES, TAG_BYTES, KEY_BYTES = 12, 16, 32
+_MAX_KEY_FILE_BYTES = 4096
 
 
 class KeyProvider(Protocol):
@@ -25,15 +36,23 @@ class KeyProvider(Protocol):
     def name(self) -> str:
         """A short name, written into the header of the files it wraps."""
 
-    def wrap(self, data_key: bytes, context: bytes) -> bytes:
-        """Return `data_key` sealed; `context` must be given again to open it."""
+    def wrap(self, data_key: bytes | bytearray, context: bytes) -> bytes:
+        """Return `data_key` sealed; `context` must be given again to open it.
 
-    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        Raises:
+            KeystoreError: the provider is out of reach, locked or sealed.
+        """
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytearray:
         """Return the data key.
 
         Raises:
-            KeystoreError: the provider's key is another, or a byte was changed.
+            KeystoreError: the provider's key is another, a byte was changed, or the
+                provider is out of reach, locked or sealed.
         """
+
+    def close(self) -> None:
+        """Forget the key, as far as Python allows; nothing is opened after this."""
 
 
 class FileProvider:
@@ -49,30 +68,22 @@ class FileProvider:
     name = "file"
 
     def __init__(self, path: Path) -> None:
-        try:
-            mode = path.stat().st_mode
-            key = path.read_bytes()
-        except OSError as error:
-            raise KeystoreError(f"{path}: {error.strerror}: name a readable key file") from error
-        if mode & 0o077:
-            raise KeystoreError(f"{path}: readable by others: run chmod 600 on it")
-        if len(key) != _KEY_BYTES:
-            raise KeystoreError(f"{path}: {len(key)} bytes, not the {_KEY_BYTES} of a key")
-        self._aead = AESGCM(key)
+        self._key = read_key_file(path)
 
-    def wrap(self, data_key: bytes, context: bytes) -> bytes:
+    def wrap(self, data_key: bytes | bytearray, context: bytes) -> bytes:
         """See `KeyProvider.wrap`."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._aead.encrypt(nonce, data_key, context)
+        return seal_data_key(self._key, data_key, context)
 
-    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytearray:
         """See `KeyProvider.unwrap`."""
-        try:
-            return self._aead.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context)
-        except (InvalidTag, ValueError) as error:
-            raise KeystoreError(
-                "the key-encryption key does not open this file, or the file was changed"
-            ) from error
+        return unseal_data_key(
+            self._key, wrapped, context, "the key-encryption key does not open this file"
+        )
+
+    def close(self) -> None:
+        """See `KeyProvider.close`."""
+        self._key[:] = bytes(len(self._key))
+        self._key.clear()
 
 
 def create_key_file(path: Path) -> None:
@@ -81,34 +92,41 @@ def create_key_file(path: Path) -> None:
     Raises:
         KeystoreError: the file exists already: a key is never overwritten.
     """
-    write_new_file(path, os.urandom(_KEY_BYTES))
+    write_new_file(path, os.urandom(KEY_BYTES))
 
 
-def write_new_file(path: Path, content: bytes) -> None:
-    """Write a file that nobody else may read; it appears whole and durable, or not at all.
+def read_key_file(path: Path) -> bytearray:
+    """Return the key-encryption key in a file.
 
     Raises:
-        KeystoreError: the file exists already, or the folder takes no file.
+        KeystoreError: the file is missing, of another length, or open to others.
     """
+    key = read_private_file(path, _MAX_KEY_FILE_BYTES)
+    if len(key) != KEY_BYTES:
+        raise KeystoreError(f"{path}: {len(key)} bytes, not the {KEY_BYTES} of a key")
+    return key
+
+
+def seal_data_key(key: bytes | bytearray, data_key: bytes | bytearray, context: bytes) -> bytes:
+    """Return nonce and AES-256-GCM ciphertext of a data key under a key-encryption key."""
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, data_key, context)
+
+
+def unseal_data_key(
+    key: bytes | bytearray, wrapped: bytes, context: bytes, refusal: str
+) -> bytearray:
+    """Return the data key that `seal_data_key` sealed.
+
+    Raises:
+        KeystoreError: the key or the context is another, or a byte was changed; says
+            `refusal`, the likelier half of it.
+    """
+    data_key = bytearray(KEY_BYTES)
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    except OSError as error:
-        raise KeystoreError(f"{path}: {error.strerror}: name a folder that takes it") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, unlike a rename, refuses to replace a key that is there.
-        os.link(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except FileExistsError as error:
-        raise KeystoreError(f"{path}: exists; a key file is never overwritten") from error
-    except OSError as error:
-        raise KeystoreError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        if len(wrapped) != NONCE_BYTES + KEY_BYTES + TAG_BYTES:
+            raise ValueError("cut, or longer than it was")
+        AESGCM(key).decrypt_into(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], context, data_key)
+    except (InvalidTag, ValueError) as error:
+        raise KeystoreError(f"{refusal}, or the file was changed") from error
+    return data_key

@@ -2,7 +2,9 @@
 
 import datetime
 import ssl
+from hashlib import sha256
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from cryptography import x509
@@ -10,23 +12,41 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from pydantic import ValidationError
 
 from keys.errors import KeysError
-from keys.identity import Credential, Identity, ThrowawayAuthority, identity_in, parse_identity
+from keys.identity import (
+    Credential,
+    Identity,
+    Role,
+    ThrowawayAuthority,
+    identity_in,
+    key_digest,
+    parse_identity,
+)
+from linkage.agreement.payload import Enrolment
+from linkage.agreement.values import path_of, role_in
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 LATER = NOW + datetime.timedelta(days=1)
 DUKCAPIL = Identity("padan.test", "party", "dukcapil")
 CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH,)
+FORMS = [
+    f"spiffe://{domain}/{role}/{name}"
+    for domain in ("padan.test", "p", "1-.", "Padan.test", "d" * 64, "d" * 65)
+    for role in (*get_args(Role), "root")
+    for name in ("a", "a-1", "a/b", "a/b-1", "A", "a/B", "a/", "-a", "a/-b", "a/b/c", "n" * 33)
+]
 
 
 def certificate_with(
     names: list[x509.GeneralName] | None,
     usages: tuple[x509.ObjectIdentifier, ...] | None = CLIENT,
     common_name: str = "dukcapil",
+    key: ec.EllipticCurvePrivateKey | None = None,
 ) -> bytes:
     """A self-signed certificate with exactly these names and usages."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     builder = (
         x509.CertificateBuilder()
@@ -54,12 +74,20 @@ def authority() -> ThrowawayAuthority:
     return ThrowawayAuthority(NOW)
 
 
-@pytest.mark.parametrize("role", ["party", "auditor", "matcher"])
+@pytest.mark.parametrize("role", ["party", "coordinator", "auditor", "matcher"])
 def test_an_identity_is_what_its_uri_says(role: str) -> None:
     text = f"spiffe://padan.test/{role}/a-1"
     identity = parse_identity(text)
     assert (identity.trust_domain, identity.role, identity.name) == ("padan.test", role, "a-1")
+    assert identity.party == "a-1"
     assert identity.uri == text
+
+
+def test_an_office_is_named_with_its_party() -> None:
+    office = parse_identity("spiffe://padan.test/office/kemenlu/tawau-2")
+    assert (office.role, office.name) == ("office", "kemenlu/tawau-2")
+    assert office.party == "kemenlu"
+    assert office.uri == "spiffe://padan.test/office/kemenlu/tawau-2"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +116,14 @@ def test_an_identity_is_what_its_uri_says(role: str) -> None:
         "spiffe://padan.test/root/dukcapil",
         "spiffe://padan.test/admin/dukcapil",
         "spiffe://padan.test/partyauditor/dukcapil",
+        "spiffe://padan.test/office/kemenlu",
+        "spiffe://padan.test/office/kemenlu/",
+        "spiffe://padan.test/office//tawau",
+        "spiffe://padan.test/office/kemenlu/tawau/x",
+        "spiffe://padan.test/office/kemenlu/Tawau",
+        "spiffe://padan.test/office/kemenlu/../dukcapil",
+        "spiffe://padan.test/party/kemenlu/tawau",
+        "spiffe://padan.test/auditor/kemenlu/tawau",
     ],
 )
 def test_a_uri_of_another_form_or_role_is_nobody(text: str) -> None:
@@ -96,8 +132,25 @@ def test_a_uri_of_another_form_or_role_is_nobody(text: str) -> None:
 
 
 def test_the_longest_names_are_taken() -> None:
-    text = f"spiffe://{'d' * 64}/party/{'n' * 32}"
-    assert parse_identity(text).uri == text
+    for path in (f"party/{'n' * 32}", f"office/{'n' * 32}/{'m' * 32}"):
+        text = f"spiffe://{'d' * 64}/{path}"
+        assert parse_identity(text).uri == text
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_whom_the_log_can_enrol_a_certificate_can_name_and_nobody_else(text: str) -> None:
+    # Two readers of one form: what only one of them took would be enrolled in vain, or worse.
+    named = Identity(*text.removeprefix("spiffe://").split("/", 2))  # type: ignore[arg-type]
+    try:
+        assert parse_identity(text) == named
+    except KeysError:
+        assert role_in(text) == ("", "")
+        with pytest.raises(ValidationError):
+            Enrolment(log="l", principal=text, tls_keys=())
+    else:
+        assert role_in(text) == (named.role, named.party)
+        assert path_of(text) == f"{named.role}/{named.name}"
+        Enrolment(log="l", principal=text, tls_keys=())
 
 
 def test_a_certificate_with_one_uri_names_that_identity() -> None:
@@ -167,9 +220,67 @@ def test_a_certificate_with_an_unknown_role_is_nobody() -> None:
         identity_in(certificate_with([uri("spiffe://padan.test/root/dukcapil")]))
 
 
+def der_with(oid: str, value: bytes) -> x509.UnrecognizedExtension:
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
+
+
+@pytest.mark.parametrize(
+    ("oid", "value"),
+    [
+        ("2.5.29.17", b""),  # no value at all
+        ("2.5.29.17", b"\x30\x02\x86\x00\x00"),  # bytes behind the names
+        ("2.5.29.17", b"\x30\x03\x86\x01\xff"),  # a URI that is no ASCII
+        ("2.5.29.17", b"\x30\x02\x89\x00"),  # a kind of name that there is not
+        ("2.5.29.37", b"\x04\x01x"),  # no list of usages
+    ],
+    ids=["empty", "trailing", "not ASCII", "unknown kind", "no list"],
+)
+def test_an_extension_that_cannot_be_read_names_nobody(oid: str, value: bytes) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(LATER)
+        .add_extension(der_with(oid, value), critical=False)
+    )
+    if oid != "2.5.29.17":
+        builder = builder.add_extension(x509.SubjectAlternativeName([uri(DUKCAPIL.uri)]), False)
+    certificate = builder.sign(key, hashes.SHA256())
+    with pytest.raises(KeysError):
+        identity_in(certificate.public_bytes(serialization.Encoding.PEM))
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"-----BEGIN CERTIFICATE-----\nAA==\n"])
+def test_what_is_no_certificate_has_no_identity_and_no_key(content: bytes) -> None:
+    for read in (identity_in, key_digest):
+        with pytest.raises(KeysError, match="not a certificate"):
+            read(content)
+
+
+def test_a_key_is_named_by_its_public_half_whatever_certificate_it_is_in() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    spki = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    for name in ("a", "b"):
+        certificate = certificate_with([uri(DUKCAPIL.uri)], common_name=name, key=key)
+        assert key_digest(certificate) == sha256(spki).hexdigest()
+
+
+def test_of_a_chain_the_first_certificate_counts(authority: ThrowawayAuthority) -> None:
+    own, other = authority.issue(DUKCAPIL).certificate, authority.certificate
+    assert key_digest(own + other) == key_digest(own)
+    assert identity_in(own + other) == DUKCAPIL
+
+
 def test_the_authority_issues_what_identity_in_reads(authority: ThrowawayAuthority) -> None:
-    for role in ("party", "auditor", "matcher"):
-        identity = Identity("padan.test", role, "x-1")
+    for role in get_args(Role):
+        identity = Identity("padan.test", role, "x-1/y" if role == "office" else "x-1")
         assert identity_in(authority.issue(identity).certificate) == identity
 
 

@@ -1,0 +1,57 @@
+"""The kinds of keys that a role makes for itself, and their public halves.
+
+    sign       Ed25519 seed (32): signs agreements, requests and key messages of a party
+    witness    Ed25519 seed (32): cosigns checkpoints, and signs nothing else
+    seal       ML-KEM-768 seed and X25519 scalar (96): others seal shares and keys to it
+
+Signing and cosigning never share a key: a cosignature does not say in which role it was
+made. Other kinds come from elsewhere: `linkage` from the exchange, `log-signing`, `pair`
+and `data` from who uses them.
+"""
+
+import os
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from keys.errors import KeysError
+from keys.sealing import SECRET_BYTES, SealKey
+
+_ED25519_BYTES = 32
+_SECRET_BYTES = {"sign": _ED25519_BYTES, "witness": _ED25519_BYTES, "seal": SECRET_BYTES}
+KINDS = tuple(_SECRET_BYTES)
+_ED25519_KINDS = frozenset({"sign", "witness", "log-signing"})
+
+
+def new_secret(kind: str) -> bytearray:
+    """Return the secret of a new key.
+
+    Raises:
+        KeysError: keys of this kind are not made alone.
+    """
+    if kind not in _SECRET_BYTES:
+        raise KeysError(f"a {kind} key is not made alone: here are made {', '.join(KINDS)}")
+    return bytearray(os.urandom(_SECRET_BYTES[kind]))
+
+
+def public_half(kind: str, secret: bytes | bytearray) -> bytes | None:
+    """Return the public half of a key: 32 bytes of Ed25519, or 1,184 | 32 to seal to.
+
+    Returns:
+        None for a kind without a public half.
+
+    Raises:
+        KeysError: the secret is none of its kind.
+    """
+    if kind in _ED25519_KINDS:
+        try:
+            private = Ed25519PrivateKey.from_private_bytes(secret)
+        except ValueError as error:
+            raise KeysError(f"a {kind} key of another length") from error
+        return private.public_key().public_bytes_raw()
+    if kind == "seal":
+        key = SealKey(secret)
+        try:
+            return key.public
+        finally:
+            key.wipe()
+    return None
