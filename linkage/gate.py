@@ -129,6 +129,17 @@ class GateResult:
         return any(f.verdict == "void" for f in self.figures) or self.highest is None
 
     @property
+    def rate(self) -> float:
+        """The highest rate of persons named, by its bound; 1 if no attack names any."""
+        highest = self.highest
+        return 1.0 if highest is None or highest.bound is None else highest.bound
+
+    @property
+    def structure(self) -> bool:
+        """Whether an attack that names nobody exceeded its limit."""
+        return any(f.verdict == "exceeded" and f.bound is None for f in self.figures)
+
+    @property
     def failed(self) -> bool:
         """Whether any attack exceeded its limit."""
         return any(figure.verdict == "exceeded" for figure in self.figures)
@@ -224,12 +235,9 @@ def accepts(
         return "GATE_VOID"
     if limit >= WAIVED:
         return None
-    if any(figure.verdict == "exceeded" and figure.bound is None for figure in result.figures):
+    if result.structure:
         return "GATE_STRUCTURE"
-    highest = result.highest
-    if highest is None or highest.bound is None or highest.bound > limit:
-        return "GATE_RATE"
-    return None
+    return "GATE_RATE" if result.rate > limit else None
 
 
 def profile_digest(n_records: int, columns: Mapping[str, tuple[int, int]]) -> bytes:

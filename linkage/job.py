@@ -5,8 +5,11 @@ state are the matcher's.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
+from typing import Any
+
+import rfc8785
 
 from linkage.blockentry import MAX_ENTRIES
 from linkage.errors import KeyMismatchError, MalformedMessageError, SchemaMismatchError
@@ -35,6 +38,7 @@ MAX_PARTIES = 16
 MAX_COLLECT_S = 30 * 86_400
 PARTY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 AGREEMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9./-]{0,63}")
+ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class JobState(Enum):
@@ -219,6 +223,9 @@ class JobSpec:
 
     Attributes:
         agreement_id: the agreement the job runs under.
+        agreement_sha256: the version of it that is meant, 32 bytes.
+        purpose: its purpose code.
+        attributes: name and element of each attribute of the schema.
         parties: who takes part, in the order of the agreement.
         codes: what their codes must share.
         threshold: lowest similarity of a link; with a refinement its lowest probability.
@@ -229,12 +236,31 @@ class JobSpec:
     """
 
     agreement_id: str
+    agreement_sha256: bytes
+    purpose: str
+    attributes: tuple[tuple[str, str], ...]
     parties: tuple[str, ...]
     codes: CodeId
     threshold: float
     cardinality: Cardinality
     collect_timeout_s: int
     refinement: Refinement | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as plain JSON values: what is signed, and what the log keeps."""
+        fields = asdict(self)
+        fields["agreement_sha256"] = self.agreement_sha256.hex()
+        fields["codes"] |= {
+            "schema_id": self.codes.schema_id.hex(),
+            "key_check": self.codes.key_check.hex(),
+        }
+        # Numbers that are not whole have more than one spelling.
+        fields["threshold"] = repr(self.threshold)
+        return fields
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical JSON of it."""
+        return rfc8785.dumps(self.to_json())
 
     def check(self) -> None:
         """Check every field by itself and against the others.
@@ -252,6 +278,15 @@ class JobSpec:
             "agreement_id (letters, digits, full stop, slash, dash)": bool(
                 AGREEMENT_ID.fullmatch(self.agreement_id)
             ),
+            "agreement_sha256 (32 bytes)": len(self.agreement_sha256) == DIGEST_BYTES,
+            "purpose (letters, digits, full stop, slash, dash)": bool(
+                AGREEMENT_ID.fullmatch(self.purpose)
+            ),
+            f"attributes (1 to {MAX_ATTRIBUTES} names with their elements, each once)": 1
+            <= len(self.attributes)
+            <= MAX_ATTRIBUTES
+            and len(dict(self.attributes)) == len(self.attributes)
+            and all(ATTRIBUTE_NAME.fullmatch(word) for pair in self.attributes for word in pair),
             f"parties (2 to {MAX_PARTIES} names, each once)": 2 <= len(self.parties) <= MAX_PARTIES
             and len(set(self.parties)) == len(self.parties)
             and all(PARTY_NAME.fullmatch(party) for party in self.parties),

@@ -1,14 +1,14 @@
 """The agent's calls to the matcher, in the project's own types."""
 
 import itertools
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 import grpc
 
+from linkage.agent.requests import Requests
 from linkage.batch import Chunk, Manifest, Question
 from linkage.errors import MalformedMessageError, UnavailableError
 from linkage.job import Job, JobSpec, JobState
@@ -18,6 +18,8 @@ from linkage.solve.links import Links
 from linkage.v1 import (
     batch_pb2,
     batch_pb2_grpc,
+    document_pb2,
+    document_pb2_grpc,
     job_pb2,
     job_pb2_grpc,
     log_pb2,
@@ -62,21 +64,26 @@ class MatcherClient:
     Args:
         channel: an open channel to the matcher.
         patience_s: how long to try again while the matcher cannot be reached.
+        requests: signs what is asked for; jobs and uploads need it.
     """
 
-    def __init__(self, channel: grpc.Channel, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(
+        self, channel: grpc.Channel, patience_s: float, requests: Requests | None = None
+    ) -> None:
+        self._patience_s, self._requests = patience_s, requests
         self._jobs = job_pb2_grpc.JobServiceStub(channel)
         self._batches = batch_pb2_grpc.BatchServiceStub(channel)
         self._progress = progress_pb2_grpc.ProgressServiceStub(channel)
         self._results = result_pb2_grpc.ResultServiceStub(channel)
         self._refine = refine_pb2_grpc.RefineServiceStub(channel)
         self._log = log_pb2_grpc.LogServiceStub(channel)
+        self._documents = document_pb2_grpc.DocumentServiceStub(channel)
 
     def request_job(self, spec: JobSpec) -> Job:
         """Ask for a job, and return it: it may have been denied."""
         request = job_pb2.RequestJobRequest(
-            request_id=os.urandom(16), spec=convert.spec_to_proto(spec)
+            request=self._signed("JobService/RequestJob", spec.to_bytes()),
+            spec=convert.spec_to_proto(spec),
         )
         response = self._call(lambda: self._jobs.RequestJob(request, timeout=_DEADLINE_S))
         return convert.job_from_proto(response.job)
@@ -109,6 +116,7 @@ class MatcherClient:
         manifest: Manifest,
         chunk: Callable[[int], Chunk],
         on_chunk: Callable[[int], None] = lambda _index: None,
+        gate: bytes = b"",
     ) -> int:
         """Send a batch, from wherever an earlier try stopped; return its leaf index.
 
@@ -117,9 +125,13 @@ class MatcherClient:
             manifest: what the batch is.
             chunk: returns the chunk of an index.
             on_chunk: told each index that is being sent.
+            gate: the result of the risk gate that the manifest names.
         """
         opening = batch_pb2.OpenBatchRequest(
-            job_id=job_id, manifest=convert.manifest_to_proto(manifest)
+            job_id=job_id,
+            manifest=convert.manifest_to_proto(manifest),
+            request=self._signed("BatchService/OpenBatch", job_id.encode() + manifest.digest()),
+            gate=gate,
         )
 
         def send() -> str:
@@ -201,11 +213,60 @@ class MatcherClient:
             raise MalformedMessageError("result: a part that is no chunk")
         return messages[0].header, [convert.links_from_proto(m.chunk) for m in messages[1:]]
 
-    def consistency(self, old: int, new: int) -> list[bytes]:
-        """Return the proof that the log of one size grew out of a smaller one."""
-        request = log_pb2.GetConsistencyProofRequest(old_size=old, new_size=new)
-        response = self._call(lambda: self._log.GetConsistencyProof(request, timeout=_DEADLINE_S))
-        return list(response.hashes)
+    def checkpoint(self) -> bytes:
+        """Return the last signed checkpoint of the log."""
+        request = log_pb2.GetCheckpointRequest()
+        return self._call(lambda: self._log.GetCheckpoint(request, timeout=_DEADLINE_S)).checkpoint
+
+    def leaves(self, start: int, end: int) -> list[bytes]:
+        """Return leaves of the log, in their order.
+
+        Raises:
+            MalformedMessageError: the matcher sent others than were asked for.
+        """
+        request = log_pb2.GetEntriesRequest(start=start, end=end)
+
+        def fetch() -> list[log_pb2.GetEntriesResponse]:
+            return list(self._log.GetEntries(request, timeout=_STREAM_DEADLINE_S))
+
+        entries = self._call(fetch)
+        if [entry.index for entry in entries] != list(range(start, end)):
+            raise MalformedMessageError("the matcher sent other leaves than were asked for")
+        return [entry.leaf for entry in entries]
+
+    def submit_document(self, envelope: bytes, sealed: Sequence[bytes] = ()) -> int:
+        """Put a signed document into the log, and return its leaf index.
+
+        Args:
+            envelope: the document; the same bytes again change nothing.
+            sealed: of a seal in a key exchange, the ciphertexts that it names.
+        """
+        request = document_pb2.SubmitDocumentRequest(envelope=envelope, sealed=sealed)
+        response = self._call(lambda: self._documents.SubmitDocument(request, timeout=_DEADLINE_S))
+        return response.leaf_index
+
+    def sealed(self, agreement_id: str, epoch: int, digests: Sequence[bytes]) -> list[bytes]:
+        """Return those ciphertexts of a key exchange that the matcher has.
+
+        Args:
+            agreement_id: whose key is made.
+            epoch: its number.
+            digests: SHA-256 of each.
+        """
+        request = document_pb2.FetchSealedRequest(
+            agreement_id=agreement_id, epoch=epoch, sha256=digests
+        )
+
+        def fetch() -> list[bytes]:
+            stream = self._documents.FetchSealed(request, timeout=_DEADLINE_S)
+            return [message.sealed for message in stream]
+
+        return self._call(fetch)
+
+    def _signed(self, method: str, body: bytes) -> bytes:
+        if self._requests is None:
+            raise ValueError("a client without a signer asks for nothing")
+        return self._requests.sign(self, f"/linkage.v1.{method}", body)
 
     def _call(self, call: Callable[[], T]) -> T:
         return repeated(call, self._patience_s)

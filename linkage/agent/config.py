@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from keys.door import based
 from linkage.errors import ConfigError, MalformedMessageError
 from linkage.gate import GateResult, parse_result
 from linkage.normalise.dateparts import DateOrder
@@ -48,11 +49,18 @@ class Agreement(KeyName):
     parties: Annotated[tuple[str, ...], Field(min_length=2)]
 
 
-class LinkageKeyFile(_Strict):
-    """Where the linkage key is, and what opens it."""
+class Keys(_Strict):
+    """The agent's keystore.
 
-    keystore: Path
-    key_encryption_key: Path
+    Attributes:
+        provider: what opens it, as `padan keys new --help` describes.
+        linkage: the linkage key.
+        sign: what the agent signs with for its party.
+    """
+
+    provider: str
+    linkage: Path
+    sign: Path
 
 
 class Gate(_Strict):
@@ -78,7 +86,7 @@ class AgentConfig(_Strict):
         source: the source file.
         trust: trust file of the match log, obtained out of band.
         agreement: the agreement under which it links.
-        key: the linkage key.
+        keys: the agent's keystore.
         tls: PEM files.
         patience_s: how long to try again while the matcher cannot be reached.
         gate: the risk gate, None where the agreement asks for none.
@@ -91,7 +99,7 @@ class AgentConfig(_Strict):
     source: Path
     trust: Path
     agreement: Agreement
-    key: LinkageKeyFile
+    keys: Keys
     tls: Tls
     patience_s: Annotated[float, Field(ge=0)] = 60.0
     gate: Gate | None = None
@@ -138,9 +146,15 @@ def load_agent(path: Path) -> AgentConfig:
     update: dict[str, Any] = {
         name: base / getattr(config, name) for name in ("work", "schema_file", "source", "trust")
     }
-    for part in ("key", "tls"):
-        section = getattr(config, part)
-        update[part] = section.model_copy(update={k: base / v for k, v in section})
+    update["tls"] = config.tls.model_copy(update={k: base / v for k, v in config.tls})
+    keys = config.keys
+    update["keys"] = keys.model_copy(
+        update={
+            "provider": based(keys.provider, base),
+            "linkage": base / keys.linkage,
+            "sign": base / keys.sign,
+        }
+    )
     if config.gate is not None:
         result = base / config.gate.result
         update["gate"] = config.gate.model_copy(update={"result": result})

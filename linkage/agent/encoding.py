@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from linkage.agent.config import SourceConfig
 from linkage.encode.encoder import EncodedRecords, Encoder, EncodingKeys
 from linkage.encode.oncetokens import BlockValues
 from linkage.errors import ConfigError
-from linkage.normalise.attributes import normalise_column
+from linkage.normalise.attributes import normalise_column, sex_system_of
 from linkage.normalise.columns import FlaggedColumn
 from linkage.normalise.options import NormaliseOptions
 from linkage.normalise.sexes import sex_codes
@@ -51,7 +52,12 @@ class RecordNormaliser:
         self, attribute: Attribute, table: pa.Table, sexes: NDArray[np.uint8] | None
     ) -> FlaggedColumn:
         values = self._values(attribute, table)
-        return normalise_column(values, attribute.type, self._options[attribute.name], sexes)
+        options = self._options[attribute.name]
+        if attribute.type == "sex" and options.sex_system is None:
+            # Once for a source: its last records may be of one sex alone, and tell nothing.
+            options = replace(options, sex_system=sex_system_of(values))
+            self._options[attribute.name] = options
+        return normalise_column(values, attribute.type, options, sexes)
 
     def _values(
         self, attribute: Attribute, table: pa.Table

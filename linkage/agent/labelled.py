@@ -1,14 +1,14 @@
-"""Records of known persons, as sets of tokens: what weights are learned from.
+"""Records of known persons, as words and as sets of tokens: what weights are learned from.
 
 Read from an agency's own labelled files, or made up: registers of people who do not
-exist, with ordinary errors. It holds tokens of real records where the files do, so it
+exist, with ordinary errors. It holds words of real records where the files do, so it
 stays in memory and in the agency.
 """
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.source import Source, read_columns
 from linkage.encode.tokens import tokens_of_word
 from linkage.errors import RecordError
-from linkage.normalise.columns import WordColumn
+from linkage.normalise.columns import FlaggedColumn, WordColumn
 from linkage.schema import Attribute, LinkageSchema
 
 MAX_RECORDS = 100_000
@@ -45,16 +45,28 @@ class Labelled:
         person: person of each record, shape (n,).
         file: file of each record, shape (n,).
         lacking: for each attribute the files that have no such column.
+        columns: normalised words of all records, chunk by chunk.
     """
 
     tokens: Mapping[str, Sequence[Tokens]]
     person: NDArray[np.int64]
     file: NDArray[np.int64]
     lacking: Mapping[str, frozenset[int]]
+    columns: Sequence[Mapping[str, FlaggedColumn]]
 
     def __len__(self) -> int:
         """Return the number of records."""
         return len(self.person)
+
+    def tokens_of(self, kept: NDArray[np.bool_]) -> "Labelled":
+        """Return some of the records, with their tokens and without their words."""
+        return Labelled(
+            {name: list(compress(tokens, kept)) for name, tokens in self.tokens.items()},
+            self.person[kept],
+            self.file[kept],
+            self.lacking,
+            (),
+        )
 
 
 def labelled_files(
@@ -135,14 +147,16 @@ class _Parts:
         self._tokens: dict[str, list[Tokens]] = {a.name: [] for a in schema.fuzzy}
         self._persons: list[str] = []
         self._files: list[int] = []
+        self._columns: list[Mapping[str, FlaggedColumn]] = []
 
     def add(
-        self, file: int, columns: Mapping[str, WordColumn], persons: Sequence[str | None]
+        self, file: int, columns: Mapping[str, FlaggedColumn], persons: Sequence[str | None]
     ) -> None:
         for attribute in self._attributes:
             self._tokens[attribute.name] += _token_sets(columns[attribute.name], attribute)
         self._persons += map(str, persons)
         self._files += [file] * len(persons)
+        self._columns.append(columns)
 
     def labelled(self, lacking: Mapping[str, frozenset[int]]) -> Labelled:
         _, person = np.unique(np.array(self._persons, dtype=np.str_), return_inverse=True)
@@ -151,6 +165,7 @@ class _Parts:
             person.astype(np.int64),
             np.array(self._files, dtype=np.int64),
             {a.name: lacking.get(a.name, frozenset()) for a in self._attributes},
+            self._columns,
         )
 
 

@@ -10,20 +10,17 @@ are, whether the schema uses them or not: a NIK is the best witness of a date an
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
-from numpy.typing import NDArray
 
 from linkage.agent.columnnames import hint_of
 from linkage.agent.config import SourceConfig
 from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.fieldlength import FieldLength
+from linkage.agent.refusals import lengths, unreadable
 from linkage.agent.source import Source, column_names
 from linkage.normalise import NORM_VERSION
-from linkage.normalise.arrow import text_array
 from linkage.normalise.attributes import normalise_column
 from linkage.normalise.columns import FlaggedColumn
 from linkage.normalise.names import NAME_KINDS
@@ -37,7 +34,6 @@ from linkage.normalise.profile import (
 )
 from linkage.schema import LinkageSchema
 
-_compute: Any = pyarrow.compute  # the published stubs refuse arguments that Arrow documents
 _WITH_LENGTH = NAME_KINDS | {"place", "address", "text"}
 
 
@@ -85,11 +81,15 @@ def profile_source(
     """
     identifiers = _identifiers(config, schema)
     kinds = {a.name: a.type for a in schema.attributes} | identifiers
-    sums = {name: _ColumnSum(name, kind, max_rows) for name, kind in kinds.items()}
+    refusing = {a.name for a in schema.attributes if a.invalid == "refuse"}
+    sums = {
+        name: _ColumnSum(name, kind, max_rows, refuses=name in refusing)
+        for name, kind in kinds.items()
+    }
     niks = _Findings(max_rows)
     normaliser = RecordNormaliser(schema, config)
     n_records = 0
-    for table in Source(config, schema, also=tuple(identifiers)).chunks():
+    for table in Source(config, schema, also=tuple(identifiers), refuse=False).chunks():
         columns = dict(normaliser.columns(table))
         columns |= {n: normalise_column(table[n], kind) for n, kind in identifiers.items()}
         for name, column in columns.items():
@@ -154,8 +154,9 @@ class _Findings:
 class _ColumnSum:
     """Adds up the profiles of one column's chunks."""
 
-    def __init__(self, name: str, kind: str, max_rows: int) -> None:
+    def __init__(self, name: str, kind: str, max_rows: int, *, refuses: bool) -> None:
         self._name, self._kind, self._max_rows = name, kind, max_rows
+        self._unread = "refused" if refuses else "rejected"
         self._findings = _Findings(max_rows)
         self._lengths = FieldLength(max_rows) if kind in _WITH_LENGTH else None
         self._n_records = self._n_missing = 0
@@ -167,23 +168,15 @@ class _ColumnSum:
         self._n_records += profile.n_records
         self._n_missing += profile.n_missing
         self._findings.add_all(profile.findings, first_row)
-        lengths = _lengths(raw)
-        rejected = np.flatnonzero((lengths > 0) & (np.diff(column.offsets) == 0))
-        if len(rejected):
-            rows = tuple(rejected[: self._max_rows].tolist())
-            self._findings.add("rejected", Finding(len(rejected), rows), first_row)
+        unread = np.flatnonzero(unreadable(raw, column))
+        if len(unread):
+            rows = tuple(unread[: self._max_rows].tolist())
+            self._findings.add(self._unread, Finding(len(unread), rows), first_row)
         if self._lengths is not None:
-            self._lengths.add(lengths, first_row)
+            self._lengths.add(lengths(raw), first_row)
 
     def profile(self) -> ColumnProfile:
         findings = self._findings.findings()
         if self._lengths is not None and (cut := self._lengths.suspects()):
             findings["cut_suspect"] = cut
         return ColumnProfile(self._name, self._kind, self._n_records, self._n_missing, findings)
-
-
-def _lengths(raw: "pa.ChunkedArray[pa.StringScalar]") -> NDArray[np.int64]:
-    """Return the number of characters of each value without outer white space; 0 if missing."""
-    trimmed = _compute.utf8_trim_whitespace(text_array(raw))
-    counts = _compute.fill_null(_compute.utf8_length(trimmed), 0)
-    return np.asarray(counts.to_numpy(zero_copy_only=False), dtype=np.int64)

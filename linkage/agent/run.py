@@ -20,16 +20,17 @@ from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.references import References
 from linkage.agent.refine import ASKING, Answerer, answer_all
+from linkage.agent.refusals import RefusedFile
 from linkage.agent.result import verify_result, write_links
-from linkage.agent.seen import SeenCheckpoint
 from linkage.agent.session import Session
 from linkage.agent.source import Source
 from linkage.agent.spool import Spool
 from linkage.batch import Manifest
 from linkage.encode.encoder import EncodedRecords
 from linkage.errors import DeniedError, JobStateError
-from linkage.gate import accepts
+from linkage.gate import GateResult, accepts
 from linkage.job import Job, JobSpec, JobState
+from linkage.schema import LinkageSchema
 from linkage.ticket import Tickets
 
 _SPOOL_DAYS = 30
@@ -62,6 +63,7 @@ class Outcome:
         n_links: own links.
         path: the file of own links.
         notes: what the matcher says is doubtful of the result.
+        refused: the list of own records that were left out, None where there are none.
     """
 
     job: Job
@@ -69,6 +71,7 @@ class Outcome:
     n_links: int
     path: Path
     notes: tuple[str, ...] = ()
+    refused: Path | None = None
 
 
 def request_job(
@@ -80,12 +83,16 @@ def request_job(
         DeniedError: the matcher's decision.
     """
     match, agreed = session.schema.match, session.config.agreement.parties
+    standing = session.requests.standing(client)
     # In the order of the agreement, which says who is the one in one-to-many.
     strangers = [party for party in parties if party not in agreed]
     parties = (*(party for party in agreed if party in parties), *strangers)
     job = client.request_job(
         JobSpec(
             agreement_id=session.config.agreement.id,
+            agreement_sha256=bytes.fromhex(standing.version.digest),
+            purpose=session.config.agreement.purpose,
+            attributes=attributes_of(session.schema),
             parties=parties,
             codes=session.codes,
             threshold=session.schema.threshold,
@@ -97,6 +104,11 @@ def request_job(
     if job.state is JobState.DENIED:
         raise DeniedError(job.reason_code, job.reason)
     return job
+
+
+def attributes_of(schema: LinkageSchema) -> tuple[tuple[str, str], ...]:
+    """Return name and element of each attribute, as an agreement lists them."""
+    return tuple((one.name, one.element or one.of_type.element) for one in schema.attributes)
 
 
 def run_job(
@@ -128,9 +140,9 @@ def run_job(
         manifest = spool.manifest()
         if session.config.party not in job.uploaded:
             # Before a record is read: a batch without its gate would be encoded for nothing.
-            gate = gate_digest(session)
+            gate = gate_result(session)
             manifest = manifest or _encode(session, job, spool, references, reporter)
-            _upload(client, job_id, spool, replace(manifest, gate_sha256=gate), reporter)
+            _upload(client, job_id, spool, manifest, gate, reporter)
     answerer, answered = None, set[JobState]()
     for progress in client.watch(job_id):
         reporter.waiting(progress)
@@ -147,7 +159,9 @@ def run_job(
     path = session.config.work / "results" / f"{job_id}.csv"
     n_links, notes = _fetch(session, client, job_id, references, path)
     spool.forget_chunks()
-    return Outcome(job, manifest.n_records if manifest else None, n_links, path, notes)
+    refused = _refused_file(session, job_id)
+    n_records = manifest.n_records if manifest else None
+    return Outcome(job, n_records, n_links, path, notes, refused if refused.exists() else None)
 
 
 def check_spec(session: Session, job: Job) -> None:
@@ -166,6 +180,8 @@ def check_spec(session: Session, job: Job) -> None:
     strangers = [party for party in spec.parties if party not in agreement.parties]
     wrong = {
         f"agreement {spec.agreement_id}": spec.agreement_id != agreement.id,
+        f"purpose {spec.purpose}": spec.purpose != agreement.purpose,
+        "other attributes than the schema's": spec.attributes != attributes_of(session.schema),
         f"threshold {spec.threshold}": spec.threshold != session.schema.threshold,
         "another second round": spec.refinement != session.refinement,
         f"cardinality {spec.cardinality}": spec.cardinality != session.schema.match.cardinality,
@@ -181,8 +197,8 @@ def check_spec(session: Session, job: Job) -> None:
         )
 
 
-def gate_digest(session: Session) -> bytes:
-    """Return the digest of the risk gate's result that speaks for this party, b"" for none.
+def gate_result(session: Session) -> GateResult | None:
+    """Return the risk gate's result that speaks for this party, if there is one.
 
     Raises:
         DeniedError: the result is not good for this schema, epoch, time or limit.
@@ -190,7 +206,7 @@ def gate_digest(session: Session) -> bytes:
     """
     gate = session.config.gate
     if gate is None:
-        return b""
+        return None
     result = load_gate(gate.result)
     epoch, now = session.config.agreement.epoch, datetime.datetime.now(datetime.UTC)
     refusal = accepts(result, session.codes.schema_id, epoch, gate.limit, now)
@@ -200,18 +216,26 @@ def gate_digest(session: Session) -> bytes:
             f"{gate.result.name} does not speak for this batch: run `padan attack --out` again, "
             "with this schema and epoch, and look at what it finds",
         )
-    return result.digest()
+    return result
 
 
 def _upload(
-    client: MatcherClient, job_id: str, spool: Spool, manifest: Manifest, reporter: Reporter
+    client: MatcherClient,
+    job_id: str,
+    spool: Spool,
+    manifest: Manifest,
+    gate: GateResult | None,
+    reporter: Reporter,
 ) -> None:
     n_chunks = len(manifest.chunk_sha256)
+    if gate is not None:
+        manifest = replace(manifest, gate_sha256=gate.digest())
     client.upload(
         job_id,
         manifest,
         lambda index: spool.chunk(manifest, index),
         lambda index: reporter.uploading(index, n_chunks),
+        gate.to_bytes() if gate is not None else b"",
     )
 
 
@@ -222,8 +246,24 @@ def _encode(
     references: References,
     reporter: Reporter,
 ) -> Manifest:
-    source, seen = Source(session.source, session.schema), ColumnsDigest()
-    tables = _counted(source, reporter.encoding)
+    with RefusedFile(_refused_file(session, job.job_id)) as refused:
+        source = Source(session.source, session.schema, on_refused=refused.add)
+        tables = _counted(source, reporter.encoding)
+        return _fill(session, job, spool, references, tables)
+
+
+def _refused_file(session: Session, job_id: str) -> Path:
+    return session.config.work / "refused" / f"{job_id}.csv"
+
+
+def _fill(
+    session: Session,
+    job: Job,
+    spool: Spool,
+    references: References,
+    tables: Iterator[pa.Table],
+) -> Manifest:
+    seen = ColumnsDigest()
     party, parties = session.config.party, job.spec.parties
     if session.refinement is None:
         encoder = RecordEncoder(session.schema, session.source, session.key)
@@ -271,7 +311,5 @@ def _fetch(
     trust = session.trust
     header, pieces = client.results(job_id)
     result = verify_result(header, pieces, trust=trust, party=session.config.party, job_id=job_id)
-    SeenCheckpoint(session.config.work / "checkpoint", trust).advance(
-        result.note, client.consistency
-    )
+    session.mirror().follow(result.note, client)
     return write_links(path, result, references), result.notes

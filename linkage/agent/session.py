@@ -2,11 +2,18 @@
 
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from keys.derive import KeyContext, LinkageKey
+from keys.door import open_provider
+from keys.dsse import Ed25519Signer
 from keys.errors import KeystoreError
-from keys.keystore import open_keystore
-from keys.providers import FileProvider, create_key_file
+from keys.keystore import unsealed
+from keys.providers import FileProvider, KeyProvider, create_key_file
+from keys.states import KeyUse
 from linkage.agent.config import AgentConfig, load_schema, load_source
+from linkage.agent.mirror import Mirror
+from linkage.agent.requests import Requests
 from linkage.encode.encoder import schema_id
 from linkage.errors import ConfigError
 from linkage.job import CodeId, Refinement
@@ -33,7 +40,8 @@ class Session:
         self.schema = load_schema(config.schema_file)
         self.source = load_source(config.source)
         self.trust = load_trust(config.trust)
-        self.key = open_linkage_key(config, schema_id(self.schema))
+        provider = open_provider(config.keys.provider)
+        self.key = open_linkage_key(config, provider, schema_id(self.schema))
         self.codes = CodeId(
             schema_id=schema_id(self.schema),
             epoch=config.agreement.epoch,
@@ -45,6 +53,20 @@ class Session:
         self.refinement = refinement_of(self.schema)
         self.store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
         self.tls = TlsFiles(**dict(config.tls))
+        self.requests = Requests(
+            config.agreement.id,
+            config.agreement.epoch,
+            open_signer(config, provider),
+            self.mirror(),
+        )
+
+    def mirror(self) -> Mirror:
+        """Return the agent's copy of the match log.
+
+        Raises:
+            VerificationError: what is on disk does not hold.
+        """
+        return mirror_of(self.config, self.trust)
 
 
 def block_form(schema: LinkageSchema) -> dict[str, int]:
@@ -86,7 +108,30 @@ def load_trust(path: Path) -> Policy:
         raise ConfigError(str(path), error.problems) from error
 
 
-def open_linkage_key(config: AgentConfig, schema: bytes) -> LinkageKey:
+def mirror_of(config: AgentConfig, trust: Policy) -> Mirror:
+    """Return an agent's copy of the match log.
+
+    Raises:
+        VerificationError: what is on disk does not hold.
+    """
+    return Mirror(config.work / "log", trust)
+
+
+def open_signer(config: AgentConfig, provider: KeyProvider) -> Ed25519Signer:
+    """Open the key that an agent signs with for its party.
+
+    Raises:
+        ConfigError: the keystore holds another kind of key.
+        KeystoreError: it cannot be opened.
+    """
+    with unsealed(config.keys.sign, provider) as (header, secret):
+        if header.kind != "sign":
+            problem = f"holds a {header.kind} key: name one that `padan keys new sign` made"
+            raise ConfigError(str(config.keys.sign), [problem])
+        return Ed25519Signer(Ed25519PrivateKey.from_private_bytes(secret))
+
+
+def open_linkage_key(config: AgentConfig, provider: KeyProvider, schema: bytes) -> LinkageKey:
     """Open the linkage key of the configured agreement and epoch.
 
     Raises:
@@ -94,19 +139,21 @@ def open_linkage_key(config: AgentConfig, schema: bytes) -> LinkageKey:
         KeystoreError: it cannot be opened.
     """
     agreement = config.agreement
-    header, secret = open_keystore(config.key.keystore, FileProvider(config.key.key_encryption_key))
-    if (header.kind, header.agreement_id, header.epoch) != (
-        "linkage",
-        agreement.id,
-        agreement.epoch,
-    ):
-        problem = (
-            f"holds the {header.kind} key of {header.agreement_id or 'no agreement'}, epoch "
-            f"{header.epoch}; needed is the linkage key of {agreement.id}, epoch {agreement.epoch}"
-        )
-        raise ConfigError(str(config.key.keystore), [problem])
-    context = KeyContext(agreement.id, schema, agreement.purpose, agreement.epoch)
-    return LinkageKey(secret, context)
+    # A key whose time is over may still finish what it began.
+    with unsealed(config.keys.linkage, provider, use=KeyUse.PROCESS) as (header, secret):
+        if (header.kind, header.agreement_id, header.epoch) != (
+            "linkage",
+            agreement.id,
+            agreement.epoch,
+        ):
+            problem = (
+                f"holds the {header.kind} key of {header.agreement_id or 'no agreement'}, epoch "
+                f"{header.epoch}; needed is the linkage key of {agreement.id}, epoch "
+                f"{agreement.epoch}"
+            )
+            raise ConfigError(str(config.keys.linkage), [problem])
+        context = KeyContext(agreement.id, schema, agreement.purpose, agreement.epoch)
+        return LinkageKey(secret, context)
 
 
 def ensure_key_file(path: Path) -> FileProvider:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pa_parquet
 from numpy.typing import NDArray
 
 from linkage.agent.config import SourceConfig
+from linkage.agent.refusals import OnRefused, Refusals
 from linkage.errors import RecordError
 from linkage.schema import LinkageSchema
 
@@ -35,6 +36,8 @@ class Source:
         config: the source file.
         schema: which attributes are wanted.
         also: more columns to read, under their own names.
+        on_refused: told of each value for which the schema has its record left out.
+        refuse: False keeps those records all the same, to look at them.
 
     Raises:
         RecordError: the file cannot be read, is empty, lacks columns, or has two of
@@ -42,9 +45,17 @@ class Source:
     """
 
     def __init__(
-        self, config: SourceConfig, schema: LinkageSchema, also: tuple[str, ...] = ()
+        self,
+        config: SourceConfig,
+        schema: LinkageSchema,
+        also: tuple[str, ...] = (),
+        on_refused: OnRefused | None = None,
+        *,
+        refuse: bool = True,
     ) -> None:
         self._config = config
+        refuses = refuse and any(a.invalid == "refuse" for a in schema.attributes)
+        self._refusals = Refusals(schema, config, on_refused) if refuses else None
         self._column_of = {
             attribute.name: config.columns.get(attribute.name, attribute.name)
             for attribute in schema.attributes
@@ -84,20 +95,32 @@ class Source:
     def chunks(self) -> Iterator[pa.Table]:
         """Yield the records as tables of text columns, in the order of the file.
 
-        Columns are `record_id`, then one for each attribute, then those read also.
+        Columns are `record_id`, then one for each attribute, then those read also. Records
+        that the schema refuses are left out (`refusals`).
 
         Raises:
             RecordError: a row or a byte cannot be read, a record number is missing
-                or occurs twice, or there is no record at all.
+                or occurs twice, or there is no record at all, or none that is not refused.
         """
-        seen = _RecordIds(self._config.path.name)
+        seen, n_kept, n_read = _RecordIds(self._config.path.name), 0, 0
         for text in read_columns(self._config, self._wanted):
             columns = {"record_id": text[self._config.record_id]}
             columns |= {name: text[column] for name, column in self._column_of.items()}
             columns |= {name: text[name] for name in self._also}
             seen.add(columns["record_id"])
-            yield pa.table(columns)
+            table = pa.table(columns)
+            if self._refusals is not None:
+                table = self._refusals.kept(table, n_read)
+            n_read += len(columns["record_id"])
+            n_kept += table.num_rows
+            if table.num_rows:
+                yield table
         seen.close()
+        if not n_kept:
+            raise RecordError(
+                f"{self._config.path.name}: the schema refuses every record: look at them with "
+                '`padan agent profile`, or agree on invalid = "missing"'
+            )
 
 
 def column_names(config: SourceConfig) -> list[str]:

@@ -15,8 +15,10 @@ the log likelihood ratio between a token in common and one not in common. A toke
 with the square of its weight, so the weight is the square root of that.
 
 What it leaves out: tokens of one value count as independent, though a slip or a missing
-value takes several at once. Where most errors are of that kind, in long attributes, the
-defaults can be better, so both are to be evaluated on persons that were not learned from.
+value takes several at once. So long attributes are learned to be worth too much, and where
+most errors are of that kind the defaults can be better. How far to go from the one to the
+other is tried on persons that were not learned from (`heldout`): not at all where that
+does not link better.
 
 Weights are scaled so that a usual record sets as many filter positions as it does with
 the default weights: only their proportions are learned, since a fuller filter would tell
@@ -25,11 +27,12 @@ more to an attacker.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from linkage.agent.heldout import Trial, best_step, try_steps, weight_at
 from linkage.agent.labelled import Labelled
 from linkage.errors import RecordError
 from linkage.schema import Attribute, LinkageSchema
@@ -54,30 +57,68 @@ class TunedAttribute:
         u: likewise for strangers.
         strangers: which strangers had the greatest share: at random, or the attribute
             that they have in common.
-        weight: the weight; the default where nothing could be learned.
+        learned: the learned weight; the default where nothing could be learned.
         default: the weight of its type.
+        weight: what is proposed, between the two.
     """
 
     name: str
     m: float | None
     u: float | None
     strangers: str
-    weight: float
+    learned: float
     default: float
+    weight: float
 
 
-def tune(schema: LinkageSchema, records: Labelled, seed: int) -> list[TunedAttribute]:
-    """Return the learned weight of each attribute; equal arguments give equal weights.
+@dataclass(frozen=True)
+class Tuned:
+    """What was learned, and how far it is followed.
+
+    Attributes:
+        attributes: those that enter the code, in the order of the schema.
+        step: how far to go from the default weights, 0, to the learned ones, 1.
+        trials: what was tried on persons held out.
+    """
+
+    attributes: tuple[TunedAttribute, ...]
+    step: float
+    trials: tuple[Trial, ...]
+
+
+def tune(schema: LinkageSchema, records: Labelled, seed: int, threads: int) -> Tuned:
+    """Return a weight for each attribute; equal arguments give equal weights.
+
+    Half of the persons teach weights that are tried on the other half, and the other way
+    round. What is proposed at last is learned from all.
 
     Args:
         schema: the linkage schema; weights in it are not looked at.
         records: records of known persons.
-        seed: of the choice of pairs.
+        seed: of the choice of pairs and persons.
+        threads: threads that compare.
 
     Raises:
         RecordError: too few records are of one person.
     """
-    rng = np.random.default_rng(seed)
+
+    def learn(some: Labelled) -> list[TunedAttribute]:
+        return _learn(schema, some, np.random.default_rng(seed))
+
+    learned = learn(records)
+    trials = try_steps(
+        schema, records, lambda half: {a.name: a.learned for a in learn(half)}, seed, threads
+    )
+    step = best_step(trials)
+    attributes = tuple(
+        replace(a, weight=round(weight_at(step, a.default, a.learned), 2)) for a in learned
+    )
+    return Tuned(attributes, step, trials)
+
+
+def _learn(
+    schema: LinkageSchema, records: Labelled, rng: np.random.Generator
+) -> list[TunedAttribute]:
     same = _drawn_within(records.person, rng)
     same = same[_comparable(records, same)][:N_PAIRS]
     if len(same) < _FEWEST_PAIRS:
@@ -94,18 +135,8 @@ def tune(schema: LinkageSchema, records: Labelled, seed: int) -> list[TunedAttri
         if attribute.name in worth:
             weight = round(scale * math.sqrt(worth[attribute.name]), 2)
             weight = min(max(weight, 0.01), _HIGHEST_WEIGHT)
-        tuned.append(TunedAttribute(attribute.name, m, u, who, weight, default))
+        tuned.append(TunedAttribute(attribute.name, m, u, who, weight, default, weight))
     return tuned
-
-
-def with_weights(schema: LinkageSchema, tuned: list[TunedAttribute]) -> LinkageSchema:
-    """Return the schema with learned weights."""
-    weights = {entry.name: entry.weight for entry in tuned}
-    attributes = tuple(
-        attribute.model_copy(update={"weight": weights[attribute.name]})
-        for attribute in schema.fuzzy
-    )
-    return schema.model_copy(update={"attributes": attributes})
 
 
 def _shares(

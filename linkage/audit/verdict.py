@@ -16,6 +16,7 @@ QUORUM_NOT_MET = "QUORUM_NOT_MET"
 TILE_MISMATCH = "TILE_MISMATCH"
 ROOT_MISMATCH = "ROOT_MISMATCH"
 LEAF_INVALID = "LEAF_INVALID"
+TIME_INVALID = "TIME_INVALID"
 BODY_MISMATCH = "BODY_MISMATCH"
 PIN_INVALID = "PIN_INVALID"
 INCONSISTENT_WITH_PINNED = "INCONSISTENT_WITH_PINNED"
@@ -34,6 +35,7 @@ MEANING = {
     TILE_MISMATCH: "a hash tile is not what the entries give",
     ROOT_MISMATCH: "the entries do not give the root of the checkpoint",
     LEAF_INVALID: "an entry is not a leaf in its one accepted form",
+    TIME_INVALID: "a leaf claims a time that its place in the log, or every witness, contradicts",
     BODY_MISMATCH: "a body is not what its leaf committed to",
     PIN_INVALID: "the pinned checkpoint cannot be used",
     INCONSISTENT_WITH_PINNED: "the log does not extend the pinned checkpoint",

@@ -11,12 +11,15 @@ the log records was allowed is for replay to say.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from linkage.audit import verdict
 from linkage.audit.bundle_files import read_bundle
 from linkage.audit.verdict import Finding, VerifyReport
+from linkage.audit.vouched import Pin, check_vouched, open_pin
 from linkage.errors import (
     CheckpointError,
     MalformedMessageError,
@@ -26,14 +29,18 @@ from linkage.errors import (
 from linkage.log.builder import TileBuilder
 from linkage.log.bundle import CHECKPOINT, MANIFEST, check_path, manifest_differences
 from linkage.log.bundle import parse_body_path as body_index
-from linkage.log.checkpoint import Checkpoint, parse_checkpoint, verify_checkpoint
+from linkage.log.canonical import JsonObject, parse_json
+from linkage.log.checkpoint import Checkpoint, parse_checkpoint
 from linkage.log.entry import Entry, parse_body, parse_entry, verify_body
-from linkage.log.note import Note, parse_note, verified_keys
+from linkage.log.hashing import leaf_hash
+from linkage.log.note import parse_note
 from linkage.log.policy import Policy, parse_policy
 from linkage.log.tiles import ENTRIES, TILE_WIDTH, Tile, parse_entries, tiles_of
 
 # Enough to see what happened; a log of nothing but bad leaves should not fill memory.
 _MAX_FINDINGS_PER_CODE = 20
+# What clocks that someone looks after may differ by, and be set back by.
+_MAX_SKEW_S = 300
 
 
 def verify_bundle(path: Path, trust: bytes | None, since: bytes | None) -> VerifyReport:
@@ -48,14 +55,40 @@ def verify_bundle(path: Path, trust: bytes | None, since: bytes | None) -> Verif
         ConfigError: the trust file does not parse.
     """
     policy = parse_policy(trust) if trust is not None else None
-    try:
-        files = read_bundle(path)
-    except OSError as error:
-        reason = error.strerror or "input or output failed"
-        return _refused(verdict.UNREADABLE, f"the bundle cannot be read: {reason}")
-    except MalformedMessageError as error:
-        return _refused(verdict.MALFORMED, str(error))
-    return verify_files(files, policy, since)
+    files = _read(path)
+    return files if isinstance(files, VerifyReport) else verify_files(files, policy, since)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a verified bundle says.
+
+    Args:
+        entries: all leaves, in their order.
+        leaf_hashes: their hashes.
+        bodies: what confidential leaves committed to, by index, as far as it is there.
+    """
+
+    entries: Sequence[Entry]
+    leaf_hashes: Sequence[bytes]
+    bodies: Mapping[int, JsonObject]
+
+
+def open_bundle(
+    path: Path, trust: bytes, since: bytes | None
+) -> tuple[VerifyReport, Contents | None]:
+    """Verify the bundle at `path`, and return what it says if all of it holds.
+
+    Raises:
+        ConfigError: the trust file does not parse.
+    """
+    policy = parse_policy(trust)
+    files = _read(path)
+    if isinstance(files, VerifyReport):
+        return files, None
+    verification = _Verification(files, policy, since)
+    report = verification.report()
+    return report, verification.contents() if report.verdict == verdict.OK else None
 
 
 def verify_files(
@@ -63,6 +96,16 @@ def verify_files(
 ) -> VerifyReport:
     """Verify the files of a bundle, given by path. See `verify_bundle`."""
     return _Verification(files, policy, since).report()
+
+
+def _read(path: Path) -> dict[str, bytes] | VerifyReport:
+    try:
+        return read_bundle(path)
+    except OSError as error:
+        reason = error.strerror or "input or output failed"
+        return _refused(verdict.UNREADABLE, f"the bundle cannot be read: {reason}")
+    except MalformedMessageError as error:
+        return _refused(verdict.MALFORMED, str(error))
 
 
 def _refused(code: str, text: str) -> VerifyReport:
@@ -81,18 +124,22 @@ class _Verification:
         self._findings: list[Finding] = []
         self._per_code: Counter[str] = Counter()
         self._leaves: dict[int, Entry] = {}
+        self._hashes: list[bytes] = []
+        self._bodies: dict[int, JsonObject] = {}
+        self._pin: Pin | None = None
+        # In seconds since 1970: when the last witness cosigned, and the latest leaf so far.
+        self._until_s: int | None = None
+        self._latest_s = 0
 
     def report(self) -> VerifyReport:
         checkpoint = self._check_envelope()
         types: Counter[str] = Counter()
-        bodies = 0
-        pinned = None
         if checkpoint is not None:
-            pinned = self._check_pin(checkpoint)
+            self._check_pin(checkpoint)
             if self._check_file_set(checkpoint.size):
-                self._check_tree(checkpoint, pinned)
+                self._check_tree(checkpoint)
                 types.update(leaf.type for leaf in self._leaves.values())
-                bodies = self._check_bodies(checkpoint.size)
+                self._check_bodies(checkpoint.size)
         if self._policy is None:
             self._add(verdict.UNPINNED, "no trust file: nobody vouches for this checkpoint")
         for code, count in self._per_code.items():
@@ -105,11 +152,15 @@ class _Verification:
             origin=checkpoint.origin if checkpoint else "",
             size=checkpoint.size if checkpoint else 0,
             root=checkpoint.root.hex() if checkpoint else "",
-            since=pinned.size if pinned and clean else None,
+            since=self._pin.checkpoint.size if self._pin and clean else None,
             entries=dict(sorted(types.items())),
-            bodies=bodies,
+            bodies=len(self._bodies),
             findings=self._findings,
         )
+
+    def contents(self) -> Contents:
+        """Return what the bundle says; only after a report without findings."""
+        return Contents(list(self._leaves.values()), self._hashes, self._bodies)
 
     def _add(self, code: str, text: str) -> None:
         self._per_code[code] += 1
@@ -138,47 +189,20 @@ class _Verification:
             self._add(verdict.MALFORMED, f"{CHECKPOINT}: {error}")
             return None
         if self._policy is not None:
-            self._check_signatures(note, checkpoint, self._policy)
+            vouched = check_vouched(note, checkpoint, self._policy)
+            self._until_s = vouched.last_s
+            for finding in vouched.findings:
+                self._add(*finding)
         return checkpoint
 
-    def _check_signatures(self, note: Note, checkpoint: Checkpoint, policy: Policy) -> None:
-        log_keys = policy.log_keys(checkpoint.origin)
-        if not log_keys:
-            self._add(verdict.ORIGIN_MISMATCH, f"the trust file has no log {checkpoint.origin}")
-            return
-        keys = (*log_keys, *policy.witness_keys())
-        try:
-            signed = verified_keys(note, keys, refuse_unknown=True)
-        except SignatureError as error:
-            self._add(verdict.SIGNATURE_INVALID, f"{CHECKPOINT}: {error}")
-            return
-        if not set(log_keys).intersection(signed):
-            self._add(verdict.SIGNATURE_INVALID, f"{CHECKPOINT}: the log itself has not signed")
-        if not policy.quorum_met(policy.witness_names(signed)):
-            self._add(verdict.QUORUM_NOT_MET, f"the cosignatures do not make up {policy.quorum}")
-
-    def _check_pin(self, checkpoint: Checkpoint) -> Checkpoint | None:
+    def _check_pin(self, checkpoint: Checkpoint) -> None:
         if self._since is None:
-            return None
-        try:
-            if self._policy is None:
-                pinned = parse_checkpoint(parse_note(self._since).text)
-            else:
-                keys = self._policy.log_keys(checkpoint.origin)
-                pinned = verify_checkpoint(self._since, keys)
-        except (SignatureError, CheckpointError) as error:
-            self._add(verdict.PIN_INVALID, f"the pinned checkpoint: {error}")
-            return None
-        if pinned.origin != checkpoint.origin:
-            self._add(verdict.ORIGIN_MISMATCH, f"the pinned checkpoint is of {pinned.origin}")
-            return None
-        if pinned.size > checkpoint.size:
-            self._add(
-                verdict.INCONSISTENT_WITH_PINNED,
-                f"the log had {pinned.size} entries and now shows {checkpoint.size}",
-            )
-            return None
-        return pinned
+            return
+        pin = open_pin(self._since, self._policy, checkpoint)
+        if isinstance(pin, Finding):
+            self._add(*pin)
+        else:
+            self._pin = pin
 
     def _check_file_set(self, size: int) -> bool:
         """Check that there are exactly the tiles of a log of `size`; say whether to go on."""
@@ -194,10 +218,11 @@ class _Verification:
             self._add(verdict.FILE_UNEXPECTED, f"{path} is not of a log of {size} entries")
         return wanted <= present
 
-    def _check_tree(self, checkpoint: Checkpoint, pinned: Checkpoint | None) -> None:
-        """Rebuild the tree from the entries; compare tiles, pinned root and root."""
+    def _check_tree(self, checkpoint: Checkpoint) -> None:
+        """Rebuild the tree from the entries; compare pinned root, tiles and root."""
         builder = TileBuilder()
-        self._compare_pin(builder, pinned)
+        differing: list[Tile] = []
+        self._compare_pin(builder)
         for tile in tiles_of(checkpoint.size):
             if tile.level != ENTRIES:
                 break
@@ -208,19 +233,23 @@ class _Verification:
                 return
             for entry in entries:
                 self._check_leaf(builder.size, entry)
-                for built, data in builder.append(entry):
-                    self._compare_tile(built, data)
-                self._compare_pin(builder, pinned)
-        for built, data in builder.partial_tiles():
-            self._compare_tile(built, data)
+                self._hashes.append(leaf_hash(entry))
+                differing += self._differing(builder.append(entry))
+                self._compare_pin(builder)
+        differing += self._differing(builder.partial_tiles())
+        for tile in sorted(differing):
+            self._add(verdict.TILE_MISMATCH, f"{tile.path} is not what the entries give")
         if builder.root() != checkpoint.root:
             self._add(verdict.ROOT_MISMATCH, f"the entries give the root {builder.root().hex()}")
 
-    def _compare_tile(self, tile: Tile, data: bytes) -> None:
-        if tile.level != ENTRIES and self._files[tile.path] != data:
-            self._add(verdict.TILE_MISMATCH, f"{tile.path} is not what the entries give")
+    def _differing(self, built: Sequence[tuple[Tile, bytes]]) -> list[Tile]:
+        """Return the hash tiles that are there with other bytes than the entries give."""
+        return [
+            tile for tile, data in built if tile.level != ENTRIES and self._files[tile.path] != data
+        ]
 
-    def _compare_pin(self, builder: TileBuilder, pinned: Checkpoint | None) -> None:
+    def _compare_pin(self, builder: TileBuilder) -> None:
+        pinned = self._pin.checkpoint if self._pin is not None else None
         if pinned is not None and builder.size == pinned.size and builder.root() != pinned.root:
             self._add(
                 verdict.INCONSISTENT_WITH_PINNED,
@@ -236,10 +265,25 @@ class _Verification:
         if leaf.ref and leaf.ref[-1] >= index:
             self._add(verdict.LEAF_INVALID, f"leaf {index}: it refers to leaf {leaf.ref[-1]}")
         self._leaves[index] = leaf
+        self._check_time(index, int(leaf.time.timestamp()))
 
-    def _check_bodies(self, size: int) -> int:
-        """Hold every body against its leaf; return how many belong to theirs."""
-        n_good = 0
+    def _check_time(self, index: int, time_s: int) -> None:
+        """Check a leaf's time against the leaves before it, and against the witnesses.
+
+        The log's own clock proves nothing; that a witness saw the tree without this
+        leaf, or with it, does. What no witness contradicts passes.
+        """
+        if time_s < self._latest_s - _MAX_SKEW_S:
+            self._add(verdict.TIME_INVALID, f"leaf {index}: earlier than a leaf before it")
+        elif self._until_s is not None and time_s > self._until_s + _MAX_SKEW_S:
+            self._add(verdict.TIME_INVALID, f"leaf {index}: later than its cosignatures")
+        elif self._pin is not None and self._pin.is_contradicted(index, time_s + _MAX_SKEW_S):
+            text = "earlier than the cosignatures of the pinned checkpoint, which is without it"
+            self._add(verdict.TIME_INVALID, f"leaf {index}: {text}")
+        self._latest_s = max(self._latest_s, time_s)
+
+    def _check_bodies(self, size: int) -> None:
+        """Hold every body against its leaf, and keep those that belong to theirs."""
         for path in sorted(self._files):
             if not path.startswith("bodies/"):
                 continue
@@ -254,7 +298,6 @@ class _Verification:
             elif index in self._leaves:
                 try:
                     verify_body(self._leaves[index], opening, body)
-                    n_good += 1
+                    self._bodies[index] = cast("JsonObject", parse_json(body))
                 except VerificationError as error:
                     self._add(verdict.BODY_MISMATCH, f"{path}: {error}")
-        return n_good

@@ -24,6 +24,8 @@ _COMMANDS = {
     "synth": ("linkage.cli.synth", "synth"),
     "schema": ("linkage.cli.schema", "schema"),
     "keys": ("linkage.cli.keys", "keys"),
+    "agreement": ("linkage.cli.agreement", "agreement"),
+    "enrol": ("linkage.cli.enrol", "enrol"),
     "agent": ("linkage.cli.agent", "agent"),
     "matcher": ("linkage.cli.matcher", "matcher"),
     "lookup": ("linkage.cli.lookup", "lookup"),

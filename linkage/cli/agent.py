@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from linkage.cli.connection import connected
+from linkage.cli.connection import connected, connected_without_key
 from linkage.cli.progress import UploadBar, progress_bar
 from linkage.job import MAX_COLLECT_S, PARTY_NAME
 
 if TYPE_CHECKING:
+    from keys.transcript import Step
     from linkage.agent.client import MatcherClient, Progress
     from linkage.agent.session import Session
     from linkage.job import Job
@@ -58,6 +59,55 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @click.group()
 def agent() -> None:
     """Link a party's own records with those of others."""
+
+
+@agent.command()
+@_CONFIG
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
+    """Put signed documents into the match log, in their order.
+
+    What `padan agreement` and `padan enrol` write. A document that is in the log already
+    stays as it is.
+    """
+    from linkage.agent.client import MatcherClient
+    from linkage.errors import ConfigError
+
+    try:
+        documents = [path.read_bytes() for path in paths]
+    except OSError as error:
+        raise ConfigError(str(error.filename), [f"cannot be read: {error.strerror}"]) from error
+    with connected_without_key(config_path) as (config, channel):
+        client = MatcherClient(channel, config.patience_s)
+        for path, content in zip(paths, documents, strict=True):
+            click.echo(f"{path}: leaf {client.submit_document(content)}", err=True)
+
+
+@agent.command("make-key")
+@_CONFIG
+def make_key(config_path: Path) -> None:
+    """Make the linkage key of the agreement and epoch together with the other parties.
+
+    Runs until all parties have confirmed it. Stop it at any time: run again, it goes on
+    where it was. Nobody but the parties has the key then, and nobody chose it.
+    """
+    from keys.door import open_provider
+    from linkage.agent.client import MatcherClient
+    from linkage.agent.exchange import KeyMaking
+    from linkage.agent.session import load_trust, mirror_of, open_signer
+
+    with connected_without_key(config_path) as (config, channel):
+        provider = open_provider(config.keys.provider)
+        mirror = mirror_of(config, load_trust(config.trust))
+        client = MatcherClient(channel, config.patience_s)
+        signer = open_signer(config, provider)
+        KeyMaking(config, client, mirror, signer, provider, _tell_step).run()
+    own = config.agreement
+    click.echo(f"{config.keys.linkage}: linkage key of {own.id}, epoch {own.epoch}", err=True)
+
+
+def _tell_step(step: "Step", awaited: tuple[str, ...]) -> None:
+    click.echo(f"{step.name.lower()}: waiting for {', '.join(awaited) or 'the log'}", err=True)
 
 
 @agent.command()
@@ -113,12 +163,15 @@ def run(config_path: Path, job_id: str, as_json: bool) -> None:
                     "links": outcome.n_links,
                     "path": str(outcome.path),
                     "notes": list(outcome.notes),
+                    "refused": None if outcome.refused is None else str(outcome.refused),
                 }
             )
         )
         return
     for note in outcome.notes:
         click.echo(f"doubtful: {note}", err=True)
+    if outcome.refused is not None:
+        click.echo(f"records left out, as the schema says: {outcome.refused}", err=True)
     click.echo(f"{outcome.n_links} links: {outcome.path}")
 
 
@@ -207,7 +260,7 @@ def _connected(config_path: Path) -> Iterator[tuple["Session", "MatcherClient"]]
     from linkage.agent.client import MatcherClient
 
     with connected(config_path) as (session, channel):
-        yield session, MatcherClient(channel, session.config.patience_s)
+        yield session, MatcherClient(channel, session.config.patience_s, session.requests)
 
 
 def _job_to_dict(job: "Job") -> dict[str, object]:

@@ -1,13 +1,21 @@
-"""`padan audit`: fetch the match log, and verify it offline."""
+"""`padan audit`: fetch the match log; verify and replay it offline, with nothing else at hand."""
 
 import json
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from linkage.audit.replay import ReplayReport
+    from linkage.audit.verdict import VerifyReport
+    from linkage.audit.verify import Contents
+
 _PATH = click.Path(path_type=Path)
+_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.group()
@@ -54,9 +62,7 @@ def verify(bundle: Path, trust_path: Path | None, since_path: Path | None, as_js
 
     report = verify_bundle(bundle, _read(trust_path), _read(since_path))
     if as_json:
-        fields = asdict(report)
-        fields["findings"] = [finding._asdict() for finding in report.findings]
-        click.echo(json.dumps(fields))
+        _print_json(report)
     else:
         click.echo(f"{report.verdict}: {MEANING[report.verdict]}")
         click.echo(f"log {report.origin or '(none)'}, {report.size} entries, root {report.root}")
@@ -68,11 +74,158 @@ def verify(bundle: Path, trust_path: Path | None, since_path: Path | None, as_js
         sys.exit(UNVERIFIED)
 
 
+@audit.command()
+@click.argument("bundle", type=_PATH)
+@click.option("--trust", "trust_path", required=True, type=_PATH, help="Trust file.")
+@click.option(
+    "--since", "since_path", type=_PATH, help="Checkpoint kept from an earlier verification."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def replay(bundle: Path, trust_path: Path, since_path: Path | None, as_json: bool) -> None:
+    """Verify a bundle, then make every decision in it again; exit 3 unless all agree."""
+    from linkage.audit.replay import MEANING, OK, replay_decisions
+    from linkage.cli import UNVERIFIED
+
+    contents = _verified(bundle, trust_path, since_path, as_json=as_json)
+    report = replay_decisions(contents)
+    if as_json:
+        _print_json(report)
+    else:
+        click.echo(f"{report.verdict}: {MEANING[report.verdict]}")
+        click.echo(f"{report.decisions} decisions made again")
+        for code, count in sorted(report.jobs.items()):
+            click.echo(f"  {count:7}  jobs: {code}")
+        for finding in report.findings:
+            click.echo(f"  {finding.code}: {finding.text}")
+        for one in report.rejected:
+            click.echo(f"  leaf {one.index}: this {one.type} changed nothing: {one.code}")
+    if report.verdict != OK:
+        sys.exit(UNVERIFIED)
+
+
+@audit.command()
+@click.argument("bundle", type=_PATH)
+@click.option("--trust", "trust_path", required=True, type=_PATH, help="Trust file.")
+@click.option("--agreement", help="Only jobs under this agreement.")
+@click.option("--key", help="Only jobs that this certificate key touched (SHA-256 of its SPKI).")
+@click.option("--from", "first", type=_DAY, help="Only jobs asked for on this day (UTC) or later.")
+@click.option("--until", "last", type=_DAY, help="Only jobs asked for on this day (UTC) or before.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def report(
+    bundle: Path,
+    trust_path: Path,
+    agreement: str | None,
+    key: str | None,
+    first: datetime | None,
+    last: datetime | None,
+    as_json: bool,
+) -> None:
+    """Say who had what linked with whom, for what, and how much: from a bundle that verifies."""
+    from linkage.audit.report import by_agreement, read_jobs
+
+    contents = _verified(bundle, trust_path, None, as_json=False)
+    jobs = [
+        job
+        for job in read_jobs(contents)
+        if agreement in (None, job.agreement)
+        and (key is None or key in job.keys.values())
+        and (first is None or first.date() <= job.asked.date())
+        and (last is None or job.asked.date() <= last.date())
+    ]
+    agreements = by_agreement(contents, jobs)
+    if as_json:
+        fields = {
+            "agreements": [asdict(one) for one in agreements],
+            "jobs": [asdict(j) for j in jobs],
+        }
+        click.echo(json.dumps(fields, default=str))
+        return
+    for one in agreements:
+        click.echo(f"{one.agreement}: {one.purpose or 'no such agreement in force'}")
+        for basis in one.basis:
+            click.echo(f"  {basis}")
+        counts = ", ".join(f"{n} {code or 'undecided'}" for code, n in sorted(one.jobs.items()))
+        click.echo(f"  jobs: {counts}; released: {one.released}")
+        for party, n_records in sorted(one.records.items()):
+            click.echo(f"  {n_records:12,}  records of {party}")
+    for job in jobs:
+        ended = f"released {job.released:%Y-%m-%d %H:%M}Z" if job.released else "not released"
+        click.echo(
+            f"{job.asked:%Y-%m-%d %H:%M}Z  {job.job}  {job.agreement}  by {job.requester}: "
+            f"{' + '.join(job.parties)}, {job.outcome or 'undecided'}, {ended}"
+        )
+
+
+@audit.command()
+@click.argument("receipt", type=_PATH)
+@click.option("--entry", "entry_path", required=True, type=_PATH, help="The bytes of the leaf.")
+@click.option("--trust", "trust_path", required=True, type=_PATH, help="Trust file.")
+def receipt(receipt: Path, entry_path: Path, trust_path: Path) -> None:
+    """Verify a receipt (.tlog-proof): that the log has an entry, and who vouches for it."""
+    from linkage.log.policy import parse_policy
+    from linkage.log.receipt import verify_receipt
+
+    policy = parse_policy(_bytes(trust_path))
+    cosigned = verify_receipt(_bytes(receipt), _bytes(entry_path), policy)
+    head = cosigned.checkpoint
+    click.echo(f"OK: in the log {head.origin} at {head.size} entries, root {head.root.hex()}")
+    for name, time in sorted(cosigned.times.items()):
+        click.echo(f"  {datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S}Z  {name}")
+
+
+@audit.command("trust")
+@click.argument("trust_path", metavar="TRUST", type=_PATH)
+@click.option(
+    "--party", "parties", multiple=True, metavar="NAME",
+    help="Witness or group whose cosignature must be needed; may be repeated.",
+)  # fmt: skip
+def check_trust(trust_path: Path, parties: tuple[str, ...]) -> None:
+    """Check a trust file: whether its quorum keeps two readers from seeing two histories."""
+    from linkage.cli import REFUSED
+    from linkage.log.policy import parse_policy
+    from linkage.log.policy_lint import lint_policy
+
+    problems = lint_policy(parse_policy(_bytes(trust_path)), parties)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        sys.exit(REFUSED)
+    click.echo("OK: any two quorums share a witness, and enough of them")
+
+
+def _verified(
+    bundle: Path, trust_path: Path, since_path: Path | None, *, as_json: bool
+) -> "Contents":
+    """Return what a bundle says; stop with its verdict if it does not verify.
+
+    What a log says counts for nothing before it is known to be the log.
+    """
+    from linkage.audit.verdict import MEANING
+    from linkage.audit.verify import open_bundle
+    from linkage.cli import UNVERIFIED
+
+    report, contents = open_bundle(bundle, _bytes(trust_path), _read(since_path))
+    if contents is None:
+        click.echo(f"padan: {report.verdict}: {MEANING[report.verdict]}", err=True)
+        if as_json:
+            _print_json(report)
+        sys.exit(UNVERIFIED)
+    return contents
+
+
+def _print_json(report: "VerifyReport | ReplayReport") -> None:
+    fields = asdict(report)
+    fields["findings"] = [finding._asdict() for finding in report.findings]
+    click.echo(json.dumps(fields))
+
+
 def _read(path: Path | None) -> bytes | None:
+    return _bytes(path) if path is not None else None
+
+
+def _bytes(path: Path) -> bytes:
     from linkage.errors import ConfigError
 
-    if path is None:
-        return None
     try:
         return path.read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""An agent's session with an open channel to its matcher, for the time of one command."""
+"""An open channel from an agent to its matcher, for the time of one command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import grpc
 
+    from linkage.agent.config import AgentConfig
     from linkage.agent.session import Session
 
 
@@ -22,13 +23,29 @@ def connected(settings: Path) -> Iterator[tuple["Session", "grpc.Channel"]]:
         ConfigError: the settings, or a file that they name, are refused.
         KeystoreError: the linkage key cannot be opened.
     """
+    from keys.process import shield_process
     from linkage.agent.config import load_agent
     from linkage.agent.session import Session
     from linkage.rpc.channel import open_channel
 
+    shield_process()
     session = Session(load_agent(settings))
     try:
         with open_channel(session.config.matcher, session.tls) as channel:
             yield session, channel
     finally:
         session.key.wipe()
+
+
+@contextmanager
+def connected_without_key(settings: Path) -> Iterator[tuple["AgentConfig", "grpc.Channel"]]:
+    """Open a channel for a command that needs no linkage key; raises as `connected`."""
+    from keys.process import shield_process
+    from linkage.agent.config import load_agent
+    from linkage.rpc.channel import open_channel
+    from linkage.rpc.tls import TlsFiles
+
+    shield_process()
+    config = load_agent(settings)
+    with open_channel(config.matcher, TlsFiles(**dict(config.tls))) as channel:
+        yield config, channel

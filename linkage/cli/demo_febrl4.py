@@ -33,6 +33,9 @@ _TYPES = {
     "date_of_birth": "date",
 }
 
+# By their types these two have no row in the matrix of data needs; here they are of an address.
+_ELEMENTS = dict.fromkeys(("street_number", "state"), 'element = "alamat"\n')
+
 
 def febrl4(scheme: str) -> DemoData:
     """Return FEBRL data set 4 as two parties of 5,000 records each.
@@ -54,7 +57,8 @@ def febrl4(scheme: str) -> DemoData:
         )
     folder = Path(spec.submodule_search_locations[0]) / "datasets" / "febrl"
     attributes = "\n".join(
-        f'[[attributes]]\nname = "{name}"\ntype = "{kind}"\n' for name, kind in _TYPES.items()
+        f'[[attributes]]\nname = "{name}"\ntype = "{kind}"\n{_ELEMENTS.get(name, "")}'
+        for name, kind in _TYPES.items()
     )
     threshold = _CLK_THRESHOLD if scheme == "clk" else ""
     return DemoData(

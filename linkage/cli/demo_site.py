@@ -1,7 +1,7 @@
 """A whole service on this machine for the demonstration: folders, keys, processes.
 
 Every role has its own folder and sees nothing of the others' but what a person
-would bring it: certificates, the trust file, and to the agents the linkage key.
+would bring it: certificates and the trust file. The agents make the linkage key together.
 """
 
 import contextlib
@@ -16,9 +16,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from keys.identity import Identity, Role, ThrowawayAuthority
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from keys.dsse import Ed25519Signer, sign
+from keys.identity import Credential, Identity, Role, ThrowawayAuthority, key_digest
+from keys.keystore import new_header, write_keystore
+from keys.kinds import new_secret, public_half
+from keys.providers import FileProvider, create_key_file
+from linkage.agreement.decide import GATE_WAIVED
+from linkage.agreement.envelope import sign_agreement
+from linkage.agreement.payload import Enrolment
+from linkage.agreement.usage import day_of
+from linkage.cli.demo_agreement import DemoKeys, demo_agreement
 from linkage.cli.demo_data import DemoData
+from linkage.encode.encoder import resolve_schema, schema_id
 from linkage.errors import LinkageError, UnavailableError
+from linkage.log.canonical import encode_base64
+from linkage.schema import parse_schema
 
 DOMAIN = "padan.demo"
 ORIGIN = "padan.demo/log"
@@ -36,11 +50,15 @@ class DemoSite:
     Args:
         root: empty folder for all of it.
         data: the schema, and each party's records and source file.
+        gate_limit: of the agreement; 1 waives the risk gate.
     """
 
-    def __init__(self, root: Path, data: DemoData) -> None:
-        self.root, self._data = root, data
+    def __init__(self, root: Path, data: DemoData, gate_limit: float = GATE_WAIVED) -> None:
+        self.root, self._data, self._gate_limit = root, data, gate_limit
         self.authority = ThrowawayAuthority(datetime.now(UTC) - timedelta(minutes=5))
+        self.administrator = Ed25519Signer(Ed25519PrivateKey.generate())
+        self.signers: dict[str, Ed25519Signer] = {}
+        self._documents: list[Path] = []
         self.parties = tuple(data.parties)
         self.trust = root / "trust" / "trust.txt"
         self.bundle = root / "auditor" / "bundle.tar"
@@ -59,40 +77,59 @@ class DemoSite:
             listen = "127.0.0.1:0"
             data = "data"
             keystore = "keystore"
-            parties = {json.dumps(self.parties)}
-            auditors = ["auditor"]
             threads = {os.cpu_count() or 1}
             {_TLS}
             [log]
             origin = "{ORIGIN}"
             signing_key = "keys/log.key"
             key_encryption_key = "keys/kek"
+            administrators = ["{encode_base64(self.administrator.public)}"]
             """,
         )
         config = str(self.root / "matcher" / "matcher.toml")
         self.padan("matcher", "init-log", "--config", config, "--trust", str(self.trust))
-        # One party draws the linkage key; the others are brought it, and it is destroyed.
-        secret = self.root / "linkage-secret"
-        for party in self.parties:
-            self._identify("party", party)
-            self._prepare_agent(party, secret)
-        secret.unlink()
+        keys = {party: self._prepare_agent(party) for party in self.parties}
+        self._documents.append(self._agreement(keys))
+        self.padan("matcher", "submit", "--config", config, *map(str, self._documents))
 
-    def _prepare_agent(self, party: str, secret: Path) -> None:
+    def _prepare_agent(self, party: str) -> DemoKeys:
+        """Write an agent's files but its settings; return the public halves of its keys."""
         folder = self.root / "agents" / party
         own = self._data.parties[party]
+        keystore = folder / "keystore"
+        keystore.mkdir(mode=0o700, parents=True)
+        create_key_file(keystore / "kek")
+        provider, seed = FileProvider(keystore / "kek"), new_secret("sign")
+        write_keystore(keystore / "sign.key", seed, new_header("sign", provider), provider)
+        self.signers[party] = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(seed))
+        self._identify("party", party, signer=self.signers[party])
         with (folder / "records.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, own.rows[0].keys())
             writer.writeheader()
             writer.writerows(own.rows)
         self._write(folder / "schema.toml", self._data.schema)
         self._write(folder / "source.toml", own.source)
-        self.padan(
-            "keys", "new-linkage", "--agreement", AGREEMENT,
-            "--out", str(folder / "keystore" / "linkage.key"),
-            "--key-file", str(folder / "keystore" / "kek"),
-            "--secret-file", str(secret),
-        )  # fmt: skip
+        seal = public_half("seal", new_secret("seal"))
+        return DemoKeys(self.signers[party].public, seal or b"")
+
+    def _agreement(self, keys: dict[str, DemoKeys]) -> Path:
+        """Write the agreement that all parties have signed."""
+        schema = parse_schema(self._data.schema, "schema")
+        self.agreement = demo_agreement(
+            AGREEMENT,
+            PURPOSE,
+            ORIGIN,
+            DOMAIN,
+            keys,
+            schema_id(schema),
+            resolve_schema(schema),
+            day_of(datetime.now(UTC)),
+            self._gate_limit,
+        )
+        envelope = sign_agreement(self.agreement, list(self.signers.values()))
+        path = self.root / "agreement.json"
+        path.write_bytes(envelope.to_bytes())
+        return path
 
     def start_matcher(self, program: Sequence[str] = (*_PROGRAM, "matcher", "serve")) -> None:
         """Start the matcher and wait until it takes calls.
@@ -122,6 +159,12 @@ class DemoSite:
             time.sleep(0.05)
         self.address = address_file.read_text("utf-8")
         self.configure_agents()
+        if not all(self.linkage_key(party).exists() for party in self.parties):
+            self._together("agent", "make-key")
+
+    def linkage_key(self, party: str) -> Path:
+        """Return where a party keeps its linkage key."""
+        return self.root / "agents" / party / "keystore" / "linkage.key"
 
     def configure_agents(self) -> None:
         """Write the settings of every agent, with the matcher's address."""
@@ -140,9 +183,10 @@ class DemoSite:
                 id = "{AGREEMENT}"
                 purpose = "{PURPOSE}"
                 parties = {json.dumps(self.parties)}
-                [key]
-                keystore = "keystore/linkage.key"
-                key_encryption_key = "keystore/kek"
+                [keys]
+                provider = "file:keystore/kek"
+                linkage = "keystore/linkage.key"
+                sign = "keystore/sign.key"
                 """,
             )
 
@@ -167,14 +211,17 @@ class DemoSite:
             LinkageError: an agent failed; with the words of the first. The others are
                 stopped then, as they are when this one is interrupted.
         """
+        printed = self._together("agent", "run", "--job", job_id, "--json")
+        return {party: json.loads(printed[party]) for party in self.parties}
+
+    def _together(self, *arguments: str) -> dict[str, str]:
+        """Run a command of all agents at once, and return what each printed."""
         running: dict[str, subprocess.Popen[str]] = {}
         printed: dict[str, str] = {}
         try:
             for party in self.parties:
-                running[party] = self._start(
-                    "agent", "run", "--job", job_id, "--json",
-                    "--config", str(self.root / "agents" / party / "agent.toml"),
-                )  # fmt: skip
+                config = str(self.root / "agents" / party / "agent.toml")
+                running[party] = self._start(*arguments, "--config", config)
             while len(printed) < len(running):
                 for party in running.keys() - printed.keys():
                     # Asked in turn, for the others wait for one that has failed.
@@ -182,7 +229,7 @@ class DemoSite:
                         printed[party] = _finish(running[party], _POLL_S)
         finally:
             _stop(running.values())
-        return {party: json.loads(printed[party]) for party in self.parties}
+        return printed
 
     def fetch_bundle(self) -> None:
         """Let the auditor fetch the log."""
@@ -228,15 +275,34 @@ class DemoSite:
         role: Role,
         name: str,
         addresses: Sequence[str] = (),
+        signer: Ed25519Signer | None = None,
     ) -> None:
         folder = self.root / ("agents" if role == "party" else "") / name
-        folder.mkdir(parents=True, mode=0o700)
-        credential = self.authority.issue(Identity(DOMAIN, role, name), tuple(addresses))
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        identity = Identity(DOMAIN, role, name)
+        credential = self.authority.issue(identity, tuple(addresses))
         (folder / "certificate.pem").write_bytes(credential.certificate)
         key = folder / "private-key.pem"
         key.touch(0o600)
         key.write_bytes(credential.private_key)
         (folder / "authority.pem").write_bytes(self.authority.certificate)
+        self._documents.append(self._enrolment(identity, credential, signer))
+
+    def _enrolment(
+        self, identity: Identity, credential: Credential, signer: Ed25519Signer | None
+    ) -> Path:
+        """Write the document by which somebody is admitted, as an administrator signs it."""
+        document = Enrolment(
+            log=ORIGIN,
+            principal=identity.uri,
+            tls_keys=(key_digest(credential.certificate),),
+            sign_key=encode_base64(signer.public) if signer else None,
+        )
+        signers = [self.administrator, *([signer] if signer else [])]
+        path = self.root / "enrolments" / f"{identity.role}-{identity.name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(sign(Enrolment.TYPE, document.to_bytes(), signers).to_bytes())
+        return path
 
     @staticmethod
     def _write(path: Path, text: str) -> None:

@@ -111,6 +111,35 @@ def init_log(config_path: Path, trust: Path) -> None:
     click.echo(f"{trust}: trust file of {config.log.origin}", err=True)
 
 
+@matcher.command()
+@click.option(
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings (TOML).",
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
+    """Put signed documents into the log of a matcher that does not run, in their order.
+
+    So are the first parties enrolled. While it runs, whoever is enrolled brings
+    documents: `padan agent submit`.
+    """
+    from linkage.errors import ConfigError
+    from linkage.matcher.config import load_config
+    from linkage.matcher.offline import offline_documents
+
+    config = load_config(config_path)
+    try:
+        documents = [path.read_bytes() for path in paths]
+    except OSError as error:
+        raise ConfigError(str(error.filename), [f"cannot be read: {error.strerror}"]) from error
+    with offline_documents(config) as taken:
+        for path, content in zip(paths, documents, strict=True):
+            click.echo(f"{path}: leaf {taken.submit('matcher', content)}", err=True)
+
+
 def _open_log_key(log: "Log") -> "Ed25519PrivateKey":
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

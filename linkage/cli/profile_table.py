@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from linkage.normalise.profile import ColumnProfile, Finding
+from linkage.normalise.profile import ColumnProfile, Finding, rule_of
 
 if TYPE_CHECKING:
     from linkage.agent.profile import SourceProfile
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 _ROWS_SHOWN = 6
 
 MEANING: Mapping[str, str] = {
-    "rejected": "has a value that cannot be read as such",
+    "rejected": "has a value that cannot be read as such: counts as missing",
+    "refused": "has a value that cannot be read as such: the record is left out",
     "cut_suspect": "as long as the longest: cut at a field's length?",
     # Names.
     "mononym": "one word only",
@@ -33,7 +34,7 @@ MEANING: Mapping[str, str] = {
     # Dates.
     "unreadable": "no date",
     "impossible": "a day, month or year that does not exist",
-    "placeholder": "a date such as 01-07, 31-12 or a day 15; a number of zeros",
+    "placeholder": "a date such as 01-07 or 31-12 (in Indonesian data a day 15); zeros",
     "incomplete": "a part is unknown",
     # Places.
     "unknown": "in no list of places",
@@ -63,12 +64,12 @@ def profile_lines(profile: "SourceProfile") -> Iterator[str]:
         yield f"{column.attribute} ({column.kind}{beside})"
         yield from _missing(column)
         for name, finding in column.findings.items():
-            yield _line(name, finding, column.n_records)
+            yield _line(name, finding, column.n_records, rule_of(column.kind, name))
     if profile.quality.nik_checks:
         yield ""
         yield "NIK against the record"
         for name, finding in profile.quality.nik_checks.items():
-            yield _line(name, finding, profile.n_records)
+            yield _line(name, finding, profile.n_records, rule_of("nik", name))
 
 
 def _missing(column: ColumnProfile) -> Iterator[str]:
@@ -78,10 +79,10 @@ def _missing(column: ColumnProfile) -> Iterator[str]:
         yield "  nothing noticed"
 
 
-def _line(name: str, finding: Finding, n_records: int) -> str:
+def _line(name: str, finding: Finding, n_records: int, rule: str = "") -> str:
     meaning = "no value that can be used" if name == "missing" else MEANING.get(name, "")
     rows = ", ".join(str(row) for row in finding.rows[:_ROWS_SHOWN])
     more = ", ..." if finding.count > _ROWS_SHOWN else ""
     where = f"  [{rows}{more}]" if rows else ""
     share = finding.count / n_records
-    return f"  {name:17}{finding.count:>10,} {share:>6.1%}  {meaning}{where}"
+    return f"  {name:17}{finding.count:>10,} {share:>6.1%}  {rule:4} {meaning}{where}"

@@ -1,6 +1,7 @@
 """`padan schema`: draft a linkage schema, check it, and show what it resolves to."""
 
 import json
+import os
 import re
 import sys
 from dataclasses import asdict
@@ -159,15 +160,16 @@ def tune(
 
     m is the share of an attribute's tokens that two records of one person have in
     common, u the same for strangers: at random, or with another attribute in common.
-    Learned weights are not always better: try both with `padan evaluate` on persons
-    that they were not learned from.
+    Half of the persons teach, the other half is linked with the default weights, the
+    learned ones and some between; the defaults stay where nothing links better. Weights
+    serve codes: a job of two rounds learns what agreement is worth by itself.
     """
     from linkage.agent.config import load_schema
     from linkage.agent.evaluate import input_of
+    from linkage.agent.heldout import with_weights
     from linkage.agent.labelled import labelled_files, labelled_synthetic
     from linkage.agent.schematext import format_schema
     from linkage.agent.tune import tune as run
-    from linkage.agent.tune import with_weights
     from linkage.cli.progress import stderr_console
 
     if bool(inputs) != (truth is not None):
@@ -181,17 +183,24 @@ def tune(
             records = labelled_files(loaded, sources, truth or "", seed)
         else:
             records = labelled_synthetic(loaded, seed)
-        tuned = run(loaded, records, seed)
+        tuned = run(loaded, records, seed, os.cpu_count() or 1)
     if as_json:
-        click.echo(json.dumps([asdict(entry) for entry in tuned]))
+        click.echo(json.dumps(asdict(tuned)))
         return
     click.echo(f"# Weights learned from {len(records):,} records, seed {seed}.")
-    click.echo(f"# {'attribute':20} {'m':>6} {'u':>6}  weight default  greatest u among strangers")
-    for entry in tuned:
+    for trial in tuned.trials:
+        chosen = "  <- taken" if trial.step == tuned.step else ""
+        shown = ", ".join(f"{f1:.4f}" for f1 in trial.best_f1)
+        click.echo(f"# {trial.step:4.0%} of the way to learned weights: best F1 {shown}{chosen}")
+    click.echo(
+        f"# {'attribute':20} {'m':>6} {'u':>6}  weight learned default  greatest u among strangers"
+    )
+    for entry in tuned.attributes:
         m, u = (f"{share:6.3f}" if share is not None else "     -" for share in (entry.m, entry.u))
         who = (
             entry.strangers if entry.strangers in {"", "at random"} else f"of one {entry.strangers}"
         )
-        line = f"# {entry.name:20} {m} {u}  {entry.weight:6.2f} {entry.default:7.2f}  {who}"
-        click.echo(line.rstrip())
-    click.echo(format_schema(with_weights(loaded, tuned)), nl=False)
+        weights = f"{entry.weight:6.2f} {entry.learned:7.2f} {entry.default:7.2f}"
+        click.echo(f"# {entry.name:20} {m} {u}  {weights}  {who}".rstrip())
+    weights_of = {entry.name: entry.weight for entry in tuned.attributes}
+    click.echo(format_schema(with_weights(loaded, weights_of)), nl=False)

@@ -16,6 +16,8 @@ from linkage.errors import MalformedMessageError
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 JsonObject: TypeAlias = Mapping[str, Json]
 
+MAX_DEPTH = 32
+"""Arrays and objects inside each other. Fixed, so that no two readers differ about it."""
 _FIRST_INEXACT_INT = 2**53
 _SMALLEST_TOO_LARGE = 2**63
 
@@ -77,8 +79,8 @@ def parse_json(data: bytes) -> Json:
     """Return the value of canonical JSON.
 
     Raises:
-        MalformedMessageError: not JSON in UTF-8, or not in its canonical form,
-            which also catches a key given twice.
+        MalformedMessageError: not JSON in UTF-8, deeper than `MAX_DEPTH`, or not in
+            its canonical form, which also catches a key given twice.
     """
     try:
         value = cast("Json", json.loads(data.decode("utf-8"), parse_int=_number))
@@ -86,6 +88,9 @@ def parse_json(data: bytes) -> Json:
         raise MalformedMessageError("not JSON in UTF-8") from error
     if format_json(value) != data:
         raise MalformedMessageError("JSON that is not in its canonical form")
+    # Most values have too few brackets to be deep, and need no walk.
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise MalformedMessageError(f"JSON deeper than {MAX_DEPTH} arrays and objects")
     return value
 
 
@@ -99,6 +104,17 @@ def parse_json_object(data: bytes, keys: frozenset[str]) -> dict[str, Json]:
     if not isinstance(value, dict) or value.keys() != keys:
         raise MalformedMessageError(f"not a JSON object with exactly {', '.join(sorted(keys))}")
     return cast("dict[str, Json]", value)
+
+
+def _depth(value: Json) -> int:
+    """Return how many arrays and objects are inside each other; stops past the allowed."""
+    depth, level = 0, [value]
+    while depth <= MAX_DEPTH and (inner := [one for one in level if isinstance(one, (list, dict))]):
+        depth += 1
+        level = [
+            child for one in inner for child in (one.values() if isinstance(one, dict) else one)
+        ]
+    return depth
 
 
 def _number(text: str) -> int | float:

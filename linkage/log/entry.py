@@ -49,7 +49,7 @@ _CONFIDENTIAL_FAMILIES = frozenset({"job"})
 
 _SECOND_WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _NAME = re.compile(r"[!-~]{1,255}")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 _COMMON = frozenset({"v", "type", "time", "actor", "agreement", "ref"})
 _PUBLIC = _COMMON | {"body"}
 _CONFIDENTIAL = _COMMON | {"commitment"}

@@ -1,13 +1,12 @@
-"""Signed notes and the keys that sign them.
+"""Signed notes: a text, and who vouches for it.
 
 A note is text, a blank line, and one line per signature:
 
     — <key name> base64(key id || signature)
 
-A verifier key is written `name+hexid+base64(type || public key)`. Key types are
-those of the log and its witnesses; the only one that signs plain notes is
-Ed25519, 0x01. `SignatureError` is raised for every malformed byte, and for every
-signature that does not hold.
+A key of type 0x01 signs the text as it is; what the others sign is in
+`linkage.log.cosignature`. `SignatureError` is raised for every malformed byte, and
+for every signature that does not hold.
 
 Source: C2SP signed-note v1.0.0.
 """
@@ -15,7 +14,6 @@ Source: C2SP signed-note v1.0.0.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -23,50 +21,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from linkage.errors import MalformedMessageError, SignatureError
 from linkage.log.canonical import decode_base64, encode_base64
+from linkage.log.cosignature import verify_cosignature
+from linkage.log.vkey import ED25519, KEY_ID_BYTES, VerifierKey, check_key_name
 
-ED25519 = 0x01
-COSIGNATURE_ED25519 = 0x04
-COSIGNATURE_ML_DSA_44 = 0x06
-_PUBLIC_BYTES = {ED25519: 32, COSIGNATURE_ED25519: 32, COSIGNATURE_ML_DSA_44: 1312}
-
-KEY_ID_BYTES = 4
-# Every agency with two keys, and the log: a note with more is made to cost time.
+# Two keys of every agency, and of the log: a note with more is made to cost time.
 MAX_SIGNATURES = 64
 MAX_NOTE_BYTES = 1 << 20
-_MAX_VKEY_CHARS = 4096
 _DASH = "— "
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
-
-
-@dataclass(frozen=True)
-class VerifierKey:
-    """A public key under a name: what a trust file lists.
-
-    Args:
-        name: printable, without white space and `+`; of a log, its origin.
-        algorithm: the signature type byte.
-        public: the raw public key.
-
-    Raises:
-        SignatureError: a bad name, an unknown type, or a key of the wrong length.
-    """
-
-    name: str
-    algorithm: int
-    public: bytes
-
-    def __post_init__(self) -> None:
-        check_key_name(self.name)
-        if self.algorithm not in _PUBLIC_BYTES:
-            raise SignatureError(f"key {self.name}: unknown signature type {self.algorithm:#04x}")
-        if len(self.public) != _PUBLIC_BYTES[self.algorithm]:
-            raise SignatureError(f"key {self.name}: a public key of {len(self.public)} bytes")
-
-    @property
-    def key_id(self) -> bytes:
-        """Four bytes that pick the key out of a note; not a fingerprint."""
-        head = f"{self.name}\n".encode() + bytes([self.algorithm])
-        return sha256(head + self.public).digest()[:KEY_ID_BYTES]
 
 
 @dataclass(frozen=True)
@@ -87,7 +49,7 @@ class Note:
 
 
 class Signer(Protocol):
-    """Whoever can sign a note: a key in memory, or one in a device."""
+    """Whoever can sign a note: a key in memory, or one in a device, of a log or a witness."""
 
     @property
     def key(self) -> VerifierKey:
@@ -95,7 +57,7 @@ class Signer(Protocol):
         ...
 
     def sign(self, text: bytes) -> bytes:
-        """Return the signature over the note text, without the key id."""
+        """Return what a line over the note text holds after the key id."""
         ...
 
 
@@ -118,41 +80,6 @@ class Ed25519Signer:
         return self._private.sign(text)
 
 
-def check_key_name(name: str) -> None:
-    """Check a key name, which is also what an origin has to look like.
-
-    Stricter than the format: what does not print could deceive who reads a report.
-
-    Raises:
-        SignatureError: empty, or with white space, `+` or what does not print.
-    """
-    if not name or not name.isprintable() or " " in name or "+" in name:
-        raise SignatureError("a key name is empty, or holds white space, + or what cannot be shown")
-
-
-def format_vkey(key: VerifierKey) -> str:
-    """Return the key as `name+hexid+base64`."""
-    return f"{key.name}+{key.key_id.hex()}+{encode_base64(bytes([key.algorithm]) + key.public)}"
-
-
-def parse_vkey(text: str) -> VerifierKey:
-    """Return the key that `format_vkey` writes as `text`.
-
-    Raises:
-        SignatureError: malformed, of an unknown type, or with another key id.
-    """
-    if len(text) > _MAX_VKEY_CHARS or text.count("+") < 2:
-        raise SignatureError("a verifier key is not name+hexid+base64")
-    name, hex_id, encoded = text.split("+", 2)
-    data = _decode(encoded)
-    if not data:
-        raise SignatureError("a verifier key without key")
-    key = VerifierKey(name, data[0], data[1:])
-    if key.key_id.hex() != hex_id:
-        raise SignatureError(f"key {name}: the key id does not belong to the key")
-    return key
-
-
 def sign_note(text: str, signers: Sequence[Signer]) -> bytes:
     """Return the note of `text` with one signature line per signer.
 
@@ -161,8 +88,12 @@ def sign_note(text: str, signers: Sequence[Signer]) -> bytes:
             signer.
     """
     signed = text.encode()
-    lines = tuple(NoteSignature(s.key.name, s.key.key_id, s.sign(signed)) for s in signers)
-    return format_note(Note(text, lines))
+    return format_note(Note(text, tuple(signed_line(signed, signer) for signer in signers)))
+
+
+def signed_line(text: bytes, signer: Signer) -> NoteSignature:
+    """Return the line of one signer under a note's text."""
+    return NoteSignature(signer.key.name, signer.key.key_id, signer.sign(text))
 
 
 def format_note(note: Note) -> bytes:
@@ -171,8 +102,7 @@ def format_note(note: Note) -> bytes:
     Raises:
         SignatureError: they would not parse.
     """
-    lines = [f"{_DASH}{s.name} {encode_base64(s.key_id + s.signature)}\n" for s in note.signatures]
-    data = "".join((note.text, "\n", *lines)).encode()
+    data = f"{note.text}\n".encode() + format_lines(note.signatures)
     if parse_note(data) != note:
         raise SignatureError("a note that would be read differently")
     return data
@@ -206,10 +136,10 @@ def parse_note(data: bytes) -> Note:
     return Note(text + "\n", signatures)
 
 
-def verified_keys(
+def verified_signatures(
     note: Note, keys: Sequence[VerifierKey], *, refuse_unknown: bool = False
-) -> tuple[VerifierKey, ...]:
-    """Return those of `keys` that signed `note`, in the order of its lines.
+) -> dict[VerifierKey, int | None]:
+    """Return which of `keys` signed `note`, in the order of its lines, and when.
 
     Args:
         note: parsed, not trusted.
@@ -217,32 +147,55 @@ def verified_keys(
         refuse_unknown: whether a line of any other key refuses the note; the
             format has verifiers skip it, a bundle does not.
 
+    Returns:
+        By key the time of its cosignature in seconds since 1970; None for a plain
+        signature, which has none.
+
     Raises:
         SignatureError: a line of one of `keys` does not verify, no line is of one
             of them, or a line is of no key where that is refused.
     """
     by_id = {(key.name, key.key_id): key for key in keys}
     text = note.text.encode()
-    verified = []
+    verified = {}
     for line in note.signatures:
         key = by_id.get((line.name, line.key_id))
         if key is not None:
-            _verify(key, text, line.signature)
-            verified.append(key)
+            verified[key] = _verify(key, text, line.signature)
         elif refuse_unknown:
             raise SignatureError(f"a signature of an unknown key {line.name}")
     if not verified:
         raise SignatureError("no signature of a known key")
-    return tuple(verified)
+    return verified
 
 
-def _verify(key: VerifierKey, text: bytes, signature: bytes) -> None:
+def format_lines(signatures: Sequence[NoteSignature]) -> bytes:
+    """Return signature lines by themselves: what a witness answers."""
+    return "".join(
+        f"{_DASH}{s.name} {encode_base64(s.key_id + s.signature)}\n" for s in signatures
+    ).encode()
+
+
+def parse_lines(data: bytes) -> tuple[NoteSignature, ...]:
+    """Return the signature lines that `format_lines` writes as `data`.
+
+    Raises:
+        SignatureError: as `parse_note`.
+    """
+    note = parse_note(b"\n\n" + data)
+    if note.text != "\n":
+        raise SignatureError("signature lines with text before them")
+    return note.signatures
+
+
+def _verify(key: VerifierKey, text: bytes, signature: bytes) -> int | None:
     if key.algorithm != ED25519:
-        raise SignatureError(f"key {key.name}: cannot check signature type {key.algorithm:#04x}")
+        return verify_cosignature(key, text, signature)
     try:
         Ed25519PublicKey.from_public_bytes(key.public).verify(signature, text)
     except (InvalidSignature, ValueError) as error:
         raise SignatureError(f"the signature of {key.name} does not verify") from error
+    return None
 
 
 def _parse_line(line: str) -> NoteSignature:
@@ -251,14 +204,10 @@ def _parse_line(line: str) -> NoteSignature:
         raise SignatureError("a signature line is not: dash, key name, base64")
     name, encoded = parts
     check_key_name(name)
-    data = _decode(encoded)
+    try:
+        data = decode_base64(encoded)
+    except MalformedMessageError as error:
+        raise SignatureError(f"a signature line of {name}: {error}") from error
     if len(data) <= KEY_ID_BYTES:
         raise SignatureError(f"a signature line of {name} without signature")
     return NoteSignature(name, data[:KEY_ID_BYTES], data[KEY_ID_BYTES:])
-
-
-def _decode(text: str) -> bytes:
-    try:
-        return decode_base64(text)
-    except MalformedMessageError as error:
-        raise SignatureError("a signature or key is not base64 in its one spelling") from error

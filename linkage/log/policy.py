@@ -21,7 +21,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from linkage.errors import ConfigError, SignatureError
-from linkage.log.note import (
+from linkage.log.vkey import (
     COSIGNATURE_ED25519,
     COSIGNATURE_ML_DSA_44,
     ED25519,
@@ -97,12 +97,58 @@ class Policy:
 
     def quorum_met(self, witnesses: AbstractSet[str]) -> bool:
         """Return whether the cosignatures of the named witnesses are enough."""
+        return self.quorum in self.met_by(witnesses)
+
+    def met_by(self, witnesses: AbstractSet[str]) -> frozenset[str]:
+        """Return the names of all witnesses and groups that count as having cosigned.
+
+        An agency with two keys is a group: whether it has cosigned is whether its
+        name is among these.
+
+        Args:
+            witnesses: names of the witnesses whose cosignatures were verified.
+        """
         # A group names only what stands before it, so one pass settles all.
         met = {NO_QUORUM} | {line.name for line in self.witnesses if line.name in witnesses}
         for group in self.groups:
             if len(met.intersection(group.members)) >= group.threshold:
                 met.add(group.name)
-        return self.quorum in met
+        return frozenset(met)
+
+    def witnesses_under(self, name: str) -> frozenset[str]:
+        """Return the witnesses that a name stands for: itself, or those in its group.
+
+        Raises:
+            ValueError: no witness or group has that name.
+        """
+        members = {group.name: group.members for group in self.groups}
+        if name in members:
+            return frozenset().union(*(self.witnesses_under(member) for member in members[name]))
+        if all(line.name != name for line in self.witnesses):
+            raise ValueError(f"no witness or group {name} in the trust file")
+        return frozenset({name})
+
+    def missing(self, witnesses: AbstractSet[str]) -> frozenset[str]:
+        """Return the witnesses whose cosignatures could still make up the quorum.
+
+        Args:
+            witnesses: names of the witnesses whose cosignatures were verified.
+
+        Returns:
+            None where the quorum is met or asks for nobody.
+        """
+        if self.quorum_met(witnesses):
+            return frozenset()
+        met = self.met_by(witnesses)
+        members = {group.name: group.members for group in self.groups}
+        unmet, found = [self.quorum], set()
+        while unmet:
+            name = unmet.pop()
+            if name not in members:
+                found.add(name)
+            else:
+                unmet += [member for member in members[name] if member not in met]
+        return frozenset(found)
 
 
 def format_policy(policy: Policy, comment: str = "") -> bytes:

@@ -151,6 +151,11 @@ def _split(start: int, end: int) -> int:
     return start + (1 << ((end - start - 1).bit_length() - 1))
 
 
+def root_of_first(size: int, get_node: GetNode) -> bytes:
+    """Return the root of the tree of the first `size` leaves."""
+    return _range_root(0, size, get_node) if size else EMPTY_ROOT
+
+
 def _range_root(start: int, end: int, get_node: GetNode) -> bytes:
     """Return the root over leaves start up to end.
 

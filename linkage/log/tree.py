@@ -53,6 +53,46 @@ class Frontier:
         return join_subtrees(self._roots) if self._roots else EMPTY_ROOT
 
 
+class History:
+    """A tree that knows the root it had at every size: some 64 bytes for each leaf."""
+
+    def __init__(self) -> None:
+        self._tree = Frontier()
+        self._nodes: list[list[bytes]] = []
+
+    @property
+    def size(self) -> int:
+        """The number of leaves."""
+        return self._tree.size
+
+    def append(self, leaf: bytes) -> None:
+        """Add one leaf hash.
+
+        Raises:
+            ValueError: `leaf` is not a hash.
+        """
+        for height, node in enumerate(self._tree.append(leaf)):
+            if height == len(self._nodes):
+                self._nodes.append([])
+            self._nodes[height].append(node)
+
+    def node(self, height: int, position: int) -> bytes:
+        """Return the root over leaves position * 2**height up to (position + 1) * 2**height."""
+        return self._nodes[height][position]
+
+    def root_at(self, size: int) -> bytes:
+        """Return the root over the first `size` leaves.
+
+        Raises:
+            ValueError: there are fewer.
+        """
+        if not 0 <= size <= self.size:
+            raise ValueError(f"no root at {size} of {self.size} leaves")
+        heights = [height for height in range(size.bit_length()) if size >> height & 1]
+        roots = [self.node(height, (size >> height) - 1) for height in reversed(heights)]
+        return join_subtrees(roots) if roots else EMPTY_ROOT
+
+
 def join_subtrees(roots: Sequence[bytes]) -> bytes:
     """Return the root over adjacent perfect subtrees, each larger than the next.
 

@@ -10,20 +10,26 @@ from numpy.typing import NDArray
 
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
 from linkage.errors import (
-    DeniedError,
     JobStateError,
     MalformedMessageError,
     NotFoundError,
     QuotaExceededError,
 )
+from linkage.gate import parse_result
 from linkage.job import DIGEST_BYTES, EXACT_TOKEN_BYTES, REFERENCE_BYTES, Job, JobState
+from linkage.log.canonical import JsonObject
+from linkage.matcher.decisions import Decisions, Signed, denied, evidence, path_of, verdict
 from linkage.matcher.jobs import job_for
 from linkage.matcher.journal import Journal
+from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
+from linkage.rpc.peer import Peer
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import BatchRow, Metadata, Transaction
 from linkage.ticket import Tickets, read_rows
+
+_METHOD = "/linkage.v1.BatchService/OpenBatch"
 
 
 class Batches:
@@ -36,7 +42,8 @@ class Batches:
         log: publishes them.
         artefact_days: days until an upload can no longer be read.
         max_records: most records of one upload.
-        require_gate: whether an upload needs a risk gate's result.
+        decisions: says what is allowed.
+        ledger: the state of the log.
         on_ready: called when the uploads of a job are complete.
     """
 
@@ -49,32 +56,44 @@ class Batches:
         *,
         artefact_days: int,
         max_records: int,
-        require_gate: bool,
+        decisions: Decisions,
+        ledger: Ledger,
         on_ready: Callable[[], None],
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._log = journal, log
         self._days, self._max_records = artefact_days, max_records
-        self._require_gate = require_gate
+        self._decisions, self._ledger = decisions, ledger
         self._on_ready = on_ready
 
-    def open(self, party: str, job_id: str, manifest: Manifest) -> tuple[str, int]:
+    def open(
+        self, peer: Peer, job_id: str, manifest: Manifest, content: bytes, gate: bytes = b""
+    ) -> tuple[str, int]:
         """Open a batch or find it again; return its id and the next chunk to send.
+
+        Args:
+            peer: who uploads.
+            job_id: for which job.
+            manifest: what the batch will be.
+            content: the signed request for it.
+            gate: the result of the risk gate that the manifest names.
 
         Raises:
             NotFoundError: the job is none of the party's.
+            DeniedError: the request does not count, or the upload is not allowed.
             JobStateError: the job takes no batches now, or another one was begun.
             SchemaMismatchError: encoded under another schema than the job's.
             KeyMismatchError: encoded under another key than the requester's.
             MalformedMessageError: the manifest contradicts itself or the job.
             QuotaExceededError: more records than this matcher takes.
         """
+        party = peer.identity.party
         with self._metadata.write() as transaction:
             job = job_for(transaction, party, job_id)
-            content = manifest_to_bytes(manifest)
             known = next((b for b in transaction.batches_of(job_id) if b.party == party), None)
+            stored = manifest_to_bytes(manifest)
             if known is not None:
-                if known.manifest != content:
+                if known.manifest != stored:
                     raise JobStateError(
                         "another batch of this party was begun for this job: send that one, "
                         "or cancel the job and request a new one"
@@ -82,10 +101,73 @@ class Batches:
                 return known.batch_id, known.next_chunk
             _check_collecting(job, self._journal.clock())
             self._check(manifest, job)
-            batch = BatchRow(uuid.uuid4().hex, job_id, party, content)
-            self._artefacts.create(batch.batch_id, self._expires())
-            transaction.add_batch(batch)
-            return batch.batch_id, 0
+            body = job_id.encode() + manifest.digest()
+            signed = self._decisions.signed(transaction, peer, content, _METHOD, body)
+            self._log_gate(transaction, signed, job, manifest, gate)
+            decision = self._decisions.upload(
+                transaction, signed, job.spec, manifest.n_records, manifest.gate_sha256
+            )
+            batch = BatchRow(uuid.uuid4().hex, job_id, party, stored, peer.identity.uri, peer.key)
+            if decision.allowed:
+                self._artefacts.create(batch.batch_id, self._expires())
+                transaction.add_batch(batch)
+            word = "job.admit" if decision.allowed else "job.refuse"
+            asked: JsonObject = {
+                "job": job_id,
+                "manifest": manifest.digest().hex(),
+                "n_records": manifest.n_records,
+                **evidence(signed),
+                **verdict(decision),
+            }
+            self._journal.record(
+                transaction,
+                word,
+                path_of(peer),
+                job.spec.agreement_id,
+                asked,
+                job_id=job_id,
+                refs=decision.leaves,
+            )
+        self._log.publish()
+        if not decision.allowed:
+            raise denied(decision)
+        return batch.batch_id, 0
+
+    def _log_gate(
+        self,
+        transaction: Transaction,
+        signed: Signed,
+        job: Job,
+        manifest: Manifest,
+        content: bytes,
+    ) -> None:
+        """Put the result of a risk gate into the log, before it is decided by."""
+        if not content:
+            return
+        gate, party = parse_result(content), signed.peer.identity.party
+        if gate.digest() != manifest.gate_sha256:
+            raise MalformedMessageError("not the risk gate's result that the manifest names")
+        known = (job.spec.agreement_id, party, manifest.gate_sha256.hex())
+        if known in self._ledger.state(transaction).usage.gates:
+            return
+        body: JsonObject = {
+            "gate": gate.digest().hex(),
+            "party": party,
+            "schema_id": gate.schema_id.hex(),
+            "epoch": gate.epoch,
+            "rate": gate.rate,
+            "void": gate.void,
+            "structure": gate.structure,
+            "valid_until": f"{gate.valid_until:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        self._journal.record(
+            transaction,
+            "gate",
+            path_of(signed.peer),
+            job.spec.agreement_id,
+            body,
+            job_id=job.job_id,
+        )
 
     def put_chunk(self, party: str, batch_id: str, index: int, chunk: Chunk) -> int:
         """Store a chunk and return the next one to send; a stored one changes nothing.
@@ -175,12 +257,6 @@ class Batches:
             raise QuotaExceededError(
                 f"{manifest.n_records} records: block tokens of this length are meant for "
                 f"{manifest.codes.most_records}; agree on a larger match.expected_records"
-            )
-        if self._require_gate and not manifest.gate_sha256:
-            raise DeniedError(
-                "GATE_MISSING",
-                "this matcher takes no batch without a risk gate: run `padan attack --out`, and "
-                "name the result under [gate] in the agent's settings",
             )
         if len(manifest.gate_sha256) not in (0, DIGEST_BYTES):
             raise MalformedMessageError("the manifest's gate digest is not 32 bytes long")

@@ -14,10 +14,11 @@ from pydantic import (
 )
 
 from linkage.engine.executor import ExecutorName
-from linkage.errors import ConfigError
+from linkage.errors import ConfigError, MalformedMessageError
+from linkage.log.canonical import decode_base64
 from linkage.schema import problems_of
 
-_MAX_PORT = 65_535
+_MAX_PORT, _ED25519_BYTES = 65_535, 32
 _Party = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
 
@@ -26,6 +27,19 @@ def _check_port(address: str) -> str:
     if int(address.rpartition(":")[2]) > _MAX_PORT:
         raise ValueError(f"a port is at most {_MAX_PORT}")
     return address
+
+
+def _check_key(text: str) -> str:
+    try:
+        data = decode_base64(text)
+    except MalformedMessageError:
+        data = b""
+    if len(data) != _ED25519_BYTES:
+        raise ValueError(f"a key is the base64 of {_ED25519_BYTES} bytes (Ed25519)")
+    return text
+
+
+_Ed25519 = Annotated[str, AfterValidator(_check_key)]
 
 
 class _Strict(BaseModel):
@@ -47,11 +61,24 @@ class Log(_Strict):
         origin: the log's name in every checkpoint.
         signing_key: keystore file of its Ed25519 key.
         key_encryption_key: file that opens the keystore.
+        administrators: Ed25519 keys, base64, of those who enrol parties and auditors; a new log
+            begins with them and never changes them.
+        threshold: how many of them sign together.
     """
 
     origin: Annotated[str, Field(pattern=r"^[a-zA-Z0-9./-]{1,128}$")]
     signing_key: Path
     key_encryption_key: Path
+    administrators: Annotated[tuple[_Ed25519, ...], Field(min_length=1, max_length=32)]
+    threshold: Annotated[int, Field(ge=1, le=32)] = 1
+
+    @model_validator(mode="after")
+    def _enough_administrators(self) -> "Log":
+        if len(set(self.administrators)) < len(self.administrators):
+            raise ValueError("administrators: one is listed twice")
+        if self.threshold > len(self.administrators):
+            raise ValueError("threshold: more than there are administrators")
+        return self
 
 
 class LookupRule(_Strict):
@@ -79,8 +106,6 @@ class MatcherConfig(_Strict):
         listen: host and port; port 0 takes a free one.
         data: folder of database, log files and artefacts.
         keystore: folder of the keys to the artefacts; leave it out of backups.
-        parties: who may request jobs and upload.
-        auditors: who may read the log with all bodies.
         tls: PEM files.
         log: the match log.
         executor: who compares: `local` threads, or a `ray` cluster.
@@ -93,7 +118,6 @@ class MatcherConfig(_Strict):
         screen_loss: highest probability that a pair of hardened codes just at the
             threshold is overlooked in a job of one round, for speed; 0 for none.
         max_records: most records of one batch.
-        require_gate: refuse batches for which no risk gate's result speaks.
         lookups: who may look up whose register.
         lookup_loss: highest probability that a lookup overlooks a record whose code alone
             is just a match, for speed; 0 for none.
@@ -103,8 +127,6 @@ class MatcherConfig(_Strict):
     listen: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$"), AfterValidator(_check_port)]
     data: Path
     keystore: Path
-    parties: Annotated[tuple[_Party, ...], Field(min_length=1)]
-    auditors: tuple[_Party, ...] = ()
     tls: Tls
     log: Log
     executor: ExecutorName = "local"
@@ -115,16 +137,12 @@ class MatcherConfig(_Strict):
     max_comparisons: Annotated[int, Field(ge=1)] = 5_000_000_000
     screen_loss: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     max_records: Annotated[int, Field(ge=1)] = 5_000_000
-    require_gate: bool = False
     lookups: tuple[LookupRule, ...] = ()
     lookup_loss: Annotated[float, Field(ge=0, lt=0.5)] = 0.02
 
     @model_validator(mode="after")
-    def _lookups_are_of_parties(self) -> "MatcherConfig":
+    def _lookups_are_listed_once(self) -> "MatcherConfig":
         named = [(rule.agreement, rule.caller, rule.of) for rule in self.lookups]
-        strangers = {name for rule in named for name in rule[1:]} - set(self.parties)
-        if strangers:
-            raise ValueError(f"lookups: not among the parties: {', '.join(sorted(strangers))}")
         if len(set(named)) < len(named):
             raise ValueError("lookups: an agreement, caller and register are listed twice")
         return self

@@ -8,15 +8,20 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
+from linkage.agreement.request import check_repeat, request_digest
 from linkage.errors import JobStateError, NotFoundError
 from linkage.job import Job, JobSpec, JobState
 from linkage.log.canonical import JsonObject
+from linkage.matcher.decisions import Decisions, evidence, path_of, verdict
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
-from linkage.store.metadata import Metadata, Transaction
+from linkage.rpc.peer import Peer
+from linkage.store.metadata import Metadata, RequestRow, Transaction
 
 MATCHER = "matcher"
-_CANCELLABLE = frozenset(JobState) - {state for state in JobState if state.final}
+_METHOD = "/linkage.v1.JobService/RequestJob"
+_CANCELLABLE = frozenset(state for state in JobState if not state.final)
+_RUNNING = _CANCELLABLE - {JobState.REQUESTED, JobState.AUTHORISED}
 
 
 class Jobs:
@@ -26,7 +31,7 @@ class Jobs:
         metadata: the database.
         journal: makes log entries.
         log: publishes them.
-        parties: parties that take part in this service.
+        decisions: says what is allowed.
         on_cancel: told the id of a job that was cancelled.
     """
 
@@ -35,31 +40,34 @@ class Jobs:
         metadata: Metadata,
         journal: Journal,
         log: MatchLog,
-        parties: frozenset[str],
+        decisions: Decisions,
         on_cancel: Callable[[str], None],
     ) -> None:
         self._metadata, self._journal, self._log = metadata, journal, log
-        self._parties, self._on_cancel = parties, on_cancel
+        self._decisions, self._on_cancel = decisions, on_cancel
 
-    def request(self, party: str, request_id: bytes, spec: JobSpec) -> Job:
+    def request(self, peer: Peer, content: bytes, spec: JobSpec) -> Job:
         """Decide on a request, and return the job that it made.
 
         The same request again returns the same job. A job that is denied is logged
         and returned like any other; its state and reason say why.
 
         Args:
-            party: who asks.
-            request_id: 16 random bytes, chosen by the party.
+            peer: who asks.
+            content: the signed request.
             spec: what is asked.
 
         Raises:
-            JobStateError: the request id was used for something else.
+            MalformedMessageError: the request is not signed.
+            DeniedError: it does not count, or its id was used for something else.
         """
+        party = peer.identity.party
         with self._metadata.write() as transaction:
-            known = transaction.job_of_request(party, request_id)
-            if known is not None:
-                if known.spec != spec:
-                    raise JobStateError("this request id was used for another job: draw a new one")
+            signed = self._decisions.signed(transaction, peer, content, _METHOD, spec.to_bytes())
+            digest = request_digest(signed.envelope)
+            known = transaction.job_of_request(party, signed.request.id)
+            first = transaction.request_of(known.job_id).sha256 if known else None
+            if check_repeat(first, signed.envelope) and known is not None:
                 return known
             now = int(self._journal.clock())
             job = Job(
@@ -70,15 +78,18 @@ class Jobs:
                 requested_at=now,
                 collect_until=now + spec.collect_timeout_s,
             )
-            asked = self._record(
-                transaction, "job.request", f"party/{party}", job, _spec_body(spec)
+            decision = self._decisions.submit(transaction, signed, spec)
+            body = {"spec": spec.to_json(), **evidence(signed)}
+            asked = self._record(transaction, "job.request", path_of(peer), job, body)
+            word = "job.authorise" if decision.allowed else "job.deny"
+            self._record(
+                transaction, word, MATCHER, job, verdict(decision), asked, *decision.leaves
             )
-            code, reason = self._decide(party, spec)
-            verdict = "job.deny" if code else "job.authorise"
-            self._record(transaction, verdict, MATCHER, job, {"code": code or "OK"}, asked)
-            state = JobState.DENIED if code else JobState.COLLECTING
+            code, reason = ("", "") if decision.allowed else decision.outward()
+            state = JobState.COLLECTING if decision.allowed else JobState.DENIED
             job = replace(job, state=state, reason_code=code, reason=reason)
-            transaction.add_job(job, request_id)
+            row = RequestRow(signed.request.id, digest, peer.identity.uri, peer.key)
+            transaction.add_job(job, row)
         self._log.publish()
         return job
 
@@ -132,6 +143,27 @@ class Jobs:
             self._log.publish()
         return ended
 
+    def recheck(self) -> list[str]:
+        """End the jobs that may not go on, as the log has it now; return their ids.
+
+        So a stop of an agreement, or a revoked key, reaches jobs that run.
+        """
+        ended = []
+        with self._metadata.write() as transaction:
+            for job in transaction.jobs_in(*_RUNNING):
+                decision = self._decisions.start(
+                    transaction, job, transaction.request_of(job.job_id)
+                )
+                if not decision.allowed:
+                    code, reason = decision.outward()
+                    self._end(transaction, job, JobState.CANCELLED, code, reason)
+                    ended.append(job.job_id)
+        for job_id in ended:
+            self._on_cancel(job_id)
+        if ended:
+            self._log.publish()
+        return ended
+
     def fail(self, job_id: str, code: str, reason: str) -> None:
         """End a job that cannot be finished."""
         with self._metadata.write() as transaction:
@@ -140,15 +172,6 @@ class Jobs:
                 return
             self._end(transaction, job, JobState.FAILED, code, reason)
         self._log.publish()
-
-    def _decide(self, party: str, spec: JobSpec) -> tuple[str, str]:
-        """Return the code and text of a refusal, or two empty texts."""
-        if party not in spec.parties:
-            return "NOT_A_PARTY", "the requesting party does not take part in the job"
-        unknown = [name for name in spec.parties if name not in self._parties]
-        if unknown:
-            return "UNKNOWN_PARTY", f"not a party of this service: {', '.join(unknown)}"
-        return "", ""
 
     def _end(
         self, transaction: Transaction, job: Job, state: JobState, code: str, reason: str
@@ -182,18 +205,3 @@ def job_for(transaction: Transaction, party: str, job_id: str) -> Job:
     if job is None or (party not in job.spec.parties and party != job.requester):
         raise NotFoundError("no such job of yours: list your jobs to see their ids")
     return job
-
-
-def _spec_body(spec: JobSpec) -> JsonObject:
-    return {
-        "parties": list(spec.parties),
-        "schema_id": spec.codes.schema_id.hex(),
-        "epoch": spec.codes.epoch,
-        "scheme": spec.codes.scheme,
-        "code_bits": spec.codes.code_bits,
-        "threshold": repr(spec.threshold),
-        "cardinality": spec.cardinality,
-        "rounds": 1 if spec.refinement is None else 2,
-        "candidates": 0 if spec.refinement is None else spec.refinement.candidates,
-        "decoys": spec.refinement is not None and spec.refinement.decoys,
-    }

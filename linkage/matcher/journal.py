@@ -18,6 +18,11 @@ from linkage.store.metadata import NewEntry, Transaction
 Clock = Callable[[], float]
 
 
+def time_of(clock: Clock) -> datetime:
+    """Return the time of a clock in UTC and whole seconds, as entries have it."""
+    return datetime.fromtimestamp(int(clock()), UTC)
+
+
 class Journal:
     """Appends entries, each with its time, and a commitment where it is confidential.
 
@@ -49,7 +54,7 @@ class Journal:
             refs: indexes of earlier leaves that it builds on.
             job_id: the job it belongs to: whose parties may read its body.
         """
-        time = datetime.fromtimestamp(int(self.clock()), UTC)
+        time = time_of(self.clock)
         ref = tuple(sorted(set(refs)))
         if not is_confidential(leaf_type):
             entry = Entry(leaf_type, time, actor, agreement_id, ref, body=body)

@@ -23,7 +23,7 @@ from linkage.log.builder import TileBuilder
 from linkage.log.bundle import CHECKPOINT
 from linkage.log.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
 from linkage.log.note import Signer
-from linkage.log.proof import consistency_proof, inclusion_proof
+from linkage.log.proof import consistency_proof, inclusion_proof, root_of_first
 from linkage.log.tiles import Tile
 from linkage.store.log_files import LogFiles
 
@@ -148,6 +148,14 @@ class MatchLog:
         with self._lock:
             self._check_published(0 <= old <= new, new)
             return consistency_proof(old, new, self._files.nodes())
+
+    def root_at(self, size: int) -> bytes | None:
+        """Return the root of the log at a size, or None where it is not so long yet."""
+        # Without the lock: whoever asks has the database, which publishing waits for. Tiles
+        # of what is published never change.
+        if not 0 <= size <= self._size:
+            return None
+        return root_of_first(size, self._files.nodes())
 
     def bundle_files(self) -> dict[str, bytes]:
         """Return checkpoint and tiles as last published, by path: a bundle but for bodies.

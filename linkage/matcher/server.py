@@ -2,38 +2,37 @@
 
 import asyncio
 import contextlib
-import fcntl
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 import grpc.aio
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from keys.identity import Identity
-from keys.keystore import open_keystore
 from keys.providers import FileProvider
 from linkage.engine.executor import executor_of
-from linkage.errors import ConfigError
-from linkage.log.note import Ed25519Signer
 from linkage.matcher.batches import Batches
 from linkage.matcher.config import MatcherConfig
+from linkage.matcher.decisions import Decisions
+from linkage.matcher.documents import Documents
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.journal import Clock, Journal
+from linkage.matcher.ledger import Ledger
+from linkage.matcher.lock import locked
 from linkage.matcher.log_reader import LogReader
 from linkage.matcher.lookup_counts import LookupCounts, Route
 from linkage.matcher.lookup_service import LookupService
 from linkage.matcher.lookups import Lookups, registers_of
-from linkage.matcher.match_log import MatchLog
+from linkage.matcher.offline import open_log
 from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.refinements import Refinements
 from linkage.matcher.registers import Registers
 from linkage.matcher.results import Results
 from linkage.matcher.services import (
     BatchService,
+    DocumentService,
     JobService,
     LogService,
     ProgressService,
@@ -43,12 +42,13 @@ from linkage.matcher.services import (
 from linkage.matcher.worker import Worker
 from linkage.rpc.guard import Guard
 from linkage.rpc.limits import GRACE_S, SERVER_OPTIONS
+from linkage.rpc.peer import Peer
 from linkage.rpc.tls import TlsFiles, server_credentials
 from linkage.store.artefacts import ArtefactStore
-from linkage.store.log_files import LogFiles
 from linkage.store.metadata import Metadata
 from linkage.v1 import (
     batch_pb2_grpc,
+    document_pb2_grpc,
     job_pb2_grpc,
     log_pb2_grpc,
     lookup_pb2_grpc,
@@ -57,7 +57,7 @@ from linkage.v1 import (
     result_pb2_grpc,
 )
 
-_EXPIRY_CHECK_S = 0.5
+_CHECK_S = 0.5
 
 
 class Matcher:
@@ -76,20 +76,18 @@ class Matcher:
         self._config = config
         self._log = structlog.get_logger("matcher")
         config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = _lock(config.data / "lock")
+        self._lock = ExitStack()
+        self._lock.enter_context(locked(config.data / "lock"))
         self._metadata = Metadata(f"sqlite:///{config.data / 'matcher.db'}")
         artefacts = ArtefactStore(config.data / "artefacts", config.keystore / "artefacts")
         provider = FileProvider(config.log.key_encryption_key)
-        _, seed = open_keystore(config.log.signing_key, provider)
-        signer = Ed25519Signer(config.log.origin, Ed25519PrivateKey.from_private_bytes(seed))
-        log_files = LogFiles(config.data / "log")
-        match_log = MatchLog(self._metadata, log_files, signer, config.log.origin)
-        match_log.recover()
         journal = Journal(clock)
-        self._open_log(match_log, journal)
-        self._jobs = Jobs(
-            self._metadata, journal, match_log, frozenset(config.parties), self._cancel
-        )
+        match_log = open_log(config, self._metadata, journal)
+        self._ledger = Ledger(self._metadata, clock)
+        self._ledger.refresh()
+        documents = Documents(self._metadata, artefacts, self._ledger, match_log, clock)
+        decisions = Decisions(self._ledger, match_log, config.log.origin, clock)
+        self._jobs = Jobs(self._metadata, journal, match_log, decisions, self._cancel)
         refinements = Refinements(
             self._metadata, artefacts, journal, match_log, lambda: self._worker.wake()
         )
@@ -100,6 +98,7 @@ class Matcher:
             match_log,
             self._jobs,
             refinements,
+            decisions,
             PairKeys(config.data / "pair-keys", provider, clock),
             executor=executor_of(config.executor, config.threads, config.ray_address),
             artefact_days=config.artefact_days,
@@ -114,7 +113,8 @@ class Matcher:
             match_log,
             artefact_days=config.artefact_days,
             max_records=config.max_records,
-            require_gate=config.require_gate,
+            decisions=decisions,
+            ledger=self._ledger,
             on_ready=self._worker.wake,
         )
         routes = {
@@ -142,6 +142,10 @@ class Matcher:
         results = Results(self._metadata, artefacts, match_log)
         reader = LogReader(self._metadata, match_log)
         self._services = (
+            partial(
+                document_pb2_grpc.add_DocumentServiceServicer_to_server,
+                DocumentService(documents),
+            ),
             partial(job_pb2_grpc.add_JobServiceServicer_to_server, JobService(self._jobs)),
             partial(batch_pb2_grpc.add_BatchServiceServicer_to_server, BatchService(batches)),
             partial(
@@ -170,7 +174,8 @@ class Matcher:
             ConfigError: a TLS file cannot be read.
             RuntimeError: the address is taken.
         """
-        server = grpc.aio.server(interceptors=[Guard(self._admits)], options=SERVER_OPTIONS)
+        guard = Guard(self._admits)
+        server = grpc.aio.server(interceptors=[guard], options=SERVER_OPTIONS)
         for add_service in self._services:
             add_service(server)
         healthy = health.aio.HealthServicer()
@@ -187,7 +192,7 @@ class Matcher:
             temporary = address_file.with_suffix(".part")
             temporary.write_text(address, "utf-8")
             temporary.replace(address_file)
-        watch = asyncio.create_task(self._expire())
+        watch = asyncio.create_task(self._watch(guard))
         try:
             await stop.wait()
         finally:
@@ -202,29 +207,23 @@ class Matcher:
             self._metadata.close()
             self._lock.close()
 
-    def _admits(self, identity: Identity) -> bool:
-        members = {"party": self._config.parties, "auditor": self._config.auditors}
-        return identity.trust_domain == self._config.trust_domain and identity.name in members.get(
-            identity.role, ()
-        )
+    def _admits(self, peer: Peer) -> bool:
+        own = peer.identity.trust_domain == self._config.trust_domain
+        return own and self._ledger.admits(peer.identity, peer.key)
 
     def _cancel(self, job_id: str) -> None:
         self._worker.cancel(job_id)
 
-    def _open_log(self, match_log: MatchLog, journal: Journal) -> None:
-        """Begin an empty log with its genesis, and publish what is not yet published."""
-        with self._metadata.write() as transaction:
-            if transaction.entry_count() == 0:
-                body = {"origin": self._config.log.origin, "parties": list(self._config.parties)}
-                journal.record(transaction, "genesis", "matcher", None, body)
-        match_log.publish()
-
-    async def _expire(self) -> None:
+    async def _watch(self, guard: Guard) -> None:
         while True:
-            await asyncio.sleep(_EXPIRY_CHECK_S)
+            await asyncio.sleep(_CHECK_S)
+            guard.recheck()
             try:
                 for job_id in await asyncio.to_thread(self._jobs.expire):
                     self._log.info("job expired", job=job_id)
+                if self._ledger.changed():
+                    for job_id in await asyncio.to_thread(self._jobs.recheck):
+                        self._log.info("job not allowed any more", job=job_id)
             except Exception as error:  # noqa: BLE001 -- the watch goes on; the operator is told
                 self._log.error("expiry check failed", error=type(error).__name__)
             try:
@@ -232,20 +231,3 @@ class Matcher:
                 self._lookups.forget_expired()
             except Exception as error:  # noqa: BLE001 -- as above
                 self._log.error("lookups not logged", error=type(error).__name__)
-
-
-def _lock(path: Path) -> IO[bytes]:
-    """Keep a second matcher off the same data, as long as the file stays open.
-
-    Raises:
-        ConfigError: another matcher runs on it.
-    """
-    file = path.open("wb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise ConfigError(
-            str(path.parent), ["another matcher runs on this data: stop it"]
-        ) from error
-    return file

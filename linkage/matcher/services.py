@@ -15,16 +15,19 @@ import grpc.aio
 from linkage.errors import MalformedMessageError
 from linkage.job import Job, JobState
 from linkage.matcher.batches import Batches
+from linkage.matcher.documents import Documents
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.log_reader import LogReader
 from linkage.matcher.refinements import Refinements
 from linkage.matcher.results import Results, in_messages
 from linkage.matcher.worker import METHOD_VERSION
 from linkage.rpc import convert
-from linkage.rpc.peer import identity_of, party_of
+from linkage.rpc.peer import party_of, peer_of
 from linkage.v1 import (
     batch_pb2,
     batch_pb2_grpc,
+    document_pb2,
+    document_pb2_grpc,
     job_pb2,
     job_pb2_grpc,
     log_pb2,
@@ -41,9 +44,38 @@ if TYPE_CHECKING:
     # Generic for type checkers only.
     _Context = grpc.aio.ServicerContext[Any, Any]
 
-REQUEST_ID_BYTES = 16
 MAX_LISTED = 1000
 _POLL_S = 0.2
+
+
+class DocumentService(document_pb2_grpc.DocumentServiceServicer):
+    """Signed documents."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def SubmitDocument(  # noqa: N802 -- the names of the protocol, here and below
+        self, request: document_pb2.SubmitDocumentRequest, context: _Context
+    ) -> document_pb2.SubmitDocumentResponse:
+        """Put a document into the log."""
+        identity = peer_of(context).identity
+        index = await asyncio.to_thread(
+            self._documents.submit,
+            f"{identity.role}/{identity.name}",
+            request.envelope,
+            tuple(request.sealed),
+        )
+        return document_pb2.SubmitDocumentResponse(leaf_index=index)
+
+    async def FetchSealed(  # noqa: N802
+        self, request: document_pb2.FetchSealedRequest, context: _Context
+    ) -> AsyncIterator[document_pb2.FetchSealedResponse]:
+        """Stream ciphertexts of a key exchange."""
+        sealed = self._documents.sealed(
+            party_of(context), request.agreement_id, request.epoch, tuple(request.sha256)
+        )
+        while (one := await asyncio.to_thread(next, sealed, None)) is not None:
+            yield document_pb2.FetchSealedResponse(sealed=one)
 
 
 class JobService(job_pb2_grpc.JobServiceServicer):
@@ -52,15 +84,12 @@ class JobService(job_pb2_grpc.JobServiceServicer):
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
-    async def RequestJob(  # noqa: N802 -- the names of the protocol, here and below
+    async def RequestJob(  # noqa: N802
         self, request: job_pb2.RequestJobRequest, context: _Context
     ) -> job_pb2.RequestJobResponse:
         """Decide on a request."""
-        if len(request.request_id) != REQUEST_ID_BYTES:
-            raise MalformedMessageError(f"request_id: {REQUEST_ID_BYTES} random bytes are needed")
         spec = convert.spec_from_proto(request.spec)
-        party = party_of(context)
-        job = await asyncio.to_thread(self._jobs.request, party, request.request_id, spec)
+        job = await asyncio.to_thread(self._jobs.request, peer_of(context), request.request, spec)
         return job_pb2.RequestJobResponse(job=convert.job_to_proto(job))
 
     async def GetJob(  # noqa: N802
@@ -98,7 +127,12 @@ class BatchService(batch_pb2_grpc.BatchServiceServicer):
         """Open a batch, or find it again."""
         manifest = convert.manifest_from_proto(request.manifest)
         batch_id, next_chunk = await asyncio.to_thread(
-            self._batches.open, party_of(context), request.job_id, manifest
+            self._batches.open,
+            peer_of(context),
+            request.job_id,
+            manifest,
+            request.request,
+            request.gate,
         )
         return batch_pb2.OpenBatchResponse(batch_id=batch_id, next_chunk=next_chunk)
 
@@ -231,7 +265,7 @@ class LogService(log_pb2_grpc.LogServiceServicer):
         self, request: log_pb2.GetEntriesRequest, context: _Context
     ) -> AsyncIterator[log_pb2.GetEntriesResponse]:
         """Stream leaves, with the bodies that are the caller's to read."""
-        reader = identity_of(context)
+        reader = peer_of(context).identity
         size = await asyncio.to_thread(self._reader.size)
         if not request.start < request.end <= size:
             raise MalformedMessageError(f"entries are read from 0 up to {size}")

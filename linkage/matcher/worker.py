@@ -26,10 +26,17 @@ from linkage.engine.local import run_task, warm_up
 from linkage.engine.plan import Task, plan
 from linkage.engine.records import Inputs, prepare
 from linkage.engine.refinement import similarity_at
-from linkage.errors import JobStateError, QuotaExceededError, RecordError, UnavailableError
+from linkage.errors import (
+    DeniedError,
+    JobStateError,
+    QuotaExceededError,
+    RecordError,
+    UnavailableError,
+)
 from linkage.job import Job, JobCounts, JobState
 from linkage.log.canonical import JsonObject, format_json
 from linkage.matcher.batches import read_tokens, read_upload
+from linkage.matcher.decisions import Decisions, denied, verdict
 from linkage.matcher.jobs import MATCHER, Jobs
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
@@ -85,6 +92,7 @@ class Worker:
         log: publishes them.
         jobs: told of jobs that fail.
         refinements: asks the owners in the second round.
+        decisions: says what is allowed.
         pair_keys: keys of the link ids.
         executor: compares.
         artefact_days: days until pairs and results can no longer be read.
@@ -102,6 +110,7 @@ class Worker:
         log: MatchLog,
         jobs: Jobs,
         refinements: Refinements,
+        decisions: Decisions,
         pair_keys: PairKeys,
         *,
         executor: Executor,
@@ -112,6 +121,7 @@ class Worker:
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._match_log, self._jobs = journal, log, jobs
+        self._decisions = decisions
         self._two_rounds = TwoRounds(metadata, artefacts, refinements, max_candidates)
         self._pair_keys, self._executor = pair_keys, executor
         self._days, self._max_candidates = artefact_days, max_candidates
@@ -168,7 +178,7 @@ class Worker:
         self._cancelled[job_id] = threading.Event()
         try:
             self.run_job(job_id)
-        except QuotaExceededError as error:
+        except (QuotaExceededError, DeniedError) as error:
             self._jobs.fail(job_id, error.code, str(error))
         except RecordError as error:
             self._jobs.fail(job_id, "BATCH_UNUSABLE", str(error))
@@ -190,6 +200,7 @@ class Worker:
         Raises:
             JobStateError: it was cancelled, or is not to be run.
             QuotaExceededError: more candidate pairs than this matcher takes.
+            DeniedError: it may not start, or not be released.
             LinkageError: an upload cannot be read.
         """
         with self._metadata.read() as transaction:
@@ -331,14 +342,19 @@ class Worker:
         return [(task, parts[number]) for number, task in enumerate(tasks)]
 
     def _log_plan(self, job: Job, planned: int) -> None:
-        body: JsonObject = {
-            "job": job.job_id,
-            "comparisons": planned,
-            "screen_loss": repr(self._screen_loss),
-        }
         with self._metadata.write() as transaction:
             _running(transaction, job.job_id)
-            self._record(transaction, job, "job.plan", body)
+            made_by = transaction.request_of(job.job_id)
+            decision = self._decisions.start(transaction, job, made_by)
+            if not decision.allowed:
+                raise denied(decision)
+            body: JsonObject = {
+                "job": job.job_id,
+                "comparisons": planned,
+                "screen_loss": repr(self._screen_loss),
+                **verdict(decision),
+            }
+            self._record(transaction, job, "job.plan", body, *decision.leaves)
             transaction.set_counts(job.job_id, JobCounts(comparisons_planned=planned))
             transaction.set_state(job.job_id, JobState.COMPARING)
         self._match_log.publish()
@@ -358,6 +374,7 @@ class Worker:
         }
         with self._metadata.write() as transaction:
             _running(transaction, job.job_id)
+            self._check_release(transaction, job)
             result = self._result_leaf(transaction, job, body)
             transaction.set_result_leaf(job.job_id, result)
         # Nothing is released before its leaf is in a published checkpoint.
@@ -368,6 +385,19 @@ class Worker:
             transaction.set_counts(job.job_id, replace(counts, links=n_links))
             transaction.set_state(job.job_id, JobState.RELEASED)
         self._match_log.publish()
+
+    def _check_release(self, transaction: Transaction, job: Job) -> None:
+        """Check that each party may get its result now.
+
+        Raises:
+            DeniedError: one may not.
+        """
+        uploads = {b.party: (b.actor, b.key) for b in transaction.batches_of(job.job_id)}
+        decision = self._decisions.release(
+            transaction, job, [uploads[party] for party in job.spec.parties]
+        )
+        if not decision.allowed:
+            raise denied(decision)
 
     def _links(
         self, job: Job, records: _Records, groups: Groups, *, sure: float

@@ -73,6 +73,9 @@ def spec_from_proto(message: job_pb2.JobSpec) -> JobSpec:
         raise MalformedMessageError("job specification: no cardinality")
     spec = JobSpec(
         agreement_id=message.agreement_id,
+        agreement_sha256=message.agreement_sha256,
+        purpose=message.purpose,
+        attributes=tuple((one.name, one.element) for one in message.attributes),
         parties=tuple(message.parties),
         codes=codes_from_proto(message.codes),
         threshold=message.threshold,
@@ -90,6 +93,11 @@ def spec_to_proto(spec: JobSpec) -> job_pb2.JobSpec:
     """Return the message of a specification."""
     return job_pb2.JobSpec(
         agreement_id=spec.agreement_id,
+        agreement_sha256=spec.agreement_sha256,
+        purpose=spec.purpose,
+        attributes=[
+            job_pb2.Attribute(name=name, element=element) for name, element in spec.attributes
+        ],
         parties=spec.parties,
         codes=codes_to_proto(spec.codes),
         threshold=spec.threshold,

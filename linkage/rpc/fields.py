@@ -23,6 +23,7 @@ AGREEMENT_CHARS = 64
 # A leaf is bounded by the uint16 length prefix of the tile format.
 MAX_LEAF_BYTES = 65_535
 MAX_PROOF_HASHES = 64
+MAX_SEALED_BYTES = 2_048
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,16 @@ _LEAF = Field(MAX_LEAF_BYTES, "a leaf of the match log")
 _OPENING = Field(32, "random bytes that open a leaf's commitment")
 _BODY = Field(MAX_LEAF_BYTES, "what a leaf commits to: ids, counts and digests")
 _PARTY = Field(ID_CHARS, "name of a party", MAX_PARTIES)
+_SIGNED = Field(4_096, "a signed request: ids, digests and times")
 _SCHEMA_ID = Field(DIGEST_BYTES, "SHA-256 of the resolved linkage schema")
 _SCHEME = Field(16, "name of an encoding scheme")
 
 FIELDS = {
     "JobSpec.agreement_id": Field(AGREEMENT_CHARS, "name of an agreement"),
+    "JobSpec.agreement_sha256": Field(DIGEST_BYTES, "digest of an agreement"),
+    "JobSpec.purpose": Field(AGREEMENT_CHARS, "purpose code of an agreement"),
+    "Attribute.name": Field(40, "name of an attribute, from the agreement"),
+    "Attribute.element": Field(40, "row of the matrix of data needs"),
     "JobSpec.parties": _PARTY,
     "CodeId.schema_id": _SCHEMA_ID,
     "CodeId.key_check": _KEY_CHECK,
@@ -63,12 +69,14 @@ FIELDS = {
     "Job.uploaded": _PARTY,
     "Job.reason_code": Field(64, "code of a reason, from a fixed set"),
     "Job.reason": Field(512, "fixed text with names of parties and fields, from the matcher"),
-    "RequestJobRequest.request_id": Field(16, "random bytes that make a repeated request harmless"),
+    "RequestJobRequest.request": _SIGNED,
     "GetJobRequest.job_id": _JOB_ID,
     "CancelJobRequest.job_id": _JOB_ID,
     "Manifest.chunk_sha256": Field(DIGEST_BYTES, "digests of the chunks", MAX_CHUNKS),
     "Manifest.gate_sha256": Field(DIGEST_BYTES, "digest of a risk gate's result"),
     "OpenBatchRequest.job_id": _JOB_ID,
+    "OpenBatchRequest.request": _SIGNED,
+    "OpenBatchRequest.gate": Field(1 << 19, "result of a risk gate: figures about attacks"),
     "OpenBatchResponse.batch_id": _BATCH_ID,
     "UploadChunksRequest.batch_id": _BATCH_ID,
     "UploadChunksRequest.references": Field(MAX_CHUNK_BYTES, "16 random bytes for each record"),
@@ -113,6 +121,13 @@ FIELDS = {
     "LookupRequest.code": Field(4_096, "the code of one record"),
     "LookupRequest.exact": Field(128, "keyed tokens of identifiers, or noise"),
     "LookupResponse.method_version": Field(64, "version of matcher and method"),
+    "SubmitDocumentRequest.envelope": Field(MAX_LEAF_BYTES, "a signed document, for the log"),
+    "SubmitDocumentRequest.sealed": Field(
+        MAX_SEALED_BYTES, "ciphertexts of a key exchange", MAX_PARTIES
+    ),
+    "FetchSealedRequest.agreement_id": Field(AGREEMENT_CHARS, "name of an agreement"),
+    "FetchSealedRequest.sha256": Field(DIGEST_BYTES, "digests of ciphertexts", MAX_PARTIES),
+    "FetchSealedResponse.sealed": Field(MAX_SEALED_BYTES, "a ciphertext of a key exchange"),
     "GetCheckpointResponse.checkpoint": Field(1 << 20, "signed note of a checkpoint"),
     "GetEntriesResponse.leaf": _LEAF,
     "GetEntriesResponse.opening": _OPENING,

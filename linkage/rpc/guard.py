@@ -7,8 +7,9 @@ is calling. Iteration of streams is guarded like the call itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -19,7 +20,7 @@ from google.protobuf.message import Message
 from linkage.errors import DeniedError, LinkageError
 from linkage.rpc.fields import check_fields
 from linkage.rpc.limits import POLICIES
-from linkage.rpc.peer import Admits, identity_of
+from linkage.rpc.peer import Admits, Peer, peer_of
 from linkage.rpc.status import status_of
 
 if TYPE_CHECKING:
@@ -28,18 +29,29 @@ if TYPE_CHECKING:
     _Handler = grpc.RpcMethodHandler[Any, Any]
 
 _OURS = "/linkage.v1."
+_NOT_ADMITTED = "this certificate may not make this call"
 
 
 class Guard(grpc.aio.ServerInterceptor):
     """Guards every RPC of a server.
 
     Args:
-        admits: tells whether an identity takes part in this service.
+        admits: tells whether a caller takes part in this service.
     """
 
     def __init__(self, admits: Admits) -> None:
         self._admits = admits
         self._log = structlog.get_logger("rpc")
+        # Calls at hand: gRPC keeps a connection whose certificate counts no more.
+        self._calls: dict[asyncio.Task[Any], Peer] = {}
+        self._cut: set[asyncio.Task[Any]] = set()
+
+    def recheck(self) -> None:
+        """End the calls at hand of those who are admitted no more; on the server's loop."""
+        for task, peer in self._calls.items():
+            if task not in self._cut and not self._admits(peer):
+                self._cut.add(task)
+                task.cancel()
 
     async def intercept_service(
         self,
@@ -70,10 +82,16 @@ class Guard(grpc.aio.ServerInterceptor):
             async with self._call(method, context):
                 return await inner(admitted(request), context)
 
-        async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
+        async def stream(request: Any, context: _Context) -> None:
+            # Written here and not yielded: so a call is ended by us also while it sends.
             async with self._call(method, context):
-                async for response in inner(admitted(request), context):
-                    yield response
+                responses = inner(admitted(request), context)
+                if inspect.isawaitable(responses):  # such a handler writes for itself
+                    await responses
+                    return
+                async with aclosing(responses):
+                    async for response in responses:
+                        await context.write(response)
 
         if handler.response_streaming:
             make = (
@@ -95,11 +113,12 @@ class Guard(grpc.aio.ServerInterceptor):
             policy = POLICIES.get(method)
             if policy is None:
                 raise DeniedError("NO_POLICY", "this call is not offered")
-            identity = identity_of(context)
-            if not self._admits(identity) or identity.role not in policy.roles:
-                raise DeniedError("NOT_ADMITTED", "this certificate may not make this call")
+            peer = peer_of(context)
+            if not self._admits(peer) or peer.identity.role not in policy.roles:
+                raise DeniedError("NOT_ADMITTED", _NOT_ADMITTED)
             async with asyncio.timeout(policy.deadline_s):
-                yield
+                with self._at_hand(peer):
+                    yield
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the call took too long")
         except LinkageError as error:
@@ -111,6 +130,24 @@ class Guard(grpc.aio.ServerInterceptor):
             # The text may hold anything: the type and the place are enough to find the cause.
             self._log.error("call failed", method=method, error=type(error).__name__, at=_at(error))
             await _abort(context, error)
+
+    @contextmanager
+    def _at_hand(self, peer: Peer) -> Iterator[None]:
+        """Keep a call where `recheck` finds it."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a call without a task")
+        self._calls[task] = peer
+        try:
+            yield
+        except asyncio.CancelledError:
+            if task not in self._cut:
+                raise
+            task.uncancel()
+            raise DeniedError("NOT_ADMITTED", _NOT_ADMITTED) from None
+        finally:
+            self._calls.pop(task, None)
+            self._cut.discard(task)
 
 
 async def _abort(context: _Context, error: Exception) -> NoReturn:

@@ -44,11 +44,14 @@ class Policy:
 
 
 _PARTY: frozenset[Role] = frozenset({"party"})
-_READER: frozenset[Role] = frozenset({"party", "auditor"})
-_ANYBODY: frozenset[Role] = frozenset({"party", "auditor", "matcher"})
+_COUNTER: frozenset[Role] = frozenset({"party", "office"})
+_READER: frozenset[Role] = frozenset({"party", "office", "coordinator", "auditor"})
+_ANYBODY: frozenset[Role] = frozenset({"party", "office", "coordinator", "auditor", "matcher"})
 _HOUR_S = 3600.0
 
 POLICIES = {
+    "/linkage.v1.DocumentService/SubmitDocument": Policy(_READER, 30),
+    "/linkage.v1.DocumentService/FetchSealed": Policy(_PARTY, 60),
     "/linkage.v1.JobService/RequestJob": Policy(_PARTY, 30),
     "/linkage.v1.JobService/GetJob": Policy(_PARTY, 30),
     "/linkage.v1.JobService/ListJobs": Policy(_PARTY, 30),
@@ -61,8 +64,8 @@ POLICIES = {
     "/linkage.v1.LookupService/OpenRegister": Policy(_PARTY, 30),
     "/linkage.v1.LookupService/UploadRegister": Policy(_PARTY, _HOUR_S),
     "/linkage.v1.LookupService/CommitRegister": Policy(_PARTY, 60),
-    "/linkage.v1.LookupService/Lookup": Policy(_PARTY, 10),
-    "/linkage.v1.LookupService/StreamLookups": Policy(_PARTY, _HOUR_S),
+    "/linkage.v1.LookupService/Lookup": Policy(_COUNTER, 10),
+    "/linkage.v1.LookupService/StreamLookups": Policy(_COUNTER, _HOUR_S),
     "/linkage.v1.ProgressService/WatchProgress": Policy(_PARTY, 24 * _HOUR_S),
     "/linkage.v1.ResultService/FetchResults": Policy(_PARTY, _HOUR_S),
     "/linkage.v1.LogService/GetCheckpoint": Policy(_READER, 30),

@@ -48,6 +48,8 @@ class BatchRow:
         job_id: the job it belongs to.
         party: who uploads.
         manifest: the manifest's serialised form.
+        actor: identity of who opened it.
+        key: digest of the key of its certificate.
         next_chunk: chunks before this one are stored.
         n_received: records in the stored chunks.
         committed: whether it is complete and logged.
@@ -57,9 +59,28 @@ class BatchRow:
     job_id: str
     party: str
     manifest: bytes
+    actor: str
+    key: str
     next_chunk: int = 0
     n_received: int = 0
     committed: bool = False
+
+
+@dataclass(frozen=True)
+class RequestRow:
+    """The signed request that made a job.
+
+    Attributes:
+        request_id: its id, chosen by the caller.
+        sha256: digest of what was signed.
+        actor: identity of the caller.
+        key: digest of the key of its certificate.
+    """
+
+    request_id: str
+    sha256: bytes
+    actor: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -177,14 +198,17 @@ class Transaction:
 
     # Jobs
 
-    def add_job(self, job: Job, request_id: bytes) -> None:
-        """Keep a new job."""
+    def add_job(self, job: Job, request: RequestRow) -> None:
+        """Keep a new job, and the request that made it."""
         self.connection.execute(
             insert(tables.jobs).values(
                 job_id=job.job_id,
                 agreement_id=job.spec.agreement_id,
                 requester=job.requester,
-                request_id=request_id,
+                request_id=request.request_id,
+                request_sha256=request.sha256,
+                actor=request.actor,
+                key=request.key,
                 spec=_spec_to_text(job.spec),
                 state=job.state.value,
                 reason_code=job.reason_code,
@@ -199,7 +223,14 @@ class Transaction:
         rows = self._jobs(tables.jobs.c.job_id == job_id)
         return rows[0] if rows else None
 
-    def job_of_request(self, requester: str, request_id: bytes) -> Job | None:
+    def request_of(self, job_id: str) -> RequestRow:
+        """Return the request that made a job."""
+        table = tables.jobs
+        columns = (table.c.request_id, table.c.request_sha256, table.c.actor, table.c.key)
+        row = self.connection.execute(select(*columns).where(table.c.job_id == job_id)).one()
+        return RequestRow(*row)
+
+    def job_of_request(self, requester: str, request_id: str) -> Job | None:
         """Return the job that a request made, or None."""
         table = tables.jobs
         rows = self._jobs(table.c.requester == requester, table.c.request_id == request_id)
@@ -409,4 +440,10 @@ def _spec_from_text(text: str) -> JobSpec:
         for name in ("types", "identifiers"):
             refinement[name] = tuple(refinement[name])
         fields["refinement"] = Refinement(**refinement)
-    return JobSpec(**{**fields, "parties": tuple(fields["parties"]), "codes": CodeId(**codes)})
+    fields |= {
+        "agreement_sha256": bytes.fromhex(fields["agreement_sha256"]),
+        "attributes": tuple((name, element) for name, element in fields["attributes"]),
+        "parties": tuple(fields["parties"]),
+        "codes": CodeId(**codes),
+    }
+    return JobSpec(**fields)

@@ -43,7 +43,11 @@ jobs = Table(
     Column("job_id", String(32), primary_key=True),
     Column("agreement_id", String(64), nullable=False),
     Column("requester", String(32), nullable=False),
-    Column("request_id", LargeBinary, nullable=False),
+    Column("request_id", String(36), nullable=False),
+    # What was signed under that id, by whom, and with which certificate.
+    Column("request_sha256", LargeBinary, nullable=False),
+    Column("actor", String(160), nullable=False),
+    Column("key", String(64), nullable=False),
     Column("spec", Text, nullable=False),
     Column("state", String(32), nullable=False, index=True),
     Column("reason_code", String(64), nullable=False, default=""),
@@ -66,6 +70,9 @@ batches = Table(
     Column("job_id", String(32), ForeignKey("jobs.job_id"), nullable=False),
     Column("party", String(32), nullable=False),
     Column("manifest", LargeBinary, nullable=False),
+    # Who opened it, and with which certificate.
+    Column("actor", String(160), nullable=False),
+    Column("key", String(64), nullable=False),
     Column("next_chunk", Integer, nullable=False, default=0),
     Column("n_received", BigInteger, nullable=False, default=0),
     Column("committed", Boolean, nullable=False, default=False),

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from linkage.v1 import job_pb2 as linkage_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16linkage/v1/batch.proto\x12\nlinkage.v1\x1a\x14linkage/v1/job.proto\"\x97\x01\n\x08Manifest\x12!\n\x05\x63odes\x18\x01 \x01(\x0b\x32\x12.linkage.v1.CodeId\x12\x11\n\tn_records\x18\x02 \x01(\x04\x12\x17\n\x0fn_record_chunks\x18\x04 \x01(\r\x12\x14\n\x0c\x63hunk_sha256\x18\x03 \x03(\x0c\x12\x11\n\tn_tickets\x18\x05 \x03(\x04\x12\x13\n\x0bgate_sha256\x18\x06 \x01(\x0c\"J\n\x10OpenBatchRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12&\n\x08manifest\x18\x02 \x01(\x0b\x32\x14.linkage.v1.Manifest\"9\n\x11OpenBatchResponse\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x12\n\nnext_chunk\x18\x02 \x01(\r\"x\n\x13UploadChunksRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x12\n\nreferences\x18\x03 \x01(\x0c\x12\r\n\x05\x63odes\x18\x04 \x01(\x0c\x12\r\n\x05\x65xact\x18\x05 \x01(\x0c\x12\x0e\n\x06tokens\x18\x06 \x01(\x0c\"*\n\x14UploadChunksResponse\x12\x12\n\nnext_chunk\x18\x01 \x01(\r\"&\n\x12\x43ommitBatchRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\")\n\x13\x43ommitBatchResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x32\xfd\x01\n\x0c\x42\x61tchService\x12H\n\tOpenBatch\x12\x1c.linkage.v1.OpenBatchRequest\x1a\x1d.linkage.v1.OpenBatchResponse\x12S\n\x0cUploadChunks\x12\x1f.linkage.v1.UploadChunksRequest\x1a .linkage.v1.UploadChunksResponse(\x01\x12N\n\x0b\x43ommitBatch\x12\x1e.linkage.v1.CommitBatchRequest\x1a\x1f.linkage.v1.CommitBatchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16linkage/v1/batch.proto\x12\nlinkage.v1\x1a\x14linkage/v1/job.proto\"\x97\x01\n\x08Manifest\x12!\n\x05\x63odes\x18\x01 \x01(\x0b\x32\x12.linkage.v1.CodeId\x12\x11\n\tn_records\x18\x02 \x01(\x04\x12\x17\n\x0fn_record_chunks\x18\x04 \x01(\r\x12\x14\n\x0c\x63hunk_sha256\x18\x03 \x03(\x0c\x12\x11\n\tn_tickets\x18\x05 \x03(\x04\x12\x13\n\x0bgate_sha256\x18\x06 \x01(\x0c\"i\n\x10OpenBatchRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12&\n\x08manifest\x18\x02 \x01(\x0b\x32\x14.linkage.v1.Manifest\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12\x0c\n\x04gate\x18\x04 \x01(\x0c\"9\n\x11OpenBatchResponse\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x12\n\nnext_chunk\x18\x02 \x01(\r\"x\n\x13UploadChunksRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x12\n\nreferences\x18\x03 \x01(\x0c\x12\r\n\x05\x63odes\x18\x04 \x01(\x0c\x12\r\n\x05\x65xact\x18\x05 \x01(\x0c\x12\x0e\n\x06tokens\x18\x06 \x01(\x0c\"*\n\x14UploadChunksResponse\x12\x12\n\nnext_chunk\x18\x01 \x01(\r\"&\n\x12\x43ommitBatchRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\")\n\x13\x43ommitBatchResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x32\xfd\x01\n\x0c\x42\x61tchService\x12H\n\tOpenBatch\x12\x1c.linkage.v1.OpenBatchRequest\x1a\x1d.linkage.v1.OpenBatchResponse\x12S\n\x0cUploadChunks\x12\x1f.linkage.v1.UploadChunksRequest\x1a .linkage.v1.UploadChunksResponse(\x01\x12N\n\x0b\x43ommitBatch\x12\x1e.linkage.v1.CommitBatchRequest\x1a\x1f.linkage.v1.CommitBatchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MANIFEST']._serialized_start=61
   _globals['_MANIFEST']._serialized_end=212
   _globals['_OPENBATCHREQUEST']._serialized_start=214
-  _globals['_OPENBATCHREQUEST']._serialized_end=288
-  _globals['_OPENBATCHRESPONSE']._serialized_start=290
-  _globals['_OPENBATCHRESPONSE']._serialized_end=347
-  _globals['_UPLOADCHUNKSREQUEST']._serialized_start=349
-  _globals['_UPLOADCHUNKSREQUEST']._serialized_end=469
-  _globals['_UPLOADCHUNKSRESPONSE']._serialized_start=471
-  _globals['_UPLOADCHUNKSRESPONSE']._serialized_end=513
-  _globals['_COMMITBATCHREQUEST']._serialized_start=515
-  _globals['_COMMITBATCHREQUEST']._serialized_end=553
-  _globals['_COMMITBATCHRESPONSE']._serialized_start=555
-  _globals['_COMMITBATCHRESPONSE']._serialized_end=596
-  _globals['_BATCHSERVICE']._serialized_start=599
-  _globals['_BATCHSERVICE']._serialized_end=852
+  _globals['_OPENBATCHREQUEST']._serialized_end=319
+  _globals['_OPENBATCHRESPONSE']._serialized_start=321
+  _globals['_OPENBATCHRESPONSE']._serialized_end=378
+  _globals['_UPLOADCHUNKSREQUEST']._serialized_start=380
+  _globals['_UPLOADCHUNKSREQUEST']._serialized_end=500
+  _globals['_UPLOADCHUNKSRESPONSE']._serialized_start=502
+  _globals['_UPLOADCHUNKSRESPONSE']._serialized_end=544
+  _globals['_COMMITBATCHREQUEST']._serialized_start=546
+  _globals['_COMMITBATCHREQUEST']._serialized_end=584
+  _globals['_COMMITBATCHRESPONSE']._serialized_start=586
+  _globals['_COMMITBATCHRESPONSE']._serialized_end=627
+  _globals['_BATCHSERVICE']._serialized_start=630
+  _globals['_BATCHSERVICE']._serialized_end=883
 # @@protoc_insertion_point(module_scope)

@@ -73,7 +73,13 @@ class OpenBatchRequest(_message.Message):
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     MANIFEST_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
+    request: _builtins.bytes
+    """DSSE envelope of a signed request; its body is job id and digest of the manifest."""
+    gate: _builtins.bytes
+    """The result of the risk gate that the manifest names: figures, no values."""
     @_builtins.property
     def manifest(self) -> Global___Manifest: ...
     def __init__(
@@ -81,10 +87,12 @@ class OpenBatchRequest(_message.Message):
         *,
         job_id: _builtins.str = ...,
         manifest: Global___Manifest | None = ...,
+        request: _builtins.bytes = ...,
+        gate: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "manifest", b"manifest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "job_id", b"job_id", "manifest", b"manifest", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

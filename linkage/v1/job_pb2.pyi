@@ -146,11 +146,17 @@ class JobSpec(_message.Message):
     CARDINALITY_FIELD_NUMBER: _builtins.int
     COLLECT_TIMEOUT_S_FIELD_NUMBER: _builtins.int
     REFINEMENT_FIELD_NUMBER: _builtins.int
+    AGREEMENT_SHA256_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
     agreement_id: _builtins.str
     threshold: _builtins.float
     cardinality: Global___Cardinality.ValueType
     collect_timeout_s: _builtins.int
     """Seconds that parties have to upload, and later to answer, before the job expires."""
+    agreement_sha256: _builtins.bytes
+    """SHA-256 of the version of the agreement that is meant, and its purpose code."""
+    purpose: _builtins.str
     @_builtins.property
     def parties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -158,6 +164,10 @@ class JobSpec(_message.Message):
     @_builtins.property
     def refinement(self) -> Global___Refinement:
         """The second round; absent where codes decide."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:
+        """The attributes of the linkage schema."""
 
     def __init__(
         self,
@@ -169,14 +179,42 @@ class JobSpec(_message.Message):
         cardinality: Global___Cardinality.ValueType = ...,
         collect_timeout_s: _builtins.int = ...,
         refinement: Global___Refinement | None = ...,
+        agreement_sha256: _builtins.bytes = ...,
+        purpose: _builtins.str = ...,
+        attributes: _abc.Iterable[Global___Attribute] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes", "refinement", b"refinement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_id", b"agreement_id", "cardinality", b"cardinality", "codes", b"codes", "collect_timeout_s", b"collect_timeout_s", "parties", b"parties", "refinement", b"refinement", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_id", b"agreement_id", "agreement_sha256", b"agreement_sha256", "attributes", b"attributes", "cardinality", b"cardinality", "codes", b"codes", "collect_timeout_s", b"collect_timeout_s", "parties", b"parties", "purpose", b"purpose", "refinement", b"refinement", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobSpec: _TypeAlias = JobSpec  # noqa: Y015
+
+@_typing.final
+class Attribute(_message.Message):
+    """One attribute of a schema."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ELEMENT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    element: _builtins.str
+    """Row of the matrix of data needs."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        element: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["element", b"element", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Attribute: _TypeAlias = Attribute  # noqa: Y015
 
 @_typing.final
 class Refinement(_message.Message):
@@ -301,21 +339,21 @@ Global___JobCounts: _TypeAlias = JobCounts  # noqa: Y015
 class RequestJobRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
-    request_id: _builtins.bytes
-    """Random, chosen by the caller: makes a repeated request harmless."""
+    request: _builtins.bytes
+    """DSSE envelope of a signed request; its body is the specification's canonical JSON."""
     @_builtins.property
     def spec(self) -> Global___JobSpec: ...
     def __init__(
         self,
         *,
-        request_id: _builtins.bytes = ...,
+        request: _builtins.bytes = ...,
         spec: Global___JobSpec | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -62,7 +62,7 @@ class JobServiceServicer:
     """
 
     def RequestJob(self, request, context):
-        """Asks for a job. Repeating a request id with the same content returns the same job.
+        """Asks for a job. The same signed request again returns the same job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

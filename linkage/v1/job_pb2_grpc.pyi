@@ -34,7 +34,7 @@ class JobServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> JobServiceAsyncStub: ...
     RequestJob: _grpc.UnaryUnaryMultiCallable[_job_pb2.RequestJobRequest, _job_pb2.RequestJobResponse]
-    """Asks for a job. Repeating a request id with the same content returns the same job."""
+    """Asks for a job. The same signed request again returns the same job."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_job_pb2.GetJobRequest, _job_pb2.GetJobResponse]
     """Returns one job that the caller takes part in."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_job_pb2.ListJobsRequest, _job_pb2.ListJobsResponse]
@@ -48,7 +48,7 @@ class JobServiceAsyncStub(JobServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RequestJob: _aio.UnaryUnaryMultiCallable[_job_pb2.RequestJobRequest, _job_pb2.RequestJobResponse]  # type: ignore[assignment]
-    """Asks for a job. Repeating a request id with the same content returns the same job."""
+    """Asks for a job. The same signed request again returns the same job."""
     GetJob: _aio.UnaryUnaryMultiCallable[_job_pb2.GetJobRequest, _job_pb2.GetJobResponse]  # type: ignore[assignment]
     """Returns one job that the caller takes part in."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_job_pb2.ListJobsRequest, _job_pb2.ListJobsResponse]  # type: ignore[assignment]
@@ -65,7 +65,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_pb2.RequestJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_pb2.RequestJobResponse, _abc.Awaitable[_job_pb2.RequestJobResponse]]:
-        """Asks for a job. Repeating a request id with the same content returns the same job."""
+        """Asks for a job. The same signed request again returns the same job."""
 
     @_abc_1.abstractmethod
     def GetJob(

@@ -17,6 +17,8 @@ SCHEMA = "\n".join(
         'name = "leaks"',
         *(
             f'[[attributes]]\nname = "{name}"\ntype = "{kind}"'
+            # By its type it has no row in the matrix of data needs.
+            + ('\nelement = "alamat"' if kind == "code" else "")
             for name, kind in {
                 "nama": "name",
                 "tgl_lahir": "date",

@@ -10,8 +10,11 @@ from linkage.cli.demo_site import DemoSite
 def new_service(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Service]:
     """Makes services with the given records by party."""
 
-    def make(schema: str = SCHEMA, **records: list[dict[str, str]]) -> Service:
-        site = DemoSite(tmp_path_factory.mktemp("site"), demo_data(schema, **records))
+    def make(
+        schema: str = SCHEMA, gate_limit: float = 1.0, **records: list[dict[str, str]]
+    ) -> Service:
+        data = demo_data(schema, **records)
+        site = DemoSite(tmp_path_factory.mktemp("site"), data, gate_limit)
         site.prepare()
         return Service(site)
 

@@ -11,13 +11,19 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from keys.exchange import Exchange
+from keys.keystore import new_header, write_keystore
+from keys.providers import FileProvider
+from keys.transcript import Transcript
 from linkage.agent.client import MatcherClient, Progress
 from linkage.agent.config import load_agent
 from linkage.agent.run import Outcome, request_job, run_job
 from linkage.agent.session import Session
+from linkage.agreement.terms import STEP_TIME, terms_of
 from linkage.cli.demo_data import DemoData, DemoParty
 from linkage.cli.demo_site import DemoSite
 from linkage.matcher.config import load_config
+from linkage.matcher.offline import offline_documents
 from linkage.matcher.server import Matcher
 from linkage.rpc.channel import open_channel
 
@@ -81,6 +87,32 @@ class Quiet:
     def waiting(self, progress: Progress) -> None: ...
 
 
+def make_linkage_keys(site: DemoSite, epoch: int = 1) -> None:
+    """Make the linkage key of a site's parties as they do, but in one process.
+
+    The matcher must not run; the log has the same entries afterwards.
+    """
+    terms = terms_of(site.agreement, epoch)
+    exchanges = {p: Exchange.begin(terms, p, signer) for p, signer in site.signers.items()}
+    transcript, sealed = Transcript(terms, datetime.now(UTC), STEP_TIME), list[bytes]()
+    config = load_config(site.root / "matcher" / "matcher.toml")
+    with offline_documents(config) as documents:
+        while not all(exchange.done for exchange in exchanges.values()):
+            for party, exchange in exchanges.items():
+                posting = exchange.advance(transcript, sealed)
+                if posting is None:
+                    continue
+                sealed += posting.ciphertexts
+                envelope = posting.envelope
+                documents.submit(f"party/{party}", envelope.to_bytes(), posting.ciphertexts)
+                transcript.add(envelope, datetime.now(UTC))
+    for party, exchange in exchanges.items():
+        path = site.linkage_key(party)
+        provider = FileProvider(path.parent / "kek")
+        header = new_header("linkage", provider, site.agreement.id, epoch)
+        write_keystore(path, exchange.linkage_secret(), header, provider)
+
+
 class Service:
     """A matcher in this process, agents in this process, TLS between them."""
 
@@ -93,6 +125,8 @@ class Service:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run the matcher until the end of the block; may be done again and again."""
+        if not all(self.site.linkage_key(party).exists() for party in self.site.agreement.by_id):
+            make_linkage_keys(self.site)
         config = load_config(self.site.root / "matcher" / "matcher.toml")
         address_file = self.site.root / "matcher" / "address"
         address_file.unlink(missing_ok=True)
@@ -132,8 +166,9 @@ class Service:
 
     @contextmanager
     def client(self, party: str) -> Iterator[MatcherClient]:
-        with open_channel(self.site.address, self.session(party).tls) as channel:
-            yield MatcherClient(channel, self.patience_s)
+        session = self.session(party)
+        with open_channel(self.site.address, session.tls) as channel:
+            yield MatcherClient(channel, self.patience_s, session.requests)
 
     def request(self, party: str, timeout_s: int = 600) -> str:
         others = tuple(p for p in self.site.parties if p != party)

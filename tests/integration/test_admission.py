@@ -1,199 +1,39 @@
-"""Who may call what, on a real server with real certificates."""
+"""What those who are admitted can send and read; whom the guard admits: `test_auth_matrix`."""
 
-import datetime
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from google.protobuf import descriptor_pool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from in_process import Service, people
 
-from keys.identity import Identity, ThrowawayAuthority
+from keys.dsse import sign
+from keys.identity import Credential, Identity, Role, key_digest
 from linkage.agent.run import request_job
-from linkage.errors import DeniedError, LinkageError, MalformedMessageError, UnavailableError
-from linkage.log.checkpoint import verify_checkpoint
+from linkage.agreement.payload import Enrolment
+from linkage.cli.demo_site import DOMAIN, ORIGIN
+from linkage.errors import LinkageError, MalformedMessageError
+from linkage.log.checkpoint import parse_checkpoint, verify_checkpoint
 from linkage.log.hashing import leaf_hash
+from linkage.log.note import parse_note
 from linkage.log.policy import parse_policy
 from linkage.log.proof import verify_consistency, verify_inclusion
 from linkage.log.tree import root_of
 from linkage.rpc.channel import open_channel, translated
-from linkage.rpc.limits import CLIENT_OPTIONS, MAX_MESSAGE_BYTES, POLICIES
-from linkage.v1 import batch_pb2, batch_pb2_grpc, job_pb2, job_pb2_grpc, log_pb2, log_pb2_grpc
-
-DOMAIN = "padan.test"
-NOW = datetime.datetime.now(datetime.UTC)
-
+from linkage.rpc.limits import MAX_MESSAGE_BYTES, POLICIES
+from linkage.v1 import (
+    batch_pb2,
+    batch_pb2_grpc,
+    document_pb2,
+    document_pb2_grpc,
+    job_pb2,
+    job_pb2_grpc,
+    log_pb2,
+    log_pb2_grpc,
+)
 
 METHODS = sorted(POLICIES)
-
-
-def call(channel: grpc.Channel, method: str) -> None:
-    """Call a method with an empty request, whatever its kind, and wait for its end."""
-    service_name, name = method[1:].split("/")
-    descriptor = descriptor_pool.Default().FindServiceByName(service_name)
-    found = descriptor.methods_by_name[name]
-    request = b""
-    if found.client_streaming:
-        channel.stream_unary(method)(iter([request]), timeout=10)
-    elif found.server_streaming:
-        list(channel.unary_stream(method)(request, timeout=10))
-    else:
-        channel.unary_unary(method)(request, timeout=10)
-
-
-@contextmanager
-def channel_with(service: Service, certificate: bytes, key: bytes) -> Iterator[grpc.Channel]:
-    # Not `open_channel`: it would refuse bad files here, and the matcher is on trial.
-    authority = (service.site.root / "matcher" / "authority.pem").read_bytes()
-    credentials = grpc.ssl_channel_credentials(authority, key, certificate)
-    with grpc.secure_channel(service.site.address, credentials, CLIENT_OPTIONS) as channel:
-        yield channel
-
-
-def identity(uri_role: str, name: str, domain: str = "padan.demo") -> Identity:
-    return Identity(domain, uri_role, name)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(
-    "who",
-    [
-        identity("party", "setneg"),
-        identity("party", "dukcapil", "other.domain"),
-        identity("auditor", "nobody"),
-        identity("matcher", "dukcapil"),
-    ],
-    ids=["unknown party", "other domain", "unknown auditor", "matcher's role"],
-)
-def test_a_stranger_with_a_valid_certificate_may_call_nothing(
-    service: Service, who: Identity, method: str
-) -> None:
-    credential = service.site.authority.issue(who)
-    with (
-        channel_with(service, credential.certificate, credential.private_key) as channel,
-        pytest.raises(DeniedError, match="NOT_ADMITTED"),
-        translated(),
-    ):
-        call(channel, method)
-
-
-@pytest.mark.parametrize(
-    "method",
-    [m for m in METHODS if "party" in POLICIES[m].roles and "auditor" not in POLICIES[m].roles],
-)
-def test_an_auditor_may_not_do_what_parties_do(service: Service, method: str) -> None:
-    credential = service.site.authority.issue(identity("auditor", "auditor"))
-    with (
-        channel_with(service, credential.certificate, credential.private_key) as channel,
-        pytest.raises(DeniedError, match="NOT_ADMITTED"),
-        translated(),
-    ):
-        call(channel, method)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_certificate_of_another_authority_is_refused_in_the_handshake(
-    service: Service, method: str
-) -> None:
-    other = ThrowawayAuthority(NOW - datetime.timedelta(minutes=5))
-    credential = other.issue(identity("party", "dukcapil"))
-    with (
-        channel_with(service, credential.certificate, credential.private_key) as channel,
-        pytest.raises(UnavailableError),
-        translated(),
-    ):
-        call(channel, method)
-
-
-def test_no_certificate_is_refused_in_the_handshake(service: Service) -> None:
-    authority = (service.site.root / "matcher" / "authority.pem").read_bytes()
-    credentials = grpc.ssl_channel_credentials(authority)
-    with (
-        grpc.secure_channel(service.site.address, credentials) as channel,
-        pytest.raises(UnavailableError),
-        translated(),
-    ):
-        call(channel, "/linkage.v1.JobService/ListJobs")
-
-
-def test_an_expired_certificate_is_refused_in_the_handshake(service: Service) -> None:
-    certificate, key = crooked(
-        service.site.authority,
-        ("spiffe://padan.demo/party/dukcapil",),
-        ExtendedKeyUsageOID.CLIENT_AUTH,
-        until=NOW - datetime.timedelta(minutes=1),
-    )
-    # Past the client's own check, which would already refuse it.
-    credentials = grpc.ssl_channel_credentials(service.site.authority.certificate, key, certificate)
-    with (
-        grpc.secure_channel(service.site.address, credentials) as channel,
-        pytest.raises(UnavailableError),
-        translated(),
-    ):
-        call(channel, "/linkage.v1.JobService/ListJobs")
-
-
-@pytest.mark.parametrize(
-    ("uris", "usage"),
-    [
-        ((), ExtendedKeyUsageOID.CLIENT_AUTH),
-        (
-            ("spiffe://padan.demo/party/dukcapil", "spiffe://padan.demo/party/imigrasi"),
-            ExtendedKeyUsageOID.CLIENT_AUTH,
-        ),
-        (("spiffe://padan.demo/party/dukcapil",), None),
-    ],
-    ids=["no URI, common name only", "two URIs", "no extended key usage"],
-)
-def test_a_certificate_that_names_nobody_clearly_is_refused(
-    service: Service,
-    uris: tuple[str, ...],
-    usage: x509.ObjectIdentifier | None,
-) -> None:
-    certificate, key = crooked(service.site.authority, uris, usage)
-    with (
-        channel_with(service, certificate, key) as channel,
-        pytest.raises(DeniedError, match="UNAUTHENTICATED"),
-        translated(),
-    ):
-        call(channel, "/linkage.v1.JobService/ListJobs")
-
-
-def crooked(
-    authority: ThrowawayAuthority,
-    uris: tuple[str, ...],
-    usage: x509.ObjectIdentifier | None,
-    until: datetime.datetime = NOW + datetime.timedelta(days=1),
-) -> tuple[bytes, bytes]:
-    """A certificate that only the tests' access to the authority's key can make."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.UniformResourceIdentifier(uri) for uri in uris] or [x509.DNSName("dukcapil")]
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dukcapil")]))
-        .issuer_name(authority._name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - datetime.timedelta(minutes=5))
-        .not_valid_after(until)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-    )
-    if usage is not None:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-    certificate = builder.sign(authority._key, hashes.SHA256())
-    return (
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-    )
 
 
 def test_an_overlong_field_is_refused_by_name(service: Service) -> None:
@@ -247,32 +87,72 @@ def call_with(channel: grpc.Channel, method: str, content: bytes) -> None:
 
 
 def test_the_health_service_answers_members(service: Service) -> None:
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
-
     with open_channel(service.site.address, service.session("dukcapil").tls) as channel:
         answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-def test_bodies_of_a_job_go_to_its_parties_and_auditors_only(
-    new_service: Callable[..., Service],
-) -> None:
+def bodies(channel: grpc.Channel) -> int:
+    """How many bodies of confidential leaves the log gives to who calls."""
+    stub = log_pb2_grpc.LogServiceStub(channel)
+    note = stub.GetCheckpoint(log_pb2.GetCheckpointRequest()).checkpoint
+    size = parse_checkpoint(parse_note(note).text).size
+    entries = stub.GetEntries(log_pb2.GetEntriesRequest(start=0, end=size))
+    return sum(bool(entry.body) for entry in entries)
+
+
+@pytest.fixture(scope="module")
+def with_a_job(new_service: Callable[..., Service]) -> Iterator[Service]:
+    """A running service of three parties, with a job of two of them."""
     service = new_service(dukcapil=people(5), imigrasi=people(5), kemenlu=people(5))
-
-    def bodies(channel: grpc.Channel) -> int:
-        request = log_pb2.GetEntriesRequest(start=0, end=3)
-        return sum(bool(e.body) for e in log_pb2_grpc.LogServiceStub(channel).GetEntries(request))
-
     with service.running():
         with service.client("dukcapil") as client:
             parties = ("dukcapil", "imigrasi")
             request_job(service.session("dukcapil"), client, parties, 600)
-        for party, expected in (("dukcapil", 2), ("imigrasi", 2), ("kemenlu", 0)):
-            with open_channel(service.site.address, service.session(party).tls) as channel:
-                assert bodies(channel) == expected
-        credential = service.site.authority.issue(identity("auditor", "auditor"))
-        with channel_with(service, credential.certificate, credential.private_key) as channel:
-            assert bodies(channel) == 2
+        yield service
+
+
+@pytest.mark.parametrize(("party", "n_bodies"), [("dukcapil", 2), ("imigrasi", 2), ("kemenlu", 0)])
+def test_bodies_of_a_job_go_to_its_own_parties(
+    with_a_job: Service, party: str, n_bodies: int
+) -> None:
+    tls = with_a_job.session(party).tls
+    with open_channel(with_a_job.site.address, tls) as channel:
+        assert bodies(channel) == n_bodies
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "n_bodies"),
+    [
+        ("auditor", "bpk", 2),
+        ("coordinator", "kemenko", 0),
+        ("office", "dukcapil/tawau", 0),
+        # The name of a party opens nothing to another role.
+        ("coordinator", "dukcapil", 0),
+    ],
+)
+def test_bodies_of_a_job_go_to_auditors_and_to_no_other_role(
+    with_a_job: Service, role: Role, name: str, n_bodies: int
+) -> None:
+    own = enrol(with_a_job, role, name)
+    credentials = grpc.ssl_channel_credentials(
+        with_a_job.site.authority.certificate, own.private_key, own.certificate
+    )
+    with grpc.secure_channel(with_a_job.site.address, credentials) as channel:
+        assert bodies(channel) == n_bodies
+
+
+def enrol(service: Service, role: Role, name: str) -> Credential:
+    """Enrol somebody while the matcher runs; return the certificate."""
+    identity = Identity(DOMAIN, role, name)
+    own = service.site.authority.issue(identity)
+    wanted = Enrolment(log=ORIGIN, principal=identity.uri, tls_keys=(key_digest(own.certificate),))
+    document = sign(Enrolment.TYPE, wanted.to_bytes(), [service.site.administrator])
+    with open_channel(service.site.address, service.session("dukcapil").tls) as channel:
+        document_pb2_grpc.DocumentServiceStub(channel).SubmitDocument(
+            document_pb2.SubmitDocumentRequest(envelope=document.to_bytes())
+        )
+    return own
 
 
 def test_the_log_proves_its_entries_and_its_growth(service: Service) -> None:

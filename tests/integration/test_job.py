@@ -13,7 +13,7 @@ from linkage.agent.blocktokens import block_tokens, book_of, meetings
 from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.references import References
-from linkage.agent.run import request_job, run_job
+from linkage.agent.run import attributes_of, request_job, run_job
 from linkage.agent.source import Source
 from linkage.agent.spool import Spool
 from linkage.batch import Chunk, Manifest
@@ -29,7 +29,10 @@ from linkage.errors import (
     SchemaMismatchError,
 )
 from linkage.job import CodeId, Job, JobSpec, JobState
+from linkage.rpc import convert
+from linkage.rpc.channel import open_channel, translated
 from linkage.ticket import Tickets
+from linkage.v1 import batch_pb2, batch_pb2_grpc, job_pb2, job_pb2_grpc
 
 
 def test_two_agents_get_equal_link_ids_for_the_persons_they_share(service: Service) -> None:
@@ -76,18 +79,27 @@ def test_a_job_of_three_parties_gives_each_pair_its_own_link_ids(
 
 def spec_of(service: Service, party: str = "dukcapil") -> JobSpec:
     session = service.session(party)
-    return JobSpec("PKS-DEMO-1", service.site.parties, session.codes, 0.7, "one-to-one", 600)
+    return JobSpec(
+        "PKS-DEMO-1",
+        bytes.fromhex(service.site.agreement.digest()),
+        "demo",
+        attributes_of(session.schema),
+        service.site.parties,
+        session.codes,
+        0.7,
+        "one-to-one",
+        600,
+    )
 
 
 def test_a_repeated_request_gives_the_same_job(service: Service) -> None:
-    from linkage.rpc import convert
-    from linkage.rpc.channel import open_channel
-    from linkage.v1 import job_pb2, job_pb2_grpc
-
-    request = job_pb2.RequestJobRequest(
-        request_id=b"0123456789abcdef", spec=convert.spec_to_proto(spec_of(service))
-    )
-    with open_channel(service.site.address, service.session("dukcapil").tls) as channel:
+    session, spec = service.session("dukcapil"), spec_of(service)
+    with (
+        service.client("dukcapil") as client,
+        open_channel(service.site.address, session.tls) as channel,
+    ):
+        signed = session.requests.sign(client, "/linkage.v1.JobService/RequestJob", spec.to_bytes())
+        request = job_pb2.RequestJobRequest(request=signed, spec=convert.spec_to_proto(spec))
         stub = job_pb2_grpc.JobServiceStub(channel)
         first, second = stub.RequestJob(request), stub.RequestJob(request)
     assert first.job.job_id == second.job.job_id
@@ -98,8 +110,7 @@ def test_a_request_for_unknown_parties_is_denied_and_logged(service: Service) ->
     with service.client("dukcapil") as client:
         job = client.request_job(JobSpec(**{**vars(spec), "parties": ("dukcapil", "setneg")}))
     assert job.state is JobState.DENIED
-    assert job.reason_code == "UNKNOWN_PARTY"
-    assert "setneg" in job.reason
+    assert job.reason_code == "PARTIES_MISMATCH"
 
 
 def test_a_request_of_a_party_outside_the_job_is_denied(
@@ -108,7 +119,7 @@ def test_a_request_of_a_party_outside_the_job_is_denied(
     service = new_service(dukcapil=people(5), imigrasi=people(5), kemenlu=people(5))
     with service.running(), service.client("kemenlu") as client:
         spec = JobSpec(**{**vars(spec_of(service)), "parties": ("dukcapil", "imigrasi")})
-        assert client.request_job(spec).reason_code == "NOT_A_PARTY"
+        assert client.request_job(spec).reason_code == "PARTIES_MISMATCH"
 
 
 def test_a_job_of_others_reads_like_one_that_does_not_exist(
@@ -330,16 +341,17 @@ def test_a_manifest_that_contradicts_the_job_is_refused(
 
 
 def test_a_batch_with_missing_chunks_is_not_committed(service: Service) -> None:
-    from linkage.rpc import convert
-    from linkage.rpc.channel import open_channel, translated
-    from linkage.v1 import batch_pb2, batch_pb2_grpc
-
     upload = Upload(service, "dukcapil", service.request("dukcapil"))
-    with open_channel(service.site.address, service.session("dukcapil").tls) as channel:
+    session, body = service.session("dukcapil"), upload.job_id.encode() + upload.manifest.digest()
+    with service.client("dukcapil") as client:
+        signed = session.requests.sign(client, "/linkage.v1.BatchService/OpenBatch", body)
+    with open_channel(service.site.address, session.tls) as channel:
         stub = batch_pb2_grpc.BatchServiceStub(channel)
         opened = stub.OpenBatch(
             batch_pb2.OpenBatchRequest(
-                job_id=upload.job_id, manifest=convert.manifest_to_proto(upload.manifest)
+                job_id=upload.job_id,
+                manifest=convert.manifest_to_proto(upload.manifest),
+                request=signed,
             )
         )
         stub.UploadChunks(iter([convert.chunk_to_proto(opened.batch_id, 0, upload.chunks[0])]))
@@ -506,5 +518,5 @@ def test_progress_tells_whom_the_job_waits_for(service: Service) -> None:
 
 def test_denied_requests_raise_at_the_agent(service: Service) -> None:
     session = service.session("dukcapil")
-    with service.client("dukcapil") as client, pytest.raises(DeniedError, match="UNKNOWN_PARTY"):
+    with service.client("dukcapil") as client, pytest.raises(DeniedError, match="PARTIES_MISMATCH"):
         request_job(session, client, ("dukcapil", "bin"), 600)

@@ -16,6 +16,8 @@ from linkage.agent.references import References
 from linkage.agent.run import run_job
 from linkage.errors import ConfigError, DeniedError, MalformedMessageError, UnavailableError
 from linkage.job import JobState
+from linkage.log.checkpoint import parse_checkpoint
+from linkage.log.note import parse_note
 from linkage.matcher import server, worker
 from linkage.matcher.config import load_config
 from linkage.matcher.server import Matcher
@@ -102,9 +104,14 @@ def test_naming_an_agreement_in_a_denied_request_opens_none_of_its_bodies(
             assert denied.state is JobState.DENIED
         with open_channel(service.site.address, service.session("kemenlu").tls) as channel:
             stub = log_pb2_grpc.LogServiceStub(channel)
-            entries = list(stub.GetEntries(log_pb2.GetEntriesRequest(start=0, end=5)))
-    # Genesis is public; two leaves of the others' job; two of its own.
-    assert [bool(entry.body) for entry in entries] == [False, False, False, True, True]
+            end = parse_checkpoint(
+                parse_note(stub.GetCheckpoint(log_pb2.GetCheckpointRequest()).checkpoint).text
+            ).size
+            entries = list(stub.GetEntries(log_pb2.GetEntriesRequest(start=end - 4, end=end)))
+            before = list(stub.GetEntries(log_pb2.GetEntriesRequest(start=0, end=end - 4)))
+    # Documents are public; two leaves of the others' job; two of its own.
+    assert [bool(entry.body) for entry in entries] == [False, False, True, True]
+    assert not any(entry.body for entry in before)
 
 
 def test_entries_beyond_the_checkpoint_are_refused_at_once(service: Service) -> None:

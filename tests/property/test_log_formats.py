@@ -1,9 +1,11 @@
 """parse(format(x)) == x, and what parses is written again with the same bytes."""
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +13,7 @@ from linkage.errors import CheckpointError, ConfigError, MalformedMessageError, 
 from linkage.log.builder import TileBuilder
 from linkage.log.canonical import format_json, parse_json
 from linkage.log.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint
+from linkage.log.cosignature import Cosigner, verify_cosignature
 from linkage.log.entry import (
     FAMILIES,
     TYPES,
@@ -23,16 +26,9 @@ from linkage.log.entry import (
     parse_entry,
 )
 from linkage.log.hashing import EMPTY_ROOT
-from linkage.log.note import (
-    Note,
-    NoteSignature,
-    VerifierKey,
-    format_note,
-    format_vkey,
-    parse_note,
-    parse_vkey,
-)
+from linkage.log.note import Note, NoteSignature, format_note, parse_lines, parse_note
 from linkage.log.policy import GroupLine, LogLine, Policy, WitnessLine, format_policy, parse_policy
+from linkage.log.receipt import Receipt, format_receipt, parse_receipt
 from linkage.log.tar import from_tar, to_tar
 from linkage.log.tiles import (
     ENTRIES,
@@ -42,9 +38,11 @@ from linkage.log.tiles import (
     parse_tile_path,
     tiles_of,
 )
+from linkage.log.vkey import VerifierKey, format_vkey, parse_vkey
+from linkage.log.witness import WitnessRequest, format_request, parse_request
 
 KEY_NAMES = st.text(
-    st.characters(codec="utf-8").filter(lambda c: c.isprintable() and c not in " +"), min_size=1
+    st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="+"), min_size=1
 )
 ASCII = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
 HASHES = st.binary(min_size=32, max_size=32)
@@ -157,6 +155,44 @@ def test_vkey(name: str, algorithm: int, public: bytes) -> None:
 def test_note(lines: list[str], signatures: list[NoteSignature]) -> None:
     note = Note("".join(f"{line}\n" for line in lines), tuple(signatures))
     assert parse_note(format_note(note)) == note
+
+
+@given(st.integers(min_value=0, max_value=2**63 - 1), st.lists(HASHES, max_size=63), st.binary())
+def test_witness_request(old: int, proof: list[bytes], note: bytes) -> None:
+    request = WitnessRequest(old, tuple(proof), note)
+    assert parse_request(format_request(request)) == request
+
+
+@given(st.integers(min_value=0, max_value=2**63 - 1), st.lists(HASHES, max_size=63), st.binary())
+def test_receipt(index: int, proof: list[bytes], note: bytes) -> None:
+    receipt = Receipt(index, tuple(proof), note)
+    assert parse_receipt(format_receipt(receipt)) == receipt
+
+
+@given(st.binary(max_size=200))
+def test_parsers_of_bytes_raise_one_type(data: bytes) -> None:
+    for parse in (parse_request, parse_receipt):
+        with contextlib.suppress(MalformedMessageError):
+            parse(data)
+    for parse_signed in (parse_note, parse_lines):
+        with contextlib.suppress(SignatureError):
+            parse_signed(data)
+
+
+@given(st.integers(min_value=0, max_value=2**62), st.integers(min_value=1), HASHES, st.data())
+def test_a_cosignature_holds_for_its_checkpoint_only(
+    time: int, size: int, root: bytes, data: st.DataObject
+) -> None:
+    text = format_checkpoint(Checkpoint("log.test/a", size % 2**62 + 1, root)).encode()
+    private = Ed25519PrivateKey.from_private_bytes(b"\1" * 32)
+    cosigner = Cosigner("w", private, lambda: time)
+    stamped = cosigner.sign(text)
+    assert verify_cosignature(cosigner.key, text, stamped) == time
+    at = data.draw(st.integers(min_value=0, max_value=8 * len(stamped) - 1))
+    flipped = bytearray(stamped)
+    flipped[at // 8] ^= 1 << at % 8
+    with pytest.raises(SignatureError):
+        verify_cosignature(cosigner.key, text, bytes(flipped))
 
 
 @given(policies())

@@ -10,14 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkage.normalise.attributes import KINDS, normalise_column
+from linkage.normalise.attributes import KINDS, normalise_column, sex_column
 from linkage.normalise.columns import NameColumn
 from linkage.normalise.flags import NameFlag
 from linkage.normalise.identifiers import read_identifier
 from linkage.normalise.namecolumns import SEX_CODES, name_column
 from linkage.normalise.names import normalise_name
-from linkage.normalise.options import NormaliseOptions
+from linkage.normalise.options import NormaliseOptions, SexSystem
+from linkage.normalise.places import normalise_place, place_column
 from linkage.normalise.rules import LANGUAGES, RULES
+from linkage.normalise.sexes import parse_sex, sex_system
 from linkage.normalise.spelling import modern_spelling
 from linkage.normalise.text import fold, fold_code, fold_words
 from linkage.normalise.wordlists import all_words
@@ -142,6 +144,37 @@ def test_text_and_code_columns_are_the_definition(raw: list[str | None]) -> None
     for record, value in enumerate(raw):
         assert list(text.words_of(record)) == fold_words(value or "")
         assert list(code.words_of(record)) == fold_code(value or "")
+
+
+PLACES = [
+    "Kab. Bogor", "BOGOR", "Kota Bandung", "UJUNG PANDANG", "Djakarta", "LAHAD DATU", "Dili",
+    "Irian Jaya", "Nunukan, Kalimantan Timur", "Kuala Lumpur (Malaysia)", "Atlantis", "-",
+]  # fmt: skip
+places = st.lists(st.one_of(st.none(), st.sampled_from(PLACES), values), max_size=12)
+
+
+@settings(deadline=None)
+@given(places, options)
+def test_place_columns_are_the_definition(raw: list[str | None], chosen: NormaliseOptions) -> None:
+    column = place_column(raw, chosen)
+    for record, value in enumerate(raw):
+        place = normalise_place(value, chosen) if value else None
+        number = int(column.place_ids[record])
+        assert column.words_of(record) == (place.words if place else ())
+        assert int(column.flags[record]) == (place.flags if place else 0)
+        assert (column.places[number] if number >= 0 else None) == place
+
+
+SEXES = st.sampled_from(["L", "P", "W", "LK", "pr", "Pria", "wanita", "M", "F", "1", "2", "<", ""])
+
+
+@given(st.lists(st.none() | SEXES, max_size=8), st.sampled_from(["LP", "PW", None]))
+def test_sex_columns_are_the_definition(raw: list[str | None], system: SexSystem | None) -> None:
+    column = sex_column(raw, system)
+    meant = system or sex_system({value for value in raw if value})
+    for record, value in enumerate(raw):
+        sex = parse_sex(value or "", meant)
+        assert column.words_of(record) == (() if sex == "U" else (sex,))
 
 
 @given(st.text())

@@ -1,6 +1,7 @@
 """Columns of dates agree with the definition, however the dates are written."""
 
 import datetime
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -10,10 +11,15 @@ from hypothesis import strategies as st
 from linkage.normalise.arrow import text_array
 from linkage.normalise.datecolumns import date_column
 from linkage.normalise.dateparts import DateOrder
-from linkage.normalise.dates import precision_of, read_date
+from linkage.normalise.dates import Placeholders, precision_of, read_date
 from linkage.normalise.options import NormaliseOptions
 from linkage.normalise.usualdates import calendar, usual_days
 
+OPTIONS_WITH = {
+    Placeholders.NONE: NormaliseOptions(without=frozenset({"D02"})),
+    Placeholders.OF_YEAR: NormaliseOptions(),
+    Placeholders.OF_YEAR_AND_MONTH: NormaliseOptions(language="indonesian"),
+}
 ORDERS = st.sampled_from(["YMD", "DMY", "MDY"])
 FORMS = (
     "%Y-%m-%d", "%d-%m-%Y", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m/%Y", "%Y%m%d",
@@ -28,19 +34,19 @@ NEARLY = st.from_regex(r"[0-3][0-9]([-/.])[0-3][0-9]\1(19|20)[0-9]{2}", fullmatc
 VALUES = st.none() | WRITTEN | JUMBLED | NEARLY | st.text(max_size=12)
 
 
-@given(st.lists(VALUES, max_size=30), ORDERS, st.booleans())
+@given(st.lists(VALUES, max_size=30), ORDERS, st.sampled_from(Placeholders))
 def test_a_column_of_dates_is_that_of_the_definition(
-    values: list[str | None], order: DateOrder, placeholders: bool
+    values: list[str | None], order: DateOrder, placeholders: Placeholders
 ) -> None:
-    without = frozenset() if placeholders else frozenset({"D02"})
-    options = NormaliseOptions(date_order=order, without=without)
+    options = replace(OPTIONS_WITH[placeholders], date_order=order)
+    assert options.placeholders == placeholders
     column = date_column(values, options)
     assert len(column) == len(values)
     for record, value in enumerate(values):
         date = read_date(value or "", order, placeholders=placeholders)
         assert column.words_of(record) == ((date.word,) if date.word else ())
         assert column.flags[record] == (date.flags if value else 0)
-    classes = [precision_of(word, placeholders=placeholders) for word in column.vocabulary]
+    classes = [precision_of(word, placeholders) for word in column.vocabulary]
     assert column.classes.tolist() == classes
     # Distinct words, in order of first appearance.
     seen = dict.fromkeys(word for r in range(len(values)) for word in column.words_of(r))
@@ -62,7 +68,7 @@ def test_a_slice_of_a_column_reads_as_by_itself(
     ("order", "form"), [("DMY", "%d-%m-%Y"), ("MDY", "%m/%d/%Y"), ("YMD", "%Y.%m.%d")]
 )
 def test_every_usual_day_is_found(order: DateOrder, form: str) -> None:
-    words = calendar(placeholders=True).words
+    words = calendar(Placeholders.OF_YEAR).words
     written = [datetime.date.fromisoformat(word).strftime(form) for word in words]
     assert usual_days(text_array(written), order).tolist() == list(range(len(words)))
     assert usual_days(text_array(words), order).tolist() == list(range(len(words)))

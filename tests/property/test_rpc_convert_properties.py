@@ -71,6 +71,14 @@ def with_refinement(spec: JobSpec) -> st.SearchStrategy[JobSpec]:
 SPECS = st.builds(
     JobSpec,
     agreement_id=IDS,
+    agreement_sha256=st.binary(min_size=32, max_size=32),
+    purpose=IDS,
+    attributes=st.dictionaries(
+        st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True),
+        st.sampled_from(("nama", "kelahiran", "nik")),
+        min_size=1,
+        max_size=MAX_ATTRIBUTES,
+    ).map(lambda found: tuple(found.items())),
     parties=st.lists(IDS, min_size=2, max_size=MAX_PARTIES, unique=True).map(tuple),
     codes=CODES | WITH_TOKENS,
     threshold=st.floats(min_value=0, max_value=1, exclude_min=True),
@@ -242,7 +250,9 @@ def test_an_unknown_number_of_a_state_is_refused(number: int) -> None:
 @pytest.mark.parametrize("number", [0, 4, 99])
 def test_an_unknown_cardinality_is_refused(number: int) -> None:
     codes = CodeId(bytes(32), 1, bytes(8), "clk", 512)
-    message = convert.spec_to_proto(JobSpec("a", ("a", "b"), codes, 0.5, "one-to-one", 60))
+    message = convert.spec_to_proto(
+        JobSpec("a", bytes(32), "p", (("a", "b"),), ("a", "b"), codes, 0.5, "one-to-one", 60)
+    )
     message.cardinality = number  # type: ignore[assignment]
     with pytest.raises(MalformedMessageError, match="cardinality"):
         convert.spec_from_proto(message)

@@ -1,9 +1,11 @@
 """What `padan` says to a wrong setting or option: words and an exit code, never a traceback."""
 
+import base64
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,10 +20,12 @@ from linkage.cli import demo_site, padan
 from linkage.cli.demo_data import DemoData
 from linkage.cli.demo_site import DemoSite
 from linkage.errors import ConfigError, LinkageError
+from linkage.matcher.config import load_config
 from linkage.rpc.tls import TlsFiles
 
 NOW = datetime.now(UTC)
 KEY_BYTES = 32
+ADMINISTRATOR, ANOTHER = (base64.b64encode(bytes([n]) * KEY_BYTES).decode() for n in (1, 2))
 
 
 def invoke(*arguments: str | Path) -> Result:
@@ -46,15 +50,21 @@ def write_tls(folder: Path, issued: datetime = NOW) -> TlsFiles:
     return files
 
 
-def write_matcher(folder: Path, listen: str = "127.0.0.1:0") -> Path:
+def write_matcher(
+    folder: Path,
+    listen: str = "127.0.0.1:0",
+    administrators: Sequence[str] = (ADMINISTRATOR,),
+    threshold: int = 1,
+) -> Path:
     path = folder / "matcher.toml"
     path.write_text(
         f'trust_domain = "padan.test"\nlisten = {json.dumps(listen)}\ndata = "data"\n'
-        'keystore = "keystore"\nparties = ["dukcapil", "imigrasi"]\n'
+        'keystore = "keystore"\n'
         '[tls]\ncertificate = "certificate.pem"\nprivate_key = "key.pem"\n'
         'authority = "authority.pem"\n'
         '[log]\norigin = "padan.test/log"\nsigning_key = "keystore/log.key"\n'
         'key_encryption_key = "keystore/kek"\n'
+        f"administrators = {json.dumps(administrators)}\nthreshold = {threshold}\n"
     )
     return path
 
@@ -90,6 +100,47 @@ def test_a_key_of_another_kind_signs_no_log(tmp_path: Path) -> None:
     done = invoke("matcher", "init-log", "--config", config, "--trust", tmp_path / "t.txt")
     assert isinstance(done.exception, ConfigError)
     assert "holds a linkage key" in str(done.exception)
+
+
+# Who enrols
+
+
+def test_whom_a_matcher_serves_is_no_matter_of_its_settings(tmp_path: Path) -> None:
+    config = write_matcher(tmp_path)
+    for name in ("parties", "auditors"):
+        config.write_text(f'{name} = ["dukcapil"]\n' + config.read_text())
+    with pytest.raises(ConfigError) as caught:
+        load_config(config)
+    assert sorted(caught.value.problems) == [
+        "auditors: Extra inputs are not permitted",
+        "parties: Extra inputs are not permitted",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("administrators", "threshold", "words"),
+    [
+        ((), 1, "log.administrators: "),
+        (("nonsense",), 1, "log.administrators.0: a key is the base64 of 32 bytes"),
+        ((ADMINISTRATOR[:-1],), 1, "log.administrators.0: a key is the base64 of 32 bytes"),
+        ((ADMINISTRATOR, "AAAA"), 1, "log.administrators.1: a key is the base64 of 32 bytes"),
+        ((ADMINISTRATOR, ADMINISTRATOR), 1, "administrators: one is listed twice"),
+        ((ADMINISTRATOR,), 0, "log.threshold: "),
+        ((ADMINISTRATOR, ANOTHER), 3, "threshold: more than there are administrators"),
+    ],
+)
+def test_administrators_are_keys_each_once_and_enough_of_them(
+    tmp_path: Path, administrators: Sequence[str], threshold: int, words: str
+) -> None:
+    config = write_matcher(tmp_path, administrators=administrators, threshold=threshold)
+    with pytest.raises(ConfigError) as caught:
+        load_config(config)
+    assert words in caught.value.problems[0]
+
+
+def test_as_many_administrators_as_there_are_may_have_to_sign(tmp_path: Path) -> None:
+    config = write_matcher(tmp_path, administrators=(ADMINISTRATOR, ANOTHER), threshold=2)
+    assert load_config(config).log.administrators == (ADMINISTRATOR, ANOTHER)
 
 
 # The matcher's address and certificates

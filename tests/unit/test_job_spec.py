@@ -22,11 +22,30 @@ from linkage.schema import MAX_ATTRIBUTES, MAX_CANDIDATES
 CODES = CodeId(schema_id=b"s" * 32, epoch=1, key_check=b"k" * 8, scheme="clk", code_bits=1024)
 REFINEMENT = Refinement(10, True, ("name", "date"))
 BLOCKED = replace(CODES, block_entries=1, block_copies=3, block_bytes=4)
-SPEC = JobSpec("pks/1", ("dukcapil", "imigrasi"), CODES, 0.8, "many-to-many", 3600)
+SPEC = JobSpec(
+    "pks/1",
+    bytes(32),
+    "demo",
+    (("nama", "nama"),),
+    ("dukcapil", "imigrasi"),
+    CODES,
+    0.8,
+    "many-to-many",
+    3600,
+)
 
 # Name of the field in the error -> values that break its rule.
 WRONG: dict[str, list[dict[str, object]]] = {
     "agreement_id": [{"agreement_id": ""}],
+    "agreement_sha256": [{"agreement_sha256": bytes(n)} for n in (0, 31, 33)],
+    "purpose": [{"purpose": text} for text in ("", "a b", "/", "a" * 65)],
+    "attributes": [
+        {"attributes": ()},
+        {"attributes": (("nama", "nama"),) * 2},
+        {"attributes": (("Budi Santoso", "nama"),)},
+        {"attributes": (("nama", ""),)},
+        {"attributes": tuple((f"a{i}", "nama") for i in range(MAX_ATTRIBUTES + 1))},
+    ],
     "parties": [
         {"parties": ()},
         {"parties": ("dukcapil",)},
@@ -131,7 +150,9 @@ def test_a_wrong_field_is_named_and_no_other(name: str, change: dict[str, object
 def test_every_wrong_field_is_named_at_once() -> None:
     codes = CodeId(b"", 0, b"", "none", 1, -1, 17, -1, -1)  # type: ignore[arg-type]
     text = wrong_in(
-        JobSpec("", (), codes, 0, "many-to-many", 0, Refinement(0, True, (), ("name",)))
+        JobSpec(
+            "", b"", "", (), (), codes, 0, "many-to-many", 0, Refinement(0, True, (), ("name",))
+        )
     )
     # Counts of block tokens that are all out of their range cannot contradict each other.
     assert [name for name in WRONG if name not in text] == ["block_copies and block_bytes"]

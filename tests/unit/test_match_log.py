@@ -11,11 +11,12 @@ from linkage.errors import CheckpointError, InputError, UnavailableError
 from linkage.log.bundle import build_bundle
 from linkage.log.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
 from linkage.log.hashing import leaf_hash
-from linkage.log.note import Ed25519Signer, VerifierKey
+from linkage.log.note import Ed25519Signer
 from linkage.log.policy import LogLine, Policy
 from linkage.log.proof import verify_consistency, verify_inclusion
 from linkage.log.tiles import ENTRIES, Tile
 from linkage.log.tree import root_of
+from linkage.log.vkey import VerifierKey
 from linkage.matcher.match_log import MatchLog
 from linkage.store.log_files import Disk, LogFiles
 

@@ -62,7 +62,7 @@ def folder(tmp_path: Path) -> Path:
         'party = "dukcapil"\nmatcher = "127.0.0.1:1"\nwork = "work"\nschema = "schema.toml"\n'
         'source = "source.toml"\ntrust = "none"\n[agreement]\nid = "A"\npurpose = "p"\n'
         'parties = ["dukcapil", "imigrasi"]\n'
-        '[key]\nkeystore = "none"\nkey_encryption_key = "none"\n'
+        '[keys]\nprovider = "file:none"\nlinkage = "none"\nsign = "none"\n'
         '[tls]\ncertificate = "none"\nprivate_key = "none"\nauthority = "none"\n'
     )
     return tmp_path
@@ -94,12 +94,26 @@ def test_every_column_is_counted(folder: Path) -> None:
 
 def test_findings_have_counts_and_the_numbers_of_records(folder: Path) -> None:
     columns = columns_of(profiled(folder))
-    assert columns["nama"]["findings"]["mononym"] == {"count": 1, "rows": [2]}
-    assert columns["lahir"]["findings"]["placeholder"] == {"count": 1, "rows": [2]}
-    assert columns["lahir"]["findings"]["rejected"] == {"count": 1, "rows": [3]}
-    assert columns["kelamin"]["findings"]["rejected"] == {"count": 1, "rows": [7]}
-    assert columns["nik"]["findings"]["bad_length"] == {"count": 1, "rows": [7]}
-    assert columns["no_paspor"]["findings"]["rejected"] == {"count": 1, "rows": [3]}
+
+    def found(column: str, name: str) -> dict[str, Any]:
+        finding: dict[str, Any] = columns[column]["findings"][name]
+        return finding
+
+    assert found("nama", "mononym") == {"rule": "N14", "count": 1, "rows": [2]}
+    assert found("lahir", "placeholder") == {"rule": "D02", "count": 1, "rows": [2]}
+    assert found("lahir", "rejected") == {"rule": "D01", "count": 1, "rows": [3]}
+    assert found("kelamin", "rejected") == {"rule": "S01", "count": 1, "rows": [7]}
+    assert found("nik", "bad_length") == {"rule": "I01", "count": 1, "rows": [7]}
+    assert found("no_paspor", "rejected") == {"rule": "I04", "count": 1, "rows": [3]}
+
+
+def test_what_the_schema_refuses_is_counted_as_refused(folder: Path) -> None:
+    schema = SCHEMA.replace('type = "date"', 'type = "date"\ninvalid = "refuse"')
+    (folder / "schema.toml").write_text(schema)
+    columns = columns_of(profiled(folder))
+    assert columns["lahir"]["findings"]["refused"]["rows"] == [3]
+    assert columns["nama"]["records"] == 7
+    assert "the record is left out" in run(folder).stdout
 
 
 def test_a_nik_is_held_against_its_record(folder: Path) -> None:

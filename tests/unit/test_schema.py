@@ -513,6 +513,7 @@ def test_the_resolved_form_has_every_default_written_out() -> None:
                 "rarity": True,
                 "language": "any",
                 "without": [],
+                "invalid": "missing",
             }
         ],
         "versions": VERSIONS,

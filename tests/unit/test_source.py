@@ -13,6 +13,7 @@ import pytest
 
 from linkage.agent import source as source_module
 from linkage.agent.config import SourceConfig
+from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.source import Source
 from linkage.errors import RecordError
 from linkage.schema import parse_schema
@@ -316,3 +317,13 @@ def test_a_wanted_column_that_is_there_twice_is_named(tmp_path: Path, name: str)
 def test_a_column_that_nobody_wants_may_be_there_twice(tmp_path: Path) -> None:
     content = "record_id,x,nama,x,tgl_lahir\n1,,BUDI,,1990-02-13\n2,,SITI,,\n"
     assert read(write(tmp_path, content)) == READ
+
+
+def test_what_p_means_is_told_once_for_a_whole_source(tmp_path: Path) -> None:
+    """Pria and wanita: the last chunk has men alone, and says nothing of it."""
+    schema = parse_schema('name = "a"\n[[attributes]]\nname = "jk"\ntype = "sex"\n')
+    normaliser = RecordNormaliser(schema, SourceConfig(path=tmp_path))
+    chunks = (["P", "W", None], [None], ["P"])
+    columns = [normaliser.columns(pa.table({"jk": pa.array(c, pa.string())})) for c in chunks]
+    said = [[c["jk"].words_of(r) for r in range(len(c["jk"]))] for c in columns]
+    assert said == [[("L",), ("P",), ()], [()], [("L",)]]

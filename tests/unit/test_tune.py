@@ -11,9 +11,10 @@ from click.testing import CliRunner, Result
 from linkage.agent import labelled as labelled_module
 from linkage.agent.config import SourceConfig
 from linkage.agent.evaluate import evaluate
+from linkage.agent.heldout import STEPS, Trial, best_step, weight_at, with_weights
 from linkage.agent.labelled import labelled_files, labelled_synthetic
 from linkage.agent.schematext import format_schema
-from linkage.agent.tune import tune, with_weights
+from linkage.agent.tune import tune
 from linkage.cli import padan
 from linkage.encode.encoder import resolve_schema
 from linkage.errors import RecordError
@@ -32,7 +33,8 @@ SYNTHETIC = HEAD + "".join(
     f'[[attributes]]\nname = "{name}"\ntype = "{kind}"\n' for name, kind in TYPES.items()
 )
 PLAIN = (
-    'name = "a"\n[[attributes]]\nname = "nama"\ntype = "name"\n'
+    'name = "a"\n[encoding]\nscheme = "clk"\n'
+    '[[attributes]]\nname = "nama"\ntype = "name"\n'
     '[[attributes]]\nname = "warna"\ntype = "text"\n'
     '[[attributes]]\nname = "kosong"\ntype = "text"\n'
 )
@@ -75,13 +77,13 @@ def labelled_run(files: list[Path], *arguments: str) -> Result:
 def test_what_tells_persons_apart_weighs_more(files: list[Path]) -> None:
     done = labelled_run(files, "--json")
     assert done.exit_code == 0, done.output
-    name, colour, nothing = json.loads(done.stdout)
+    name, colour, nothing = json.loads(done.stdout)["attributes"]
     assert name["m"] > 0.99
     assert name["u"] < 0.2
     assert abs(colour["m"] - colour["u"]) < 0.05
-    assert name["weight"] > 2 * colour["weight"]
+    assert name["learned"] > 2 * colour["learned"]
     assert nothing["m"] is None
-    assert nothing["weight"] == nothing["default"]
+    assert nothing["learned"] == nothing["default"]
 
 
 def test_one_file_is_compared_with_itself(tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ def test_one_file_is_compared_with_itself(tmp_path: Path) -> None:
     again = [f"x{row}" for row in rows[1:]]
     first.write_text("\n".join(rows + again) + "\n")
     done = labelled_run([first], "--json")
-    assert json.loads(done.stdout)[0]["m"] > 0.99
+    assert json.loads(done.stdout)["attributes"][0]["m"] > 0.99
 
 
 def test_the_output_is_the_schema_with_weights(files: list[Path]) -> None:
@@ -111,8 +113,8 @@ def test_no_value_of_a_record_is_printed(files: list[Path]) -> None:
 def test_equal_seeds_give_equal_weights_and_other_seeds_nearly(files: list[Path]) -> None:
     outputs = [labelled_run(files, "--json", "--seed", seed).stdout for seed in ("3", "3", "4")]
     assert outputs[0] == outputs[1]
-    weights = [[entry["weight"] for entry in json.loads(text)] for text in outputs]
-    assert weights[0] == pytest.approx(weights[2], rel=0.2)
+    learned = [[a["learned"] for a in json.loads(text)["attributes"]] for text in outputs]
+    assert learned[0] == pytest.approx(learned[2], rel=0.2)
 
 
 def test_too_few_persons_are_refused(tmp_path: Path) -> None:
@@ -147,7 +149,8 @@ def test_synthetic_people_lack_some_types(tmp_path: Path) -> None:
 
 def test_an_attribute_that_one_register_has_keeps_its_default(tmp_path: Path) -> None:
     text = SYNTHETIC + '[[attributes]]\nname = "kode_pos"\ntype = "postcode"\n'
-    entries = {entry["name"]: entry for entry in json.loads(run(tmp_path, text, "--json").stdout)}
+    done = json.loads(run(tmp_path, text, "--json").stdout)
+    entries = {entry["name"]: entry for entry in done["attributes"]}
     assert entries["kode_pos"]["m"] is None
     assert entries["kode_pos"]["weight"] == entries["kode_pos"]["default"]
     assert entries["nama"]["m"] > 0.9
@@ -155,10 +158,11 @@ def test_an_attribute_that_one_register_has_keeps_its_default(tmp_path: Path) ->
 
 def test_relatives_make_a_parents_name_weigh_less() -> None:
     schema = parse_schema(SYNTHETIC)
-    tuned = {entry.name: entry for entry in tune(schema, labelled_synthetic(schema, 1), 1)}
+    done = tune(schema, labelled_synthetic(schema, 1), 1, threads=2)
+    tuned = {entry.name: entry for entry in done.attributes}
     assert tuned["nama_ibu"].strangers == "nama_ayah"
-    assert tuned["nama_ibu"].weight < tuned["nama"].weight / 2
-    assert tuned["jenis_kelamin"].weight < tuned["nama"].weight
+    assert tuned["nama_ibu"].learned < tuned["nama"].learned / 2
+    assert tuned["jenis_kelamin"].learned < tuned["nama"].learned
 
 
 def registers(folder: Path, seed: int) -> list[SourceConfig]:
@@ -174,13 +178,57 @@ def registers(folder: Path, seed: int) -> list[SourceConfig]:
 
 def test_learned_weights_link_people_not_seen_as_well_as_the_defaults(tmp_path: Path) -> None:
     schema = parse_schema(SYNTHETIC)
-    tuned = with_weights(schema, tune(schema, labelled_synthetic(schema, 1), 1))
+    done = tune(schema, labelled_synthetic(schema, 1), 1, threads=2)
+    tuned = with_weights(schema, {entry.name: entry.weight for entry in done.attributes})
     inputs = registers(tmp_path, seed=77)
     before, after = (
         evaluate(s, inputs, "entity_id", 2, lambda _done, _total: None).best.f1
         for s in (schema, tuned)
     )
     assert after >= before - 0.002
+
+
+def trials(*best_f1: tuple[float, float]) -> tuple[Trial, ...]:
+    return tuple(Trial(step, f1) for step, f1 in zip(STEPS, best_f1, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("tried", "step"),
+    [
+        (trials((0.90, 0.92), (0.93, 0.94), (0.92, 0.93)), 0.25),
+        (trials((0.90, 0.92), (0.99, 0.91), (0.92, 0.93)), 0.5),
+        (trials((0.90, 0.92), (0.9001, 0.9201)), 0.0),
+        (trials((0.90, 0.92), (0.85, 0.86), (0.80, 0.82)), 0.0),
+        (trials((1.0, 1.0), (1.0, 1.0)), 0.0),
+    ],
+)
+def test_learned_weights_are_followed_only_where_both_halves_link_better(
+    tried: tuple[Trial, ...], step: float
+) -> None:
+    assert best_step(tried) == step
+
+
+def test_a_step_goes_from_the_default_to_the_learned_weight() -> None:
+    weights = [weight_at(step, 0.5, 2.0) for step in (0.0, 0.5, 1.0)]
+    assert weights == pytest.approx([0.5, 1.0, 2.0])
+
+
+def test_the_weights_are_those_of_the_step_that_was_tried_best(files: list[Path]) -> None:
+    done = json.loads(labelled_run(files, "--json").stdout)
+    tried = [Trial(trial["step"], tuple(trial["best_f1"])) for trial in done["trials"]]
+    assert [trial.step for trial in tried] == list(STEPS)
+    assert done["step"] == best_step(tuple(tried))
+    for entry in done["attributes"]:
+        weight = weight_at(done["step"], entry["default"], entry["learned"])
+        assert entry["weight"] == round(weight, 2)
+
+
+def test_identifiers_stay_in_the_schema() -> None:
+    text = PLAIN + '[[attributes]]\nname = "nik"\ntype = "nik"\n[exact]\nnames = ["nik"]\n'
+    weighted = parse_schema(format_schema(with_weights(parse_schema(text), {"nama": 1.7})))
+    assert [a.name for a in weighted.exact_attributes] == ["nik"]
+    assert weighted.attributes[0].weight == 1.7
+    assert weighted.attributes[1].weight is None
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from benchmarks.ablation import (
 )
 from benchmarks.ablation_table import ablation_table
 from benchmarks.experiment import Experiment, load_experiments
-from benchmarks.linking import best_quality
 from benchmarks.records import RecordSet, load_records
 from benchmarks.schemes import Variant, encode_set, evaluate_scheme, parse_scheme, schema_of
+from linkage.agent.trial import best_quality
 from linkage.normalise.rules import RULES
 
 EXPERIMENTS = {experiment.name: experiment for experiment in load_experiments()}
@@ -76,7 +76,7 @@ def test_a_key_is_the_same_for_every_schema(dirty: RecordSet) -> None:
 def test_linking_finds_what_the_products_evaluation_finds(dirty: RecordSet, tmp_path: Path) -> None:
     evaluated = evaluate_scheme(dirty, CLK, tmp_path, threads=1).best
     schema = schema_of(SYNTHETIC, CLK)
-    linked = best_quality(dirty, schema, encode_set(dirty, schema), threads=1)
+    linked = best_quality(encode_set(dirty, schema), dirty.person, schema, threads=1)
     assert linked.pairs_true == evaluated.pairs_true
     # The keys differ, and with them what collides.
     assert linked.f1 == pytest.approx(evaluated.f1, abs=0.03)

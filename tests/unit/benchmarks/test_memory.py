@@ -10,24 +10,36 @@ from benchmarks.memory import MemoryResult, MemoryRun, memory_table
 
 
 def test_what_each_record_adds_is_told() -> None:
-    runs = [MemoryRun(1_000, 500, 300, 2.0, 1), MemoryRun(4_000, 503, 300, 8.0, 4)]
-    result = MemoryResult("saul:8192/5", runs)
-    assert result.bytes_per_record == pytest.approx(1_048.576)
+    runs = [
+        MemoryRun(work, records, peak, 300, seconds, 1)
+        for work in ("tickets", "saul:8192/5")
+        for records, peak, seconds in ((1_000, 500, 2.0), (4_000, 503, 8.0))
+    ]
+    result = MemoryResult(runs)
+    assert result.work == ["tickets", "saul:8192/5"]
+    assert result.bytes_per_record("tickets") == pytest.approx(1_048.576)
     assert runs[1].rate == 500
     table = memory_table(result)
-    assert [row[:2] for row in table.rows] == [["1,000", "500"], ["4,000", "503"]]
+    shown = [["tickets", "1,000", "500"], ["tickets", "4,000", "503"]]
+    assert [row[:3] for row in table.rows[:2]] == shown
     assert any("1,049 bytes a record" in note for note in table.notes)
 
 
-def test_a_small_run_encodes_into_a_spool() -> None:
-    done = CliRunner().invoke(
-        main, ["memory", "--small", "--json", "--scheme", "clk"], catch_exceptions=False
-    )
-    assert done.exit_code == 0
+def test_a_small_run_of_each_kind_of_work() -> None:
+    work = ["tickets", "answers", "clk"]
+    chosen = [word for one in work for word in ("--work", one)]
+    done = CliRunner().invoke(main, ["memory", "--small", "--json", *chosen])
+    assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
-    assert [run["records"] for run in result["runs"]] == [2_000, 4_000, 8_000]
+    ran = [(run["work"], run["records"]) for run in result["runs"]]
+    assert ran == [(one, n) for one in work for n in (2_000, 4_000, 8_000)]
+    # At least a mark of 8 bytes; or a code of 2,048 bits with a reference of 16 bytes.
+    least = {"tickets": 8, "answers": 8, "clk": 272}
     for run in result["runs"]:
         assert run["peak_mib"] > run["start_mib"] > 0
         assert run["records_per_s"] > 0
-        # A code of 2,048 bits and a reference of 16 bytes, at least.
-        assert run["spool_mib"] * (1 << 20) >= run["records"] * 272
+        assert run["sent_mib"] * (1 << 20) >= run["records"] * least[run["work"]]
+
+
+def test_answers_are_given_to_tickets() -> None:
+    assert CliRunner().invoke(main, ["memory", "--small", "--work", "answers"]).exit_code == 2

@@ -6,21 +6,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linkage.errors import SignatureError
 from linkage.log.canonical import encode_base64
 from linkage.log.note import (
-    COSIGNATURE_ML_DSA_44,
-    ED25519,
     MAX_NOTE_BYTES,
     MAX_SIGNATURES,
     Ed25519Signer,
     Note,
     NoteSignature,
-    VerifierKey,
     format_note,
-    format_vkey,
     parse_note,
-    parse_vkey,
     sign_note,
-    verified_keys,
+    verified_signatures,
 )
+from linkage.log.vkey import COSIGNATURE_ML_DSA_44, ED25519, VerifierKey, format_vkey, parse_vkey
 
 # golang.org/x/mod/sumdb/note, its example key and note.
 GO_VKEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
@@ -40,7 +36,7 @@ def test_a_note_of_another_implementation() -> None:
     assert format_vkey(key) == GO_VKEY
     note = parse_note(GO_NOTE.encode())
     assert format_note(note) == GO_NOTE.encode()
-    assert verified_keys(note, [key]) == (key,)
+    assert verified_signatures(note, [key]) == {key: None}
 
 
 def test_sign_parse_verify() -> None:
@@ -48,7 +44,10 @@ def test_sign_parse_verify() -> None:
     note = parse_note(data)
     assert note.text == TEXT
     assert format_note(note) == data
-    assert verified_keys(note, [LOG.key, OTHER.key], refuse_unknown=True) == (LOG.key, OTHER.key)
+    assert verified_signatures(note, [LOG.key, OTHER.key], refuse_unknown=True) == {
+        LOG.key: None,
+        OTHER.key: None,
+    }
 
 
 def test_the_text_may_hold_blank_lines() -> None:
@@ -57,17 +56,17 @@ def test_the_text_may_hold_blank_lines() -> None:
 
 def test_a_line_of_an_unknown_key_is_skipped_or_refused() -> None:
     note = parse_note(sign_note(TEXT, [LOG, OTHER]))
-    assert verified_keys(note, [LOG.key]) == (LOG.key,)
+    assert verified_signatures(note, [LOG.key]) == {LOG.key: None}
     with pytest.raises(SignatureError, match=r"unknown key log\.test/b"):
-        verified_keys(note, [LOG.key], refuse_unknown=True)
+        verified_signatures(note, [LOG.key], refuse_unknown=True)
 
 
 def test_no_known_signature_is_refused() -> None:
     note = parse_note(sign_note(TEXT, [LOG]))
     with pytest.raises(SignatureError, match="no signature of a known key"):
-        verified_keys(note, [OTHER.key])
+        verified_signatures(note, [OTHER.key])
     with pytest.raises(SignatureError, match="no signature of a known key"):
-        verified_keys(note, [])
+        verified_signatures(note, [])
 
 
 def test_one_wrong_signature_of_a_known_key_refuses_the_whole_note() -> None:
@@ -75,28 +74,28 @@ def test_one_wrong_signature_of_a_known_key_refuses_the_whole_note() -> None:
     wrong = NoteSignature(OTHER.key.name, OTHER.key.key_id, bytes(64))
     note = Note(TEXT, (good.signatures[0], wrong))
     with pytest.raises(SignatureError, match=r"log\.test/b does not verify"):
-        verified_keys(note, [LOG.key, OTHER.key])
+        verified_signatures(note, [LOG.key, OTHER.key])
 
 
 def test_a_signature_over_another_text_does_not_verify() -> None:
     signatures = parse_note(sign_note(TEXT, [LOG])).signatures
     with pytest.raises(SignatureError, match="does not verify"):
-        verified_keys(Note("first\nother\n", signatures), [LOG.key])
+        verified_signatures(Note("first\nother\n", signatures), [LOG.key])
 
 
 @pytest.mark.parametrize("length", [1, 63, 65])
 def test_a_signature_of_another_length_does_not_verify(length: int) -> None:
     line = NoteSignature(LOG.key.name, LOG.key.key_id, bytes(length))
     with pytest.raises(SignatureError, match="does not verify"):
-        verified_keys(Note(TEXT, (line,)), [LOG.key])
+        verified_signatures(Note(TEXT, (line,)), [LOG.key])
 
 
-def test_a_key_that_does_not_sign_plain_notes_verifies_none() -> None:
+def test_a_cosigner_signs_only_checkpoints() -> None:
     key = VerifierKey("w", COSIGNATURE_ML_DSA_44, bytes(1312))
     assert parse_vkey(format_vkey(key)) == key
     note = Note(TEXT, (NoteSignature("w", key.key_id, bytes(2428)),))
-    with pytest.raises(SignatureError, match="signature type 0x06"):
-        verified_keys(note, [key])
+    with pytest.raises(SignatureError, match="only a checkpoint"):
+        verified_signatures(note, [key])
 
 
 GOOD = sign_note(TEXT, [LOG]).decode()

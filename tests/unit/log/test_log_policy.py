@@ -2,7 +2,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from linkage.errors import ConfigError
-from linkage.log.note import VerifierKey, format_vkey
 from linkage.log.policy import (
     GroupLine,
     LogLine,
@@ -11,6 +10,7 @@ from linkage.log.policy import (
     format_policy,
     parse_policy,
 )
+from linkage.log.vkey import VerifierKey, format_vkey
 
 
 def key(name: str, seed: int, algorithm: int = 0x04) -> VerifierKey:

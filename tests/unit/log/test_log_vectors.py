@@ -9,8 +9,9 @@ import pytest
 from linkage import errors
 from linkage.log.checkpoint import verify_checkpoint
 from linkage.log.entry import format_entry, parse_entry, verify_body
-from linkage.log.note import parse_vkey
+from linkage.log.note import parse_note, verified_signatures
 from linkage.log.proof import verify_consistency, verify_inclusion
+from linkage.log.vkey import parse_vkey
 
 FILES = sorted((Path(__file__).parents[2] / "vectors" / "log").glob("*.json"))
 CASES = [json.loads(path.read_text(encoding="ascii")) for path in FILES]
@@ -30,6 +31,10 @@ def check(case: dict[str, Any]) -> None:
         case "checkpoint":
             checkpoint = verify_checkpoint(case["note"].encode(), [parse_vkey(case["vkey"])])
             assert (checkpoint.size, checkpoint.root.hex()) == (case["size"], case["root"])
+        case "cosignature":
+            note = parse_note(f"{case['text']}\n{case['line']}".encode())
+            key = parse_vkey(case["vkey"])
+            assert verified_signatures(note, [key]) == {key: case.get("time")}
         case "leaf":
             entry = parse_entry(case["leaf"].encode())
             assert format_entry(entry) == case["leaf"].encode()
@@ -38,8 +43,8 @@ def check(case: dict[str, Any]) -> None:
 
 
 def test_how_many_there_are() -> None:
-    assert len(CASES) == 113
-    assert sum(case["expect"] == "ok" for case in CASES) == 16
+    assert len(CASES) == 124
+    assert sum(case["expect"] == "ok" for case in CASES) == 18
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['kind']}: {case['desc']}")

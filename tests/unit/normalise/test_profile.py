@@ -3,10 +3,13 @@
 import json
 
 from linkage.normalise import NORM_VERSION
-from linkage.normalise.attributes import date_column, normalise_column, sex_column
+from linkage.normalise.attributes import normalise_column, sex_column
+from linkage.normalise.datecolumns import date_column
+from linkage.normalise.flags import DateFlag, IdFlag, NameFlag, PlaceFlag
 from linkage.normalise.namecolumns import name_column
 from linkage.normalise.options import NormaliseOptions
-from linkage.normalise.profile import QualityProfile, profile_column, profile_niks
+from linkage.normalise.profile import QualityProfile, profile_column, profile_niks, rule_of
+from linkage.normalise.rules import RULE_BY_ID
 
 INDONESIAN = NormaliseOptions(language="indonesian")
 NAMES = ["Drs. Ahmad Fauzi", "SUHARTO", None, "A" * 24 + " " + "B" * 25, "FNU SUHARTO"]
@@ -60,4 +63,17 @@ def test_the_report_is_json_without_any_value() -> None:
     text = json.dumps(report.to_dict())
     for value in ("Ahmad", "SUHARTO", "0001014705900001", "1951", "Atlantis", "BOGOR"):
         assert value not in text
-    assert json.loads(text)["columns"][2]["findings"]["placeholder"] == {"count": 1, "rows": [0]}
+    found = json.loads(text)
+    placeholder = {"rule": "D02", "count": 1, "rows": [0]}
+    assert found["columns"][2]["findings"]["placeholder"] == placeholder
+
+
+def test_every_finding_names_a_rule_that_there_is() -> None:
+    kinds_and_flags = {
+        "name": NameFlag, "date": DateFlag, "place": PlaceFlag, "nik": IdFlag, "passport": IdFlag,
+    }  # fmt: skip
+    for kind, flags in kinds_and_flags.items():
+        assert {rule_of(kind, str(flag.name).lower()) for flag in flags} <= set(RULE_BY_ID)
+    assert rule_of("date", "rejected") == "D01"
+    assert rule_of("nik", "nik_dob_mismatch") == "D04"
+    assert rule_of("text", "rejected") == ""

@@ -15,6 +15,7 @@ from linkage.rpc.fields import FIELDS, check_fields, field_name, holds_text_or_b
 from linkage.rpc.limits import MAX_MESSAGE_BYTES
 from linkage.v1 import (
     batch_pb2,
+    document_pb2,
     job_pb2,
     log_pb2,
     lookup_pb2,
@@ -23,7 +24,16 @@ from linkage.v1 import (
     result_pb2,
 )
 
-MODULES = (batch_pb2, job_pb2, log_pb2, lookup_pb2, progress_pb2, refine_pb2, result_pb2)
+MODULES = (
+    batch_pb2,
+    document_pb2,
+    job_pb2,
+    log_pb2,
+    lookup_pb2,
+    progress_pb2,
+    refine_pb2,
+    result_pb2,
+)
 FILES = [module.DESCRIPTOR for module in MODULES]
 
 

@@ -19,12 +19,29 @@ from sqlalchemy.exc import IntegrityError
 from linkage.errors import UnavailableError
 from linkage.job import CodeId, Job, JobCounts, JobSpec, JobState
 from linkage.store import tables
-from linkage.store.metadata import BatchRow, Metadata, NewEntry, StoredEntry, Transaction
+from linkage.store.metadata import (
+    BatchRow,
+    Metadata,
+    NewEntry,
+    RequestRow,
+    StoredEntry,
+    Transaction,
+)
 
 URLS = ["sqlite:///{path}/matcher.db", *os.environ.get("PADAN_TEST_DATABASES", "").split()]
 
 CODES = CodeId(b"\0s" * 16, 2**31, b"\xffk" * 4, "clk", 512)
-SPEC = JobSpec("pks/1", ("dukcapil", "imigrasi", "kemenlu"), CODES, 0.1, "one-to-many", 3600)
+SPEC = JobSpec(
+    "pks/1",
+    bytes(32),
+    "demo",
+    (("nama", "nama"),),
+    ("dukcapil", "imigrasi", "kemenlu"),
+    CODES,
+    0.1,
+    "one-to-many",
+    3600,
+)
 JOB = Job(
     job_id="j1",
     requester="imigrasi",
@@ -33,7 +50,7 @@ JOB = Job(
     requested_at=1_700_000_000,
     collect_until=1_700_003_600,
 )
-BATCH = BatchRow("b1", "j1", "dukcapil", b"\0manifest\xff")
+BATCH = BatchRow("b1", "j1", "dukcapil", b"\0manifest\xff", "spiffe://d/party/dukcapil", "00" * 32)
 
 
 @pytest.fixture(params=URLS, ids=lambda url: url.split(":")[0])
@@ -58,9 +75,13 @@ def append(metadata: Metadata, *leaves: bytes) -> list[int]:
         return [transaction.append(NewEntry(leaf)) for leaf in leaves]
 
 
-def add_job(metadata: Metadata, job: Job = JOB, request_id: bytes = b"r1") -> None:
+def request(request_id: str) -> RequestRow:
+    return RequestRow(request_id, b"\x01" * 32, "spiffe://d/party/dukcapil", "00" * 32)
+
+
+def add_job(metadata: Metadata, job: Job = JOB, request_id: str = "r1") -> None:
     with metadata.write() as transaction:
-        transaction.add_job(job, request_id)
+        transaction.add_job(job, request(request_id))
 
 
 def job_in(metadata: Metadata, job_id: str = "j1") -> Job:
@@ -196,7 +217,7 @@ def test_a_writer_sees_its_own_changes(metadata: Metadata) -> None:
     with metadata.write() as transaction:
         transaction.append(NewEntry(b"a"))
         assert transaction.entry_count() == 1
-        transaction.add_job(JOB, b"r1")
+        transaction.add_job(JOB, request("r1"))
         assert transaction.job("j1") == JOB
 
 
@@ -267,7 +288,7 @@ def test_counts_and_the_result_leaf_are_kept(metadata: Metadata) -> None:
 def test_a_change_of_one_job_leaves_others_alone(metadata: Metadata) -> None:
     add_job(metadata)
     other = replace(JOB, job_id="j2")
-    add_job(metadata, other, b"r2")
+    add_job(metadata, other, "r2")
     with metadata.write() as transaction:
         transaction.set_state("j1", JobState.FAILED, "X", "x")
         transaction.set_counts("j1", JobCounts(1, 1, 1, 1, 1.0))
@@ -277,9 +298,9 @@ def test_a_change_of_one_job_leaves_others_alone(metadata: Metadata) -> None:
 def test_a_request_is_found_by_its_requester_and_id(metadata: Metadata) -> None:
     add_job(metadata)
     with metadata.read() as transaction:
-        assert transaction.job_of_request("imigrasi", b"r1") == JOB
-        assert transaction.job_of_request("dukcapil", b"r1") is None
-        assert transaction.job_of_request("imigrasi", b"r2") is None
+        assert transaction.job_of_request("imigrasi", "r1") == JOB
+        assert transaction.job_of_request("dukcapil", "r1") is None
+        assert transaction.job_of_request("imigrasi", "r2") is None
 
 
 def test_a_request_id_is_used_once_by_a_requester(metadata: Metadata) -> None:
@@ -294,7 +315,7 @@ def test_a_request_id_is_used_once_by_a_requester(metadata: Metadata) -> None:
 
 def test_jobs_in_a_state_come_oldest_first(metadata: Metadata) -> None:
     for i, at in enumerate((30, 10, 20, 10)):
-        add_job(metadata, replace(JOB, job_id=f"j{i}", requested_at=at), b"%d" % i)
+        add_job(metadata, replace(JOB, job_id=f"j{i}", requested_at=at), f"r{i}")
     with metadata.write() as transaction:
         transaction.set_state("j2", JobState.PLANNED)
     with metadata.read() as transaction:
@@ -310,7 +331,7 @@ def test_jobs_of_a_party_come_newest_first_and_no_others(metadata: Metadata) -> 
     without = replace(SPEC, parties=("dukcapil", "kemenlu"))
     for i in range(4):
         job = replace(JOB, job_id=f"j{i}", requested_at=i, spec=without if i == 2 else SPEC)
-        add_job(metadata, job, b"%d" % i)
+        add_job(metadata, job, f"r{i}")
     with metadata.read() as transaction:
         mine = transaction.jobs_of("imigrasi", 10)
         assert [job.job_id for job in transaction.jobs_of("imigrasi", 2)] == ["j3", "j1"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 HERE = Path(__file__).parent
 ORIGIN = "log.padan.test/vectors"
@@ -164,6 +165,56 @@ def checkpoint_cases() -> Iterator[Case]:
     yield malformed | {"desc": "an empty tree with a root", "note": note(f"{ORIGIN}\n0\n{root}\n")}
 
 
+def cosignature_cases() -> Iterator[Case]:
+    """A checkpoint with the line of one witness, of either type."""
+    text = f"{ORIGIN}\n13\n{b64(tree_hash(ENTRIES))}\n"
+    seed = hashlib.sha256(b"witness").digest()
+    name, time = "witness.padan.test/w", 1767323045
+    classic, modern = (
+        Ed25519PrivateKey.from_private_bytes(seed),
+        MLDSA44PrivateKey.from_seed_bytes(seed),
+    )
+
+    def plain(text: str, time: int, name: str) -> bytes:
+        del name  # an Ed25519 cosignature does not bind it
+        return f"cosignature/v1\ntime {time}\n{text}".encode()
+
+    def subtree(text: str, time: int, name: str) -> bytes:
+        origin, size, root = text.split("\n")[:3]
+        head = b"subtree/v1\n\0" + bytes([len(name)]) + name.encode() + time.to_bytes(8)
+        tail = bytes(8) + int(size).to_bytes(8) + base64.b64decode(root)
+        return head + bytes([len(origin)]) + origin.encode() + tail
+
+    for label, kind, private, message in (
+        ("Ed25519", 4, classic, plain), ("ML-DSA-44", 6, modern, subtree)
+    ):  # fmt: skip
+        public = bytes([kind]) + private.public_key().public_bytes_raw()
+        key_id = hashlib.sha256(f"{name}\n".encode() + public).digest()[:4]
+        case: Case = {
+            "kind": "cosignature", "vkey": f"{name}+{key_id.hex()}+{b64(public)}", "text": text,
+        }  # fmt: skip
+
+        def line(
+            text: str = text, time: int = time, name: str = name, shown: int = time,
+            private: Any = private, message: Any = message, key_id: bytes = key_id,
+        ) -> str:  # fmt: skip
+            signature = private.sign(message(text, time, name))
+            return f"\u2014 witness.padan.test/w {b64(key_id + shown.to_bytes(8) + signature)}\n"
+
+        yield case | {"desc": f"{label}", "line": line(), "time": time, "expect": "ok"}
+        bad = case | {"expect": "SignatureError"}
+        yield bad | {"desc": f"{label}, another time", "line": line(shown=time + 1)}
+        yield bad | {"desc": f"{label}, another size", "line": line(text.replace("13", "12"))}
+        other = text.replace(ORIGIN, "log.padan.test/other")
+        yield bad | {"desc": f"{label}, another origin", "line": line(other)}
+        if kind == 6:
+            yield bad | {
+                "desc": f"{label}, another name",
+                "line": line(name="witness.padan.test/v"),
+            }
+        yield bad | {"desc": f"{label}, time beyond 2**63", "line": line(time=2**63, shown=2**63)}
+
+
 def leaf_cases() -> Iterator[Case]:
     head = '{"actor":"matcher","agreement":null,'
     tail = '"ref":[],"time":"2026-01-02T03:04:05Z","type":"genesis","v":1}'
@@ -199,7 +250,10 @@ def write() -> int:
     """Write every case to a file of its own; return how many there are."""
     for old in HERE.glob("*.json"):
         old.unlink()
-    cases = [*inclusion_cases(), *consistency_cases(), *checkpoint_cases(), *leaf_cases()]
+    cases = [
+        *inclusion_cases(), *consistency_cases(), *checkpoint_cases(), *cosignature_cases(),
+        *leaf_cases(),
+    ]  # fmt: skip
     counts: dict[str, int] = {}
     for case in cases:
         kind = case["kind"]

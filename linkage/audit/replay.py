@@ -1,0 +1,302 @@
+"""The replay: every decision that the log records, made again from the log alone.
+
+Whether a job was allowed is no matter of trust: the log has what was asked, signed by who
+asked, and what was decided; `linkage.agreement.decide` is a pure function of the two, so an
+auditor can ask it again. What is found here was logged by a matcher that broke the rules, or
+has other rules. It takes the leaves of a bundle that `verify` found whole.
+
+What bodies have to carry for this, besides `job`:
+
+    job.request              spec, key, request (the signed envelope)
+    job.authorise|deny       code, rules
+    job.admit|refuse         manifest, n_records, gate, key, request, code, rules
+    job.plan                 code, rules
+
+A leaf with a decision names the leaves that it rests on. A `result` and a `release` stand for
+the decision that every party may have its part: it is made again, and has to allow.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from keys.dsse import envelope_in
+from keys.errors import KeysError
+from linkage.agreement.articles import Level
+from linkage.agreement.decide import decide
+from linkage.agreement.decision import Action, Decision, Flow, Request
+from linkage.agreement.principals import Principal
+from linkage.agreement.refusal import Rejected
+from linkage.agreement.request import SignedRequest, check_request
+from linkage.agreement.state import State
+from linkage.audit.verdict import Finding
+from linkage.audit.verify import Contents
+from linkage.errors import DeniedError, MalformedMessageError
+from linkage.log.canonical import JsonObject, format_json
+from linkage.log.entry import Entry
+from linkage.log.tree import History
+
+OK = "OK"
+BODY_MISSING = "BODY_MISSING"
+REQUEST_INVALID = "REQUEST_INVALID"
+NOT_AUTHORISED = "NOT_AUTHORISED"
+DECISION_DIFFERS = "DECISION_DIFFERS"
+
+MEANING = {
+    OK: "every decision in the log follows from the log",
+    BODY_MISSING: "the body of a leaf is not there: what it records cannot be decided again",
+    REQUEST_INVALID: "a request is not what its caller signed, or nobody entitled signed it",
+    NOT_AUTHORISED: "a step of a job that was not authorised before it",
+    DECISION_DIFFERS: "the rules give another answer than the one that was logged",
+}
+
+_REQUEST_JOB = "/linkage.v1.JobService/RequestJob"
+_OPEN_BATCH = "/linkage.v1.BatchService/OpenBatch"
+# What a job tells its parties: links, each under an id of the two parties' own.
+_LEVEL: Level = "R3"
+# Leaves of a job that only an authorised one can have.
+_STEPS = frozenset({"job.admit", "job.refuse", "job.plan", "batch", "refine", "result", "release"})
+
+
+class _Unusable(Exception):  # noqa: N818 - never leaves this module
+    """A body that does not carry what its leaf needs, or a request that does not hold."""
+
+
+class _Upload(NamedTuple):
+    actor: str
+    key: str
+
+
+@dataclass
+class _Job:
+    """What the log said of one job so far."""
+
+    spec: Mapping[str, Any]
+    actor: str
+    key: str
+    decision: Decision
+    authorised: bool = False
+    uploads: dict[str, _Upload] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReplayReport:
+    """The outcome of a replay.
+
+    Args:
+        verdict: `OK`, or the code of the first finding.
+        decisions: how many were made again.
+        jobs: how many were asked for, by the code of the decision.
+        findings: in the order of the log.
+        rejected: documents that were logged and changed nothing, with the reason.
+    """
+
+    verdict: str
+    decisions: int
+    jobs: dict[str, int]
+    findings: list[Finding]
+    rejected: list[Rejected]
+
+
+def replay_decisions(contents: Contents) -> ReplayReport:
+    """Make every decision of a log again.
+
+    Args:
+        contents: of a bundle that was verified; with the bodies of all confidential leaves.
+    """
+    return _Replay(contents).report()
+
+
+class _Replay:
+    """One run over one log; the state is always the one before the leaf that is looked at."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+        self._state = State()
+        self._history = History()
+        self._jobs: dict[str, _Job] = {}
+        self._asked: dict[str, int] = {}
+        self._n_decisions = 0
+        self._findings: list[Finding] = []
+
+    def report(self) -> ReplayReport:
+        for index, entry in enumerate(self._contents.entries):
+            body = self._contents.bodies.get(index)
+            if entry.commitment is not None:
+                self._look_at(index, entry, body)
+            self._state = self._state.after(index, entry, body)
+            self._history.append(self._contents.leaf_hashes[index])
+        code = self._findings[0].code if self._findings else OK
+        return ReplayReport(
+            code, self._n_decisions, self._asked, self._findings, list(self._state.rejected)
+        )
+
+    def _add(self, code: str, index: int, text: str) -> None:
+        self._findings.append(Finding(code, f"leaf {index}: {text}"))
+
+    def _look_at(self, index: int, entry: Entry, body: JsonObject | None) -> None:
+        if body is None:
+            self._add(BODY_MISSING, index, f"the body of this {entry.type} is not in the bundle")
+            return
+        try:
+            if entry.type == "job.request":
+                self._jobs[_text(body, "job")] = self._request(entry, body)
+            elif entry.type in ("job.authorise", "job.deny"):
+                self._decided(index, entry, body)
+            elif entry.type in _STEPS:
+                self._step(index, entry, body)
+        except _Unusable as error:
+            self._add(REQUEST_INVALID, index, str(error))
+
+    def _request(self, entry: Entry, body: JsonObject) -> _Job:
+        """Decide on a request for a job; the leaf with the logged answer comes after it."""
+        spec = body.get("spec")
+        if not isinstance(spec, Mapping):
+            raise _Unusable("a request for a job without spec")
+        caller, signed = self._signed(entry, body, _REQUEST_JOB, format_json(spec))
+        key = _text(body, "key")
+        asked = _of_spec("submit", spec, caller.uri, key, entry)
+        asked = replace(
+            asked, digest=signed.agreement, epoch=signed.epoch, flows=_flows(asked.parties)
+        )
+        return _Job(spec, caller.uri, key, decide(self._state, self._seen(asked, signed)))
+
+    def _decided(self, index: int, entry: Entry, body: JsonObject) -> None:
+        job = self._jobs.get(_text(body, "job"))
+        if job is None:
+            self._add(NOT_AUTHORISED, index, "a decision on a job that nobody validly asked for")
+            return
+        job.authorised = entry.type == "job.authorise"
+        self._asked[job.decision.code] = self._asked.get(job.decision.code, 0) + 1
+        self._compare(index, entry, body, job.decision, allowed=job.authorised)
+
+    def _step(self, index: int, entry: Entry, body: JsonObject) -> None:
+        name = _text(body, "job")
+        job = self._jobs.get(name)
+        if job is None or not job.authorised:
+            self._add(NOT_AUTHORISED, index, f"{entry.type} of job {name}, which is not authorised")
+        elif entry.type in ("job.admit", "job.refuse"):
+            self._uploaded(index, entry, body, job)
+        elif entry.type == "job.plan":
+            asked = _of_spec("start", job.spec, job.actor, job.key, entry)
+            decision = decide(self._state, replace(asked, flows=_flows(asked.parties)))
+            self._compare(index, entry, body, decision, allowed=True)
+        elif entry.type == "result":
+            self._released(index, entry, job)
+
+    def _uploaded(self, index: int, entry: Entry, body: JsonObject, job: _Job) -> None:
+        manifest, n_records = _text(body, "manifest"), body.get("n_records")
+        if not isinstance(n_records, int):
+            raise _Unusable("an upload without number of records")
+        try:
+            signed_body = _text(body, "job").encode() + bytes.fromhex(manifest)
+        except ValueError as error:
+            raise _Unusable("an upload without digest of its manifest") from error
+        caller, signed = self._signed(entry, body, _OPEN_BATCH, signed_body)
+        key = _text(body, "key")
+        asked = replace(
+            _of_spec("upload", job.spec, caller.uri, key, entry),
+            digest=signed.agreement,
+            epoch=signed.epoch,
+            n_records=n_records,
+            gate=_text(body, "gate"),
+        )
+        decision = decide(self._state, self._seen(asked, signed))
+        allowed = entry.type == "job.admit"
+        self._compare(index, entry, body, decision, allowed=allowed)
+        if allowed:
+            job.uploads[caller.party] = _Upload(caller.uri, key)
+
+    def _released(self, index: int, entry: Entry, job: _Job) -> None:
+        """Check that every party might have its part of the result."""
+        for party in _of_spec("release", job.spec, "", "", entry).parties:
+            upload = job.uploads.get(party)
+            if upload is None:
+                self._add(NOT_AUTHORISED, index, f"a result without an upload of {party}")
+                continue
+            asked = _of_spec("release", job.spec, *upload, entry)
+            flows = tuple(flow for flow in _flows(asked.parties) if flow.recipient == party)
+            decision = decide(self._state, replace(asked, flows=flows))
+            self._n_decisions += 1
+            if not decision.allowed:
+                text = f"a result for {party}, and the rules give {decision.code}"
+                self._add(DECISION_DIFFERS, index, text)
+
+    def _compare(
+        self, index: int, entry: Entry, body: JsonObject, decision: Decision, *, allowed: bool
+    ) -> None:
+        """Hold a logged decision against the one that the rules give."""
+        self._n_decisions += 1
+        logged = body.get("code"), tuple(_texts(body, "rules")), allowed
+        given = decision.code, decision.rules, decision.allowed
+        if logged != given or not set(decision.leaves).issubset(entry.ref):
+            what = f"{entry.type} of job {_text(body, 'job')}"
+            rules = f"rule {decision.rules[-1]}" if decision.rules else "no rule"
+            self._add(
+                DECISION_DIFFERS, index,
+                f"{what} with code {logged[0]}, and the rules give {decision.code} ({rules})",
+            )  # fmt: skip
+
+    def _signed(
+        self, entry: Entry, body: JsonObject, method: str, content: bytes
+    ) -> tuple[Principal, SignedRequest]:
+        """Return who signed the request in a body, and what."""
+        known = self._state.principals.by_uri.values()
+        caller = next((one for one in known if one.path == entry.actor), None)
+        if caller is None:
+            raise _Unusable(f"{entry.actor} is not enrolled")
+        try:
+            envelope = envelope_in(body.get("request"))
+            signed = check_request(envelope, caller, self._state.log, method, content, entry.time)
+        except (KeysError, MalformedMessageError) as error:
+            raise _Unusable(f"a request that is not signed: {error}") from error
+        except DeniedError as error:
+            raise _Unusable(f"a request that does not count: {error.code}") from error
+        return caller, signed
+
+    def _seen(self, asked: Request, signed: SignedRequest) -> Request:
+        size, root = signed.seen.size, signed.seen.root
+        known = self._history.root_at(size).hex() if size <= self._history.size else ""
+        return replace(asked, seen_size=size, seen_root=root, log_root=known)
+
+
+def _of_spec(
+    action: Action, spec: Mapping[str, Any], actor: str, key: str, entry: Entry
+) -> Request:
+    """Return the request for which a job's spec stands."""
+    try:
+        refinement = spec["refinement"]
+        return Request(
+            action=action,
+            actor=actor,
+            key=key,
+            time=entry.time,
+            agreement=str(spec["agreement_id"]),
+            digest=str(spec["agreement_sha256"]),
+            epoch=int(spec["codes"]["epoch"]),
+            schema_id=str(spec["codes"]["schema_id"]),
+            purpose=str(spec["purpose"]),
+            parties=tuple(str(party) for party in spec["parties"]),
+            attributes=tuple((str(name), str(element)) for name, element in spec["attributes"]),
+            candidates=int(refinement["candidates"]) if refinement else 0,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _Unusable("a spec that is none") from error
+
+
+def _flows(parties: tuple[str, ...]) -> tuple[Flow, ...]:
+    return tuple(Flow(a, b, _LEVEL) for a in parties for b in parties if a != b)
+
+
+def _text(body: JsonObject, name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise _Unusable(f"a body without {name}")
+    return value
+
+
+def _texts(body: JsonObject, name: str) -> list[str]:
+    value = body.get(name)
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise _Unusable(f"a body without {name}")
+    return value

@@ -1,0 +1,65 @@
+"""Checkpoints held against the trust file: the log has signed, and enough witnesses.
+
+What an agency asks of a checkpoint before it uses anything that hangs on it. A
+job needs the cosignatures of all parties of its agreement besides: their names are
+then among `CosignedCheckpoint.met`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from linkage.errors import SignatureError
+from linkage.log.checkpoint import Checkpoint, check_signed_by_log, parse_checkpoint
+from linkage.log.note import parse_note, verified_signatures
+from linkage.log.policy import Policy
+
+
+@dataclass(frozen=True)
+class CosignedCheckpoint:
+    """A checkpoint that was found to be vouched for.
+
+    Args:
+        checkpoint: origin, size and root.
+        times: by name of witness, when it cosigned, in seconds since 1970.
+        met: names of the witnesses and groups of the trust file that have cosigned.
+    """
+
+    checkpoint: Checkpoint
+    times: Mapping[str, int]
+    met: frozenset[str]
+
+
+def read_cosigned(data: bytes, policy: Policy) -> CosignedCheckpoint:
+    """Return a checkpoint with its witnesses, whether or not they are enough yet.
+
+    Lines of keys outside the trust file are skipped.
+
+    Raises:
+        CheckpointError: the text is no checkpoint.
+        SignatureError: the note is malformed, a line of a trusted key does not
+            verify, or the log itself has not signed.
+    """
+    note = parse_note(data)
+    checkpoint = parse_checkpoint(note.text)
+    log_keys = policy.log_keys(checkpoint.origin)
+    signed = verified_signatures(note, (*log_keys, *policy.witness_keys()))
+    check_signed_by_log(log_keys, signed)
+    times = {
+        line.name: time for line in policy.witnesses if (time := signed.get(line.key)) is not None
+    }
+    return CosignedCheckpoint(checkpoint, times, policy.met_by(times.keys()))
+
+
+def verify_cosigned(data: bytes, policy: Policy) -> CosignedCheckpoint:
+    """Return a checkpoint that the log has signed and the quorum has cosigned.
+
+    Raises:
+        CheckpointError: the text is no checkpoint.
+        SignatureError: as `read_cosigned`, or the quorum is not met; the text names
+            the witnesses that are missing.
+    """
+    read = read_cosigned(data, policy)
+    if policy.quorum not in read.met:
+        missing = ", ".join(sorted(policy.missing(read.times.keys())))
+        raise SignatureError(f"the cosignatures do not make up {policy.quorum}; missing: {missing}")
+    return read

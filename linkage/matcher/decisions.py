@@ -1,0 +1,189 @@
+"""What a matcher asks `decide`, and what it keeps of the answer.
+
+A job is decided on when it is asked for, at each upload, before it is compared, before it is
+released, and again whenever the log says something new while it runs. What was asked stands in
+the log beside the answer, so that an auditor can ask again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from keys.dsse import Envelope, parse_envelope
+from keys.errors import KeysError
+from linkage.agreement.articles import Level
+from linkage.agreement.decide import decide
+from linkage.agreement.decision import Action, Decision, Flow, Request
+from linkage.agreement.request import SignedRequest, check_request
+from linkage.errors import DeniedError, MalformedMessageError
+from linkage.job import Job, JobSpec
+from linkage.matcher.journal import Clock, time_of
+from linkage.matcher.ledger import Ledger
+from linkage.matcher.match_log import MatchLog
+from linkage.rpc.peer import Peer
+from linkage.store.metadata import RequestRow, Transaction
+
+# What a job tells its parties: links, each under an id of the two parties' own.
+_LEVEL: Level = "R3"
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A signed request that counts here and now.
+
+    Attributes:
+        peer: who sent it.
+        envelope: what was signed.
+        request: the same, read.
+    """
+
+    peer: Peer
+    envelope: Envelope
+    request: SignedRequest
+
+
+class Decisions:
+    """Decides for a matcher.
+
+    Args:
+        ledger: the state of the log.
+        log: the published log, for what callers have seen of it.
+        origin: its name.
+        clock: the matcher's clock.
+    """
+
+    def __init__(self, ledger: Ledger, log: MatchLog, origin: str, clock: Clock) -> None:
+        self._ledger, self._log = ledger, log
+        self._origin, self._clock = origin, clock
+
+    def signed(
+        self, transaction: Transaction, peer: Peer, content: bytes, method: str, body: bytes
+    ) -> Signed:
+        """Return a signed request, if it counts here and now.
+
+        Args:
+            transaction: sees the log.
+            peer: who sent it.
+            content: the envelope.
+            method: full name of the remote procedure.
+            body: what the request says that it asks for.
+
+        Raises:
+            MalformedMessageError: it is no envelope.
+            DeniedError: it does not count.
+        """
+        try:
+            envelope = parse_envelope(content)
+        except KeysError as error:
+            raise MalformedMessageError(f"the request is not signed: {error}") from error
+        caller = self._ledger.state(transaction).principals.get(peer.identity.uri)
+        if caller is None:
+            raise DeniedError("NOT_ADMITTED", "this certificate may not make this call")
+        request = check_request(envelope, caller, self._origin, method, body, time_of(self._clock))
+        return Signed(peer, envelope, request)
+
+    def submit(self, transaction: Transaction, signed: Signed, spec: JobSpec) -> Decision:
+        """Decide on a request for a job."""
+        asked = replace(
+            self._of_spec("submit", spec, signed.peer.identity.uri, signed.peer.key),
+            digest=signed.request.agreement,
+            epoch=signed.request.epoch,
+            flows=tuple(_flows(spec)),
+        )
+        return decide(self._ledger.state(transaction), self._seen(asked, signed))
+
+    def upload(
+        self, transaction: Transaction, signed: Signed, spec: JobSpec, n_records: int, gate: bytes
+    ) -> Decision:
+        """Decide on an upload."""
+        asked = replace(
+            self._of_spec("upload", spec, signed.peer.identity.uri, signed.peer.key),
+            digest=signed.request.agreement,
+            epoch=signed.request.epoch,
+            n_records=n_records,
+            gate=gate.hex(),
+        )
+        return decide(self._ledger.state(transaction), self._seen(asked, signed))
+
+    def start(self, transaction: Transaction, job: Job, made_by: RequestRow) -> Decision:
+        """Decide whether a job may go on."""
+        asked = replace(
+            self._of_spec("start", job.spec, made_by.actor, made_by.key),
+            flows=tuple(_flows(job.spec)),
+        )
+        return decide(self._ledger.state(transaction), asked)
+
+    def release(
+        self, transaction: Transaction, job: Job, uploads: list[tuple[str, str]]
+    ) -> Decision:
+        """Decide whether all parties may get their results; the first denial counts.
+
+        Args:
+            transaction: sees the log.
+            job: the job.
+            uploads: of each party, who uploaded and with which key, in the job's order.
+        """
+        state, decision = self._ledger.state(transaction), None
+        for party, (actor, key) in zip(job.spec.parties, uploads, strict=True):
+            flows = tuple(flow for flow in _flows(job.spec) if flow.recipient == party)
+            asked = replace(self._of_spec("release", job.spec, actor, key), flows=flows)
+            decision = decide(state, asked)
+            if not decision.allowed:
+                return decision
+        if decision is None:
+            raise ValueError("a job has parties")
+        return decision
+
+    def _of_spec(self, action: Action, spec: JobSpec, actor: str, key: str) -> Request:
+        return Request(
+            action=action,
+            actor=actor,
+            key=key,
+            time=time_of(self._clock),
+            agreement=spec.agreement_id,
+            digest=spec.agreement_sha256.hex(),
+            epoch=spec.codes.epoch,
+            schema_id=spec.codes.schema_id.hex(),
+            purpose=spec.purpose,
+            parties=spec.parties,
+            attributes=spec.attributes,
+            candidates=spec.refinement.candidates if spec.refinement else 0,
+        )
+
+    def _seen(self, asked: Request, signed: Signed) -> Request:
+        seen = signed.request.seen
+        root = self._log.root_at(seen.size)
+        return replace(
+            asked,
+            seen_size=seen.size,
+            seen_root=seen.root,
+            log_root=root.hex() if root is not None else "",
+        )
+
+
+def path_of(peer: Peer) -> str:
+    """Return what log entries name a caller by: role and name."""
+    return f"{peer.identity.role}/{peer.identity.name}"
+
+
+def denied(decision: Decision) -> DeniedError:
+    """Return the error that tells a caller of a denial what it may know."""
+    code, text = decision.outward()
+    return DeniedError(code, text, decision.rules)
+
+
+def evidence(signed: Signed) -> dict[str, Any]:
+    """Return what the log keeps of a signed request."""
+    return {"key": signed.peer.key, "request": signed.envelope.to_json()}
+
+
+def verdict(decision: Decision) -> dict[str, Any]:
+    """Return what the log keeps of a decision."""
+    return {"code": decision.code, "rules": list(decision.rules)}
+
+
+def _flows(spec: JobSpec) -> Iterator[Flow]:
+    for source in spec.parties:
+        for recipient in spec.parties:
+            if source != recipient:
+                yield Flow(source, recipient, _LEVEL)

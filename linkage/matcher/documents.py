@@ -1,0 +1,188 @@
+"""Signed documents on their way into the log.
+
+A document gets in if it changes what the log says: `agreement.state` decides, from its
+signatures alone, and auditors repeat it. Who brings it does not matter. What does not
+count is refused by its code and leaves no entry, so nobody can fill the log with it.
+"""
+
+import datetime
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from keys.dsse import Envelope, parse_envelope
+from keys.errors import KeysError
+from keys.messages import Seal, check_sealed, read_message
+from keys.terms import Terms
+from linkage.agreement.envelope import AGREEMENT_TYPE, agreement_in
+from linkage.agreement.epochs import WORDS
+from linkage.agreement.lint import lint
+from linkage.agreement.model import Agreement
+from linkage.agreement.payload import (
+    Enrolment,
+    KeyRevocation,
+    KeyRotation,
+    Stop,
+    Termination,
+    leaf_body,
+    parse_payload,
+)
+from linkage.agreement.state import State
+from linkage.agreement.terms import terms_of
+from linkage.agreement.usage import day_of
+from linkage.errors import DeniedError, MalformedMessageError, NotFoundError
+from linkage.log.canonical import parse_json
+from linkage.log.entry import Entry, format_entry
+from linkage.matcher.journal import Clock, time_of
+from linkage.matcher.ledger import Ledger
+from linkage.matcher.match_log import MatchLog
+from linkage.store.artefacts import ArtefactStore
+from linkage.store.metadata import Metadata, NewEntry
+
+# Ciphertexts are needed until an exchange is over; a complaint carries its own.
+_SEALED_DAYS = 30
+_EPOCH = "application/vnd.padan.epoch."
+_OF_KEYS = {
+    Enrolment.TYPE: "enrol",
+    KeyRotation.TYPE: "key.rotate",
+    KeyRevocation.TYPE: "key.revoke",
+}
+
+
+class Documents:
+    """Takes documents in.
+
+    Args:
+        metadata: the database.
+        artefacts: where the ciphertexts of key exchanges are kept.
+        ledger: the state of the log.
+        log: publishes it.
+        clock: the matcher's clock.
+    """
+
+    def __init__(
+        self,
+        metadata: Metadata,
+        artefacts: ArtefactStore,
+        ledger: Ledger,
+        log: MatchLog,
+        clock: Clock,
+    ) -> None:
+        self._metadata, self._artefacts = metadata, artefacts
+        self._ledger, self._log, self._clock = ledger, log, clock
+
+    def submit(self, actor: str, content: bytes, sealed: Sequence[bytes] = ()) -> int:
+        """Put a document into the log, and return its index.
+
+        Args:
+            actor: who brings it, as role/name.
+            content: the envelope.
+            sealed: of a seal in a key exchange, the ciphertexts that it names.
+
+        Raises:
+            MalformedMessageError: it is no document, or its ciphertexts are missing.
+            DeniedError: it does not count; with the code of `docs/agreements.md`.
+        """
+        try:
+            envelope = parse_envelope(content)
+        except KeysError as error:
+            raise MalformedMessageError(str(error)) from error
+        leaf_type, agreement = _place(envelope)
+        if envelope.payload_type == AGREEMENT_TYPE:
+            _check_lawful(agreement_in(envelope), day_of(time_of(self._clock)))
+        with self._metadata.write() as transaction:
+            state, body = self._ledger.state(transaction), leaf_body(envelope)
+            entry = Entry(leaf_type, time_of(self._clock), actor, agreement, body=body)
+            after = state.after(state.size, entry)
+            if len(after.rejected) > len(state.rejected):
+                known = self._ledger.index_of(body)
+                if known is None:
+                    code = after.rejected[-1].code
+                    raise DeniedError(code, f"the document does not count in the log: {leaf_type}")
+                return known
+            if leaf_type == "epoch.seal":
+                self._keep(_terms(state, envelope), envelope, sealed)
+            index = transaction.append(NewEntry(format_entry(entry), agreement))
+        self._log.publish()
+        self._ledger.refresh()
+        return index
+
+    def sealed(
+        self, party: str, agreement_id: str, epoch: int, digests: Sequence[bytes]
+    ) -> Iterator[bytes]:
+        """Yield those ciphertexts of a key exchange that are here.
+
+        Raises:
+            NotFoundError: the party takes no part in such an exchange.
+        """
+        standing = self._ledger.refresh().agreements.get(agreement_id)
+        if standing is None or party not in standing.agreement.by_id:
+            raise NotFoundError("no such key exchange of the caller's")
+        dataset = _dataset(agreement_id, epoch)
+        there = set(self._artefacts.names(dataset))
+        for name in (digest.hex() for digest in digests):
+            if name in there:
+                yield self._artefacts.read(dataset, name)
+
+    def _keep(self, terms: Terms, envelope: Envelope, sealed: Sequence[bytes]) -> None:
+        """Keep the ciphertexts of a seal: its entry then says that they can be had."""
+        try:
+            message = read_message(terms, envelope)
+            if isinstance(message, Seal):
+                check_sealed(message, sealed)
+        except KeysError as error:
+            raise MalformedMessageError(str(error)) from error
+        dataset = _dataset(terms.agreement_id, terms.epoch)
+        today = time_of(self._clock).date()
+        self._artefacts.create(dataset, today + datetime.timedelta(days=_SEALED_DAYS))
+        for one in sealed:
+            self._artefacts.write(dataset, hashlib.sha256(one).hexdigest(), one)
+
+
+def _check_lawful(agreement: Agreement, today: datetime.date) -> None:
+    """Check that an agreement has nothing that must not stand in one."""
+    findings = lint(agreement, today)
+    if findings:
+        codes = ", ".join(f"{finding.code} ({finding.where})" for finding in findings[:10])
+        raise DeniedError(
+            "NOT_LAWFUL", f"the agreement does not stand: {codes}: run `padan agreement check`"
+        )
+
+
+def _place(envelope: Envelope) -> tuple[str, str | None]:
+    """Return the type of the leaf that carries a document, and the agreement it belongs to."""
+    kind = envelope.payload_type
+    if kind == AGREEMENT_TYPE:
+        agreement = agreement_in(envelope)
+        word = "register" if agreement.version == 1 else "amend"
+        return f"agreement.{word}", agreement.id
+    if kind == Termination.TYPE:
+        return "agreement.terminate", parse_payload(Termination, envelope).agreement
+    if kind == Stop.TYPE:
+        return "agreement.stop", parse_payload(Stop, envelope).agreement
+    if kind in _OF_KEYS:
+        return _OF_KEYS[kind], None
+    word = kind.removeprefix(_EPOCH).removesuffix("+json")
+    if kind == f"{_EPOCH}{word}+json" and word in WORDS:
+        return f"epoch.{word}", _agreement_named(envelope)
+    raise MalformedMessageError("a document of a type that this version does not know")
+
+
+def _agreement_named(envelope: Envelope) -> str:
+    fields = parse_json(envelope.payload)
+    named = fields.get("agreement") if isinstance(fields, dict) else None
+    if not isinstance(named, str):
+        raise MalformedMessageError("a message of a key exchange that names no agreement")
+    return named
+
+
+def _terms(state: State, envelope: Envelope) -> Terms:
+    """Return the terms of an exchange of which the state has taken a message."""
+    fields = cast("dict[str, Any]", parse_json(envelope.payload))
+    standing = state.agreements.by_id[fields["agreement"]]
+    return terms_of(standing.agreement, fields["epoch"])
+
+
+def _dataset(agreement_id: str, epoch: int) -> str:
+    # An id may hold what no folder's name may.
+    return f"sealed-{hashlib.sha256(agreement_id.encode()).hexdigest()[:32]}-{epoch}"

@@ -1,0 +1,83 @@
+"""What the log says, kept beside it: who is admitted, what is agreed, which keys there are.
+
+One pure state (`agreement.state`), brought up to the database entry by entry. Whoever decides
+inside a transaction sees what that transaction has logged so far.
+"""
+
+import hashlib
+import threading
+from typing import cast
+
+from keys.identity import Identity
+from linkage.agreement.state import State
+from linkage.log.canonical import JsonObject, format_json, parse_json
+from linkage.log.entry import parse_entry
+from linkage.matcher.journal import Clock, time_of
+from linkage.store.metadata import Metadata, Transaction
+
+_PAGE = 1024
+
+
+class Ledger:
+    """The state of a matcher's log.
+
+    Args:
+        metadata: the database.
+        clock: the matcher's clock.
+    """
+
+    def __init__(self, metadata: Metadata, clock: Clock) -> None:
+        self._metadata, self._clock = metadata, clock
+        self._state = State()
+        # Documents by the digest of their envelope, so that one sent again is known.
+        self._documents: dict[bytes, int] = {}
+        self._seen = 0
+        self._lock = threading.Lock()
+
+    def state(self, transaction: Transaction) -> State:
+        """Return the state after all entries that a transaction sees."""
+        state = self._state
+        while entries := transaction.entries(state.size, state.size + _PAGE):
+            for entry in entries:
+                body = None if entry.body is None else cast("JsonObject", parse_json(entry.body))
+                state = state.after(entry.index, parse_entry(entry.leaf), body)
+        return state
+
+    def refresh(self) -> State:
+        """Return the state after all committed entries, and keep it."""
+        with self._lock, self._metadata.read() as transaction:
+            before, self._state = self._state, self.state(transaction)
+            for entry in transaction.entries(before.size, self._state.size):
+                body = parse_entry(entry.leaf).body
+                if body is not None and body.keys() == {"env"}:
+                    self._documents.setdefault(_digest(body), entry.index)
+            return self._state
+
+    def index_of(self, body: JsonObject) -> int | None:
+        """Return the leaf with the body of a document, if it is in the log."""
+        return self._documents.get(_digest(body))
+
+    def admits(self, identity: Identity, key: str) -> bool:
+        """Return whether somebody is enrolled with a certificate's key that counts now.
+
+        Args:
+            identity: whom the certificate names.
+            key: `keys.identity.key_digest` of it.
+        """
+        principals, time = self._state.principals, time_of(self._clock)
+        principal = principals.get(identity.uri)
+        if principal is None:
+            return False
+        head = principals.of_party(principal.party) if principal.role == "office" else principal
+        if head is None or head.revoked is not None:
+            return False
+        return key in {known.id for known in principal.counting("tls", time)}
+
+    def changed(self) -> bool:
+        """Return whether documents have come into the log since this was asked last."""
+        seen, self._seen = self._seen, len(self._documents)
+        return seen != self._seen
+
+
+def _digest(body: JsonObject) -> bytes:
+    return hashlib.sha256(format_json(body)).digest()

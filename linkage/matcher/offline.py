@@ -1,0 +1,67 @@
+"""Documents for a log whose matcher does not run: the first enrolments, before it ever did."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from keys.keystore import open_keystore
+from keys.providers import FileProvider
+from linkage.log.canonical import JsonObject
+from linkage.log.note import Ed25519Signer
+from linkage.matcher.config import MatcherConfig
+from linkage.matcher.documents import Documents
+from linkage.matcher.journal import Clock, Journal
+from linkage.matcher.ledger import Ledger
+from linkage.matcher.lock import locked
+from linkage.matcher.match_log import MatchLog
+from linkage.store.artefacts import ArtefactStore
+from linkage.store.log_files import LogFiles
+from linkage.store.metadata import Metadata
+
+
+def open_log(config: MatcherConfig, metadata: Metadata, journal: Journal) -> MatchLog:
+    """Return the log of a matcher, checked against its files, and begun if it is new.
+
+    Raises:
+        KeystoreError: its signing key cannot be opened.
+        CheckpointError: the log on disk contradicts what was signed.
+    """
+    provider = FileProvider(config.log.key_encryption_key)
+    _, seed = open_keystore(config.log.signing_key, provider)
+    signer = Ed25519Signer(config.log.origin, Ed25519PrivateKey.from_private_bytes(seed))
+    log = MatchLog(metadata, LogFiles(config.data / "log"), signer, config.log.origin)
+    log.recover()
+    with metadata.write() as transaction:
+        if transaction.entry_count() == 0:
+            body: JsonObject = {
+                "origin": config.log.origin,
+                "admins": list(config.log.administrators),
+                "threshold": config.log.threshold,
+            }
+            journal.record(transaction, "genesis", "matcher", None, body)
+    log.publish()
+    return log
+
+
+@contextmanager
+def offline_documents(config: MatcherConfig, clock: Clock = time.time) -> Iterator[Documents]:
+    """Open the log of a matcher that does not run, for documents.
+
+    Raises:
+        ConfigError: the matcher runs.
+        KeystoreError: the log's signing key cannot be opened.
+        CheckpointError: the log on disk contradicts what was signed.
+    """
+    config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(config.data / "lock"):
+        metadata = Metadata(f"sqlite:///{config.data / 'matcher.db'}")
+        try:
+            log = open_log(config, metadata, Journal(clock))
+            ledger = Ledger(metadata, clock)
+            ledger.refresh()
+            artefacts = ArtefactStore(config.data / "artefacts", config.keystore / "artefacts")
+            yield Documents(metadata, artefacts, ledger, log, clock)
+        finally:
+            metadata.close()

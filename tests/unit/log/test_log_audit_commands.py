@@ -1,0 +1,128 @@
+"""`padan audit verify|replay|receipt|trust` as an auditor types them."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from log_site import Site, bundle_of, head_of, job_leaves, seconds, signed_bundle
+from memory_witness import nodes_of
+from three_verifiers import write_archive
+
+from linkage.cli.audit import audit
+from linkage.errors import ConfigError, ProofError
+from linkage.log.canonical import format_json
+from linkage.log.checkpoint import sign_checkpoint
+from linkage.log.entry import format_body, format_entry
+from linkage.log.hashing import leaf_hash
+from linkage.log.note import Ed25519Signer
+from linkage.log.policy import LogLine, Policy, format_policy
+from linkage.log.proof import inclusion_proof
+from linkage.log.receipt import Receipt, format_receipt
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "agreement"))
+from agreement_world import LOG, World, usual
+
+SITE = Site()
+LEAVES = job_leaves(6)
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(audit, [str(argument) for argument in arguments])
+
+
+def saved(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def bundle_of_world(world: World, folder: Path) -> tuple[Path, Path]:
+    """The log of a world of agreements, signed by a key of its own, and the trust file."""
+    signer = Ed25519Signer(LOG, Ed25519PrivateKey.from_private_bytes(b"\5" * 32))
+    leaves = [format_entry(entry) for entry in world.entries]
+    note = sign_checkpoint(head_of(leaves, LOG), signer)
+    opened = {at: format_body(bytes(32), format_json(body)) for at, body in world.bodies.items()}
+    trust = saved(folder / "trust", format_policy(Policy((LogLine(signer.key),))))
+    return write_archive(folder / "bundle.tar", bundle_of(leaves, note, opened)), trust
+
+
+def test_verify(tmp_path: Path) -> None:
+    bundle = write_archive(tmp_path / "bundle.tar", signed_bundle(SITE, LEAVES))
+    trust = saved(tmp_path / "trust", SITE.trust)
+    done = run("verify", bundle, "--trust", trust, "--json")
+    assert (done.exit_code, json.loads(done.stdout)["verdict"]) == (0, "OK")
+    done = run("verify", bundle)
+    assert (done.exit_code, done.stdout.split(":")[0]) == (3, "UNPINNED")
+
+
+def test_replay(tmp_path: Path) -> None:
+    world, _ = usual()
+    bundle, trust = bundle_of_world(world, tmp_path)
+    done = run("replay", bundle, "--trust", trust)
+    assert (done.exit_code, done.stdout.split(":")[0]) == (0, "OK")
+    world.add("result", {"job": "j9"}, "PKS-2027-1")
+    bundle, trust = bundle_of_world(world, tmp_path)
+    done = run("replay", bundle, "--trust", trust, "--json")
+    report = json.loads(done.stdout)
+    assert (done.exit_code, report["verdict"]) == (3, "NOT_AUTHORISED")
+    assert report["findings"][0]["text"].startswith(f"leaf {len(world.entries) - 1}: result")
+
+
+def test_a_log_that_does_not_verify_is_not_replayed(tmp_path: Path) -> None:
+    bundle, _ = bundle_of_world(usual()[0], tmp_path)
+    done = run("replay", bundle, "--trust", saved(tmp_path / "other", SITE.trust))
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "ORIGIN_MISMATCH" in done.stderr
+
+
+def test_a_receipt(tmp_path: Path) -> None:
+    hashes = [leaf_hash(leaf) for leaf in LEAVES]
+    proof = tuple(inclusion_proof(3, 6, nodes_of(hashes)))
+    note = SITE.checkpoint(head_of(LEAVES), seconds(6))
+    file = saved(tmp_path / "r.tlog-proof", format_receipt(Receipt(3, proof, note)))
+    trust = saved(tmp_path / "trust", SITE.trust)
+    done = run("receipt", file, "--entry", saved(tmp_path / "leaf", LEAVES[3]), "--trust", trust)
+    assert done.exit_code == 0
+    assert "2026-01-01 00:06:00Z  auditor" in done.stdout
+    done = run("receipt", file, "--entry", saved(tmp_path / "leaf", LEAVES[2]), "--trust", trust)
+    assert isinstance(done.exception, ProofError)
+
+
+def test_a_trust_file(tmp_path: Path) -> None:
+    trust = saved(tmp_path / "trust", SITE.trust)
+    assert run("trust", trust, "--party", "dukcapil", "--party", "imigrasi").exit_code == 0
+    done = run("trust", trust, "--party", "setneg")
+    assert (done.exit_code, done.stdout) == (1, "no witness or group setneg in the trust file\n")
+    weak = SITE.trust.replace(b"everyone 3", b"everyone 2")
+    done = run("trust", saved(tmp_path / "weak", weak))
+    assert done.exit_code == 1
+    assert "everyone asks for 2 of 3, and needs 3" in done.stdout
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    done = run("trust", tmp_path / "none")
+    assert isinstance(done.exception, ConfigError)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        raise done.exception
+
+
+def test_a_report(tmp_path: Path) -> None:
+    world, document = usual()
+    spec = {"purpose": document.purpose.code, "parties": ["dukcapil", "imigrasi"]}
+    body = {"job": "j1", "spec": spec, "key": "ab" * 32}
+    world.add("job.request", body, document.id, "party/imigrasi")
+    world.add("job.authorise", {"job": "j1", "code": "ALLOWED"}, document.id)
+    bundle, trust = bundle_of_world(world, tmp_path)
+    done = run("report", bundle, "--trust", trust)
+    assert done.exit_code == 0
+    assert "jobs: 1 ALLOWED; released: 0" in done.stdout
+    assert "by party/imigrasi: dukcapil + imigrasi, ALLOWED, not released" in done.stdout
+    for options, n_jobs in (
+        (["--key", "ab" * 32], 1), (["--key", "cd" * 32], 0), (["--agreement", document.id], 1),
+        (["--agreement", "x"], 0), (["--from", "2027-03-01", "--until", "2027-03-01"], 1),
+        (["--from", "2027-03-02"], 0), (["--until", "2027-02-28"], 0),
+    ):  # fmt: skip
+        found = run("report", bundle, "--trust", trust, "--json", *options)
+        assert len(json.loads(found.stdout)["jobs"]) == n_jobs, options
