@@ -14,9 +14,11 @@ from benchmarks.curve_table import curve_picture, curve_table
 from benchmarks.environment import read_environment
 from benchmarks.experiment import load_experiments
 from benchmarks.job_command import job
+from benchmarks.log_command import log
 from benchmarks.lookup_command import lookup
-from benchmarks.memory import PARTS, SCHEME, measure_memory, memory_table
+from benchmarks.memory import PARTS, WORK, measure_memory, memory_table
 from benchmarks.memory import RECORDS as MEMORY_RECORDS
+from benchmarks.memory_run import ANSWERS, TICKETS
 from benchmarks.options import (
     SMALL_RECORDS,
     command_line,
@@ -183,30 +185,40 @@ def curve(
 
 @main.command()
 @with_data
-@click.option("--scheme", default=SCHEME, show_default=True, metavar="NAME[:BITS[/ORDER]]")
+@click.option(
+    "--work",
+    multiple=True,
+    default=WORK,
+    show_default=True,
+    help="tickets, answers (after tickets), or a scheme with its settings; may be repeated.",
+)
 @click.option("--records", default=MEMORY_RECORDS, show_default=True, help="Number of records.")
 @with_small
 @with_results
 @with_as_json
 def memory(
     data: Path,  # noqa: ARG001 # as speed
-    scheme: str,
+    work: tuple[str, ...],
     records: int,
     small: bool,
     results: Path | None,
     json_out: bool,
 ) -> None:
-    """Peak memory of an agent that encodes a file into its spool."""
+    """Peak memory of an agent: tickets and answers of two rounds, and codes of one."""
     environment = read_environment(command_line("memory"))
-    parsed([scheme])
+    parsed([one for one in work if one not in (TICKETS, ANSWERS)])
+    if ANSWERS in work and TICKETS not in work[: work.index(ANSWERS)]:
+        raise click.UsageError("answers are given to tickets: name --work tickets before")
     n_records = max(PARTS) * SMALL_RECORDS if small else records
-    result = measure_memory(scheme, n_records, progress)
-    partial = small or records != MEMORY_RECORDS or scheme != SCHEME
+    result = measure_memory(work, n_records, progress)
+    partial = small or records != MEMORY_RECORDS or work != WORK
     figures = result.to_dict()
     publish("memory", memory_table(result), figures, json_out, results, partial, environment)
 
 
-for command in (compare, refine, candidates, job, lookup, attacks, threshold, scale, ray_scaling):
+for command in (
+    compare, refine, candidates, job, lookup, log, attacks, threshold, scale, ray_scaling,
+):  # fmt: skip
     main.add_command(command)
 
 

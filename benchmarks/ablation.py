@@ -15,9 +15,9 @@ from statistics import fmean, stdev
 from typing import Any
 
 from benchmarks.experiment import Experiment
-from benchmarks.linking import best_quality
 from benchmarks.records import MissingSetError, RecordSet, load_records
 from benchmarks.schemes import Scheme, Variant, encode_set, schema_of
+from linkage.agent.trial import best_quality
 from linkage.normalise.rules import RULE_BY_ID, RULES
 from linkage.schema import Language
 
@@ -265,6 +265,7 @@ class _Trials:
             codes = encode_set(self.records, schema, key)
             digest = hashlib.sha256(b"".join(part.tobytes() for part in codes)).digest()
             if digest not in self._f1:
-                self._f1[digest] = best_quality(self.records, schema, codes, self._threads).f1
+                person = self.records.person
+                self._f1[digest] = best_quality(codes, person, schema, self._threads).f1
             self._digests[variant, key] = digest
         return self._digests[variant, key]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.experiment import Column, Experiment, Set
-from benchmarks.linking import best_quality
 from benchmarks.records import (
     MissingSetError,
     RecordSet,
@@ -22,6 +21,7 @@ from benchmarks.records import (
     synthetic_records,
 )
 from benchmarks.schemes import encode_set, parse_scheme, schema_of, similarity_of_true_pairs
+from linkage.agent.trial import best_quality
 from linkage.synthetic import GRADES, Grade
 
 ORDERS = (3, 4, 5)
@@ -163,6 +163,6 @@ def _point(
     f1 = {}
     for text in schemes:
         schema = schema_of(linked.experiment, parse_scheme(text))
-        f1[text] = best_quality(linked, schema, encode_set(linked, schema), threads).f1
+        f1[text] = best_quality(encode_set(linked, schema), linked.person, schema, threads).f1
     cosine = similarity_of_true_pairs(linked).cosine
     return Point(name, step, len(linked), len(records), cosine, f1)

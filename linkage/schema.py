@@ -148,6 +148,8 @@ class Attribute(_Strict):
             that agrees is rare.
         language: whose names and places the values are; the schema's where absent.
         without: ids of normalisation rules to leave out.
+        invalid: what becomes of a value that cannot be read: it counts as `missing`, or its
+            record is left out (`refuse`). Either way it stops nothing, and is reported.
     """
 
     name: _Name
@@ -157,6 +159,7 @@ class Attribute(_Strict):
     rarity: bool | None = None
     language: Language = "any"
     without: tuple[str, ...] = ()
+    invalid: Literal["missing", "refuse"] = "missing"
 
     @field_validator("without", mode="before")
     @classmethod
@@ -476,6 +479,7 @@ def resolve(schema: LinkageSchema, versions: dict[str, Any]) -> dict[str, Any]:
             "rarity": attribute.weighs_rarity,
             "language": attribute.language,
             "without": sorted(attribute.without),
+            "invalid": attribute.invalid,
         }
         for attribute in schema.attributes
     ]

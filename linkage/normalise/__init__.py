@@ -12,7 +12,7 @@ All of it is deterministic: no clock, no randomness, no state between calls. The
 version below and the digests of the tables are part of a resolved linkage schema.
 """
 
-NORM_VERSION = "1"
+NORM_VERSION = "2"
 """Changes whenever any value could be normalised differently than before."""
 
 RESOURCES = ("normalise_words.csv", "normalise_regions.csv", "normalise_places.csv")

@@ -13,7 +13,7 @@ from linkage.normalise.identifiers import DOCUMENT_KINDS, NUMBER_KINDS
 from linkage.normalise.namecolumns import name_column
 from linkage.normalise.names import NAME_KINDS
 from linkage.normalise.nationalities import nationality_words
-from linkage.normalise.options import NormaliseOptions
+from linkage.normalise.options import NormaliseOptions, SexSystem
 from linkage.normalise.places import place_column
 from linkage.normalise.sexes import parse_sex, sex_system
 from linkage.normalise.textcolumns import code_column, identifier_column, text_column
@@ -65,7 +65,7 @@ def normalise_column(
     if kind == "place":
         return place_column(values, options)
     if kind == "sex":
-        return sex_column(values)
+        return sex_column(values, options.sex_system)
     if kind == "age":
         return _age_column(values, options)
     if kind == "nationality":
@@ -73,11 +73,21 @@ def normalise_column(
     raise ValueError(f"{kind!r} is none of {', '.join(sorted(KINDS))}")
 
 
-def sex_column(values: Values) -> FlaggedColumn:
-    """Return a column of sex; what P means is told from the codes that occur."""
+def sex_system_of(values: Values) -> SexSystem | None:
+    """Return what P means in a column by the codes that occur, None where there are none."""
+    codes = {value for value in text_array(values).unique().to_pylist() if value}
+    return sex_system(codes) if codes else None
+
+
+def sex_column(values: Values, system: SexSystem | None = None) -> FlaggedColumn:
+    """Return a column of sex.
+
+    Args:
+        values: codes as a source has them.
+        system: what a bare P means; told from the codes that occur where absent.
+    """
     array = text_array(values)
-    codes = {value for value in array.unique().to_pylist() if value}
-    system = sex_system(codes)
+    system = system or sex_system_of(array) or "LP"
 
     def read(value: str) -> tuple[list[str], int]:
         sex = parse_sex(value, system)

@@ -20,8 +20,8 @@ def date_column(values: Values, options: NormaliseOptions = _DEFAULT) -> Flagged
         values: dates as a source has them; None and "" are missing.
         options: the order of a date's parts, the pivot of short years, and rule D02.
     """
-    placeholders = options.applies("D02")
-    usual = calendar(placeholders=placeholders)
+    placeholders = options.placeholders
+    usual = calendar(placeholders)
     array = text_array(values)
     numbers = usual_days(array, options.date_order)
     flags = np.where(numbers >= 0, usual.flags[numbers], np.uint32(0))
@@ -48,6 +48,6 @@ def date_column(values: Values, options: NormaliseOptions = _DEFAULT) -> Flagged
     vocabulary = [
         usual.words[i] if i < n_usual else others.vocabulary[i - n_usual] for i in order.tolist()
     ]
-    other_classes = [precision_of(w, placeholders=placeholders) for w in others.vocabulary]
+    other_classes = [precision_of(word, placeholders) for word in others.vocabulary]
     classes = np.concatenate([usual.classes, np.array(other_classes, dtype=np.uint8)])
     return FlaggedColumn(vocabulary, word_ids, offsets, flags, classes[order])

@@ -14,8 +14,21 @@ from linkage.normalise.flags import DateFlag
 
 _NO_FLAGS = DateFlag(0)
 
-_PLACEHOLDERS = frozenset({(12, 31), (7, 1), (1, 1)})
-_MONTH_KNOWN_DAY = 15
+_DAYS_OF_YEAR = frozenset({(12, 31), (7, 1), (1, 1)})
+_DAY_OF_MONTH = 15
+
+
+class Placeholders(IntEnum):
+    """Which days may stand for an unknown one (rule D02).
+
+    1 January, 1 July and 31 December are written in many countries, and together they are the
+    birthdays of one in a hundred. The 15th, for a month without a day, is a habit of Indonesian
+    civil registration: elsewhere it is one birthday in thirty, and doubt would only cost.
+    """
+
+    NONE = 0
+    OF_YEAR = 1
+    OF_YEAR_AND_MONTH = 2
 
 
 class Precision(IntEnum):
@@ -71,7 +84,11 @@ def date_words(value: str, order: DateOrder = "DMY") -> list[str]:
 
 
 def read_date(
-    value: str, order: DateOrder = "DMY", pivot: int | None = None, *, placeholders: bool = True
+    value: str,
+    order: DateOrder = "DMY",
+    pivot: int | None = None,
+    *,
+    placeholders: Placeholders = Placeholders.OF_YEAR,
 ) -> Date:
     """Return the date with what was noticed; the arguments are those of `parse_date`.
 
@@ -79,7 +96,7 @@ def read_date(
         value: a date as a source has it.
         order: how to read a date that ends in its year.
         pivot: the latest year that a year of two digits can mean.
-        placeholders: whether placeholder dates are flagged (rule D02).
+        placeholders: which dates are flagged (rule D02).
     """
     parts = parts_of(value, order, pivot)
     if parts is None:
@@ -99,7 +116,7 @@ def read_date(
         return Date("", flags)
     if not (year and month and day):
         flags |= DateFlag.INCOMPLETE
-    elif placeholders and is_placeholder(int(month), int(day)):
+    elif is_placeholder(int(month), int(day), placeholders):
         flags |= DateFlag.PLACEHOLDER
     return Date(f"{year or '----'}-{month or '--'}-{day or '--'}", flags)
 
@@ -110,12 +127,12 @@ _INCOMPLETE = {
 }
 
 
-def precision_of(word: str, *, placeholders: bool = True) -> Precision:
+def precision_of(word: str, placeholders: Placeholders = Placeholders.OF_YEAR) -> Precision:
     """Return how far a normalised date can be trusted.
 
     Args:
         word: a date word.
-        placeholders: whether placeholder dates are doubtful (rule D02).
+        placeholders: which dates are doubtful (rule D02).
 
     Raises:
         ValueError: `word` is no date word.
@@ -127,11 +144,10 @@ def precision_of(word: str, *, placeholders: bool = True) -> Precision:
     unknown = year[0] == "-", month[0] == "-", day[0] == "-"
     if any(unknown):
         return _INCOMPLETE.get(unknown, Precision.PARTS)
-    if placeholders and (int(month), int(day)) in _PLACEHOLDERS:
-        return Precision.MONTH_DOUBTFUL
-    if placeholders and int(day) == _MONTH_KNOWN_DAY:
-        return Precision.DAY_DOUBTFUL
-    return Precision.DAY
+    if not is_placeholder(int(month), int(day), placeholders):
+        return Precision.DAY
+    of_year = (int(month), int(day)) in _DAYS_OF_YEAR
+    return Precision.MONTH_DOUBTFUL if of_year else Precision.DAY_DOUBTFUL
 
 
 def parts_of_word(word: str) -> tuple[int | None, int | None, int | None]:
@@ -151,6 +167,7 @@ def _within(digits: str, lowest: int, highest: int, width: int) -> str:
     return f"{int(digits):0{width}}" if digits and lowest <= int(digits) <= highest else ""
 
 
-def is_placeholder(month: int, day: int) -> bool:
-    """Return whether registers write this day where they know none (rule D02)."""
-    return (month, day) in _PLACEHOLDERS or day == _MONTH_KNOWN_DAY
+def is_placeholder(month: int, day: int, placeholders: Placeholders) -> bool:
+    """Return whether this day may stand for an unknown one (rule D02)."""
+    of_month = placeholders == Placeholders.OF_YEAR_AND_MONTH and day == _DAY_OF_MONTH
+    return of_month or (placeholders != Placeholders.NONE and (month, day) in _DAYS_OF_YEAR)

@@ -1,10 +1,15 @@
 """What a linkage schema and a source say about normalising one attribute."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from linkage.errors import ConfigError
 from linkage.normalise.dateparts import DateOrder
+from linkage.normalise.dates import Placeholders
 from linkage.normalise.rules import LANGUAGES, RULE_BY_ID, Language
+
+SexSystem = Literal["LP", "PW"]
+"""What a bare P means: perempuan beside L, or pria beside W."""
 
 _MAX_TOLERANCE = 20
 
@@ -24,6 +29,7 @@ class NormaliseOptions:
             such years unknown.
         reference_year: the year in which an age was stated; needed for ages only.
         age_tolerance: years that an age may be wrong, to either side.
+        sex_system: what a bare P means; None tells it from the codes of each column.
 
     Raises:
         ConfigError: on construction, with every setting that cannot be used.
@@ -35,6 +41,7 @@ class NormaliseOptions:
     year_pivot: int | None = None
     reference_year: int | None = None
     age_tolerance: int = 2
+    sex_system: SexSystem | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -59,3 +66,11 @@ class NormaliseOptions:
     def applies(self, rule: str) -> bool:
         """Return whether the rule with this id acts under these options."""
         return self.language in RULE_BY_ID[rule].languages and rule not in self.without
+
+    @property
+    def placeholders(self) -> Placeholders:
+        """Which days may stand for an unknown one (rule D02)."""
+        if not self.applies("D02"):
+            return Placeholders.NONE
+        indonesian = self.language == "indonesian"
+        return Placeholders.OF_YEAR_AND_MONTH if indonesian else Placeholders.OF_YEAR

@@ -21,6 +21,24 @@ from linkage.normalise.names import NAME_KINDS
 MAX_ROWS = 100
 """Row numbers that one finding lists; its count is always the whole."""
 
+# The rule that noticed something: of each kind of value, and where it is another one.
+_RULE_OF_KIND = {
+    **dict.fromkeys(NAME_KINDS, "N02"), "sex": "S01", "date": "D01", "year": "D01", "age": "D05",
+    "place": "L01", "nik": "I01", "nit": "I02", "kk": "I03", "passport": "I04", "permit": "I04",
+    "deed": "I05",
+}  # fmt: skip
+_RULE_OF_NAME = {
+    "title_stripped": "N03", "title_kept": "N03", "noble": "N04", "expanded": "N13",
+    "clan_mark": "N07", "patronym": "N08", "mononym": "N14", "filler": "N14", "undoubled": "N14",
+    "nobody": "N14", "turned": "N16", "cut": "N19", "mrz": "N19",
+}  # fmt: skip
+_RULE_OF_FINDING = {
+    "date": {"placeholder": "D02"},
+    "place": {"renamed": "L02", "abroad": "L03"},
+    "nik": {"is_nit": "I02", "nik_dob_mismatch": "D04", "nik_sex_mismatch": "D04",
+            "kk_in_nik_column": "I03"},
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -64,7 +82,10 @@ class ColumnProfile:
             "kind": self.kind,
             "records": self.n_records,
             "missing": self.n_missing,
-            "findings": {name: found.to_dict() for name, found in self.findings.items()},
+            "findings": {
+                name: {"rule": rule_of(self.kind, name), **found.to_dict()}
+                for name, found in self.findings.items()
+            },
         }
 
 
@@ -87,8 +108,20 @@ class QualityProfile:
         return {
             "norm_version": self.norm_version,
             "columns": [column.to_dict() for column in self.columns],
-            "nik_checks": {name: found.to_dict() for name, found in self.nik_checks.items()},
+            "nik_checks": {
+                name: {"rule": rule_of("nik", name), **found.to_dict()}
+                for name, found in self.nik_checks.items()
+            },
         }
+
+
+def rule_of(kind: str, finding: str) -> str:
+    """Return the id of the rule that notices a finding in values of a kind, "" for none.
+
+    Short forms written out by their place are those of N04, N05, N07 and N13, the one named.
+    """
+    of_kind = _RULE_OF_NAME if kind in NAME_KINDS else _RULE_OF_FINDING.get(kind, {})
+    return of_kind.get(finding, _RULE_OF_KIND.get(kind, ""))
 
 
 def profile_column(

@@ -71,7 +71,7 @@ RULES: tuple[Rule, ...] = (
     Rule("N19", "form", "machine-readable zone: fillers parted, cut names flagged"),
     Rule("N20", "titles", "courtesy words before a parent's name", languages=_INDONESIAN),
     Rule("D01", "dates", "dates to ISO 8601 with unknown parts left out", "always"),
-    Rule("D02", "dates", "placeholder days and months marked as doubtful"),
+    Rule("D02", "dates", "placeholder dates marked as doubtful; the 15th in Indonesian ones only"),
     Rule("D03", "dates", "swapped and slipped digits as partial agreement", "caller"),
     Rule("D04", "dates", "date inside a NIK against the date of birth", "caller"),
     Rule("D05", "dates", "an age is a band of years of birth", "always"),

@@ -1,16 +1,12 @@
 """Rule S01: every code of sex to L (laki-laki), P (perempuan) or U (unknown)."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from linkage.normalise.columns import WordColumn
 from linkage.normalise.namereading import Sex
+from linkage.normalise.options import SexSystem
 from linkage.normalise.text import fold
-
-SexSystem = Literal["LP", "PW"]
-"""What a bare P means: perempuan beside L, or pria beside W."""
 
 _MALE = "L LK LAKI LAKILAKI LAKI2 LELAKI PRIA M MALE MAN LAKILAKILAKI 1"
 _FEMALE = "P PR PEREMPUAN WANITA W F FEMALE WOMAN PRP PEREMP 2"

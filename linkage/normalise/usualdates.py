@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from linkage.normalise.arrow import buffers
 from linkage.normalise.compiled import compiled
 from linkage.normalise.dateparts import DateOrder
-from linkage.normalise.dates import is_placeholder, precision_of
+from linkage.normalise.dates import Placeholders, is_placeholder, precision_of
 from linkage.normalise.flags import DateFlag
 
 _FIRST_YEAR, _LAST_YEAR = 1920, 2029
@@ -43,23 +43,23 @@ class Calendar:
     classes: NDArray[np.uint8]
 
 
-@lru_cache(maxsize=2)
-def calendar(*, placeholders: bool) -> Calendar:
+@lru_cache(maxsize=len(Placeholders))
+def calendar(placeholders: Placeholders) -> Calendar:
     """Return the calendar.
 
     Args:
-        placeholders: whether placeholder dates are flagged (rule D02).
+        placeholders: which dates are flagged (rule D02).
     """
     first = datetime.date(_FIRST_YEAR, 1, 1).toordinal()
     last = datetime.date(_LAST_YEAR, 12, 31).toordinal()
     days = [datetime.date.fromordinal(day) for day in range(first, last + 1)]
     words = [day.isoformat() for day in days]
-    doubtful = [placeholders and is_placeholder(day.month, day.day) for day in days]
+    doubtful = [is_placeholder(day.month, day.day, placeholders) for day in days]
     return Calendar(
         words,
         {word: number for number, word in enumerate(words)},
         np.where(doubtful, np.uint32(DateFlag.PLACEHOLDER), np.uint32(0)),
-        np.array([precision_of(w, placeholders=placeholders) for w in words], dtype=np.uint8),
+        np.array([precision_of(word, placeholders) for word in words], dtype=np.uint8),
     )
 
 

@@ -1,4 +1,8 @@
-"""Texts as matrices of letters, and the errors of fingers and scanners."""
+"""Texts as matrices of letters, and the errors of fingers and scanners.
+
+The mutators of gecko-syndata (0.6.4) know such errors too, but that package cannot be
+installed beside this one: it needs NumPy below 2.
+"""
 
 from collections.abc import Callable
 from typing import TypeAlias
