@@ -4,11 +4,11 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import grpc
 
-from linkage.agent.requests import Requests
+from linkage.agent.mirror import LogSource
 from linkage.batch import Chunk, Manifest, Question
 from linkage.errors import MalformedMessageError, UnavailableError
 from linkage.job import Job, JobSpec, JobState
@@ -58,6 +58,13 @@ class Progress:
     waiting_for: tuple[str, ...]
 
 
+class SignsRequests(Protocol):
+    """Signs requests: `agent.requests.Requests`."""
+
+    def sign(self, source: LogSource, method: str, body: bytes) -> bytes:
+        """Return the envelope of a request."""
+
+
 class MatcherClient:
     """Calls of one party.
 
@@ -68,7 +75,7 @@ class MatcherClient:
     """
 
     def __init__(
-        self, channel: grpc.Channel, patience_s: float, requests: Requests | None = None
+        self, channel: grpc.Channel, patience_s: float, requests: SignsRequests | None = None
     ) -> None:
         self._patience_s, self._requests = patience_s, requests
         self._jobs = job_pb2_grpc.JobServiceStub(channel)

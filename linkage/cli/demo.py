@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -39,12 +40,23 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Empty folder for all files; a temporary one if absent.",
 )
+@click.option(
+    "--break",
+    "broken",
+    type=click.Choice(
+        ["expired", "unsigned", "wrong-purpose", "extra-attribute", "revoked", "replay"]
+    ),
+    help="Try something that must be refused instead; exit 1 if it is, 3 if not.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def demo(data: str, scheme: str | None, out: Path | None, as_json: bool) -> None:
+def demo(
+    data: str, scheme: str | None, out: Path | None, broken: str | None, as_json: bool
+) -> None:
     """Run the main job: agents encode and upload, the matcher links, an auditor verifies.
 
     Starts a matcher and one agent per party on 127.0.0.1 with mutual TLS. Every
-    process has its own folder; the linkage key is in the agents' folders only.
+    process has its own folder. The parties sign an agreement and make the linkage key
+    together; it is in the agents' folders only.
     """
     from linkage.classify.quality import Quality
     from linkage.cli.demo_febrl4 import febrl4
@@ -55,6 +67,9 @@ def demo(data: str, scheme: str | None, out: Path | None, as_json: bool) -> None
 
     started = time.monotonic()
     root = Path(tempfile.mkdtemp(prefix="padan-demo-")) if out is None else empty_folder(out)
+    if broken is not None:
+        _break(broken, root, as_json)
+        return
     records = febrl4(scheme or "clk") if data == "febrl4" else synthetic(scheme or "saul")
     site = DemoSite(root, records)
     with stderr_console().status("preparing folders, certificates and keys") as status:
@@ -98,6 +113,25 @@ def demo(data: str, scheme: str | None, out: Path | None, as_json: bool) -> None
         click.echo(json.dumps(result))
     else:
         _print(result, by_pair)
+
+
+def _break(name: str, root: Path, as_json: bool) -> None:
+    """Try a break, tell what came of it, and exit by that."""
+    from linkage.cli import REFUSED, UNVERIFIED
+    from linkage.cli.demo_break import run_break
+    from linkage.cli.progress import stderr_console
+
+    with stderr_console().status("a matcher, an agreement, and somebody who breaks it"):
+        result = run_break(name, root)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        table = Table(title="Padan demo", show_header=False, title_justify="left")
+        for field in ("words", "code", "rules", "leaf"):
+            table.add_row({"words": "tried"}.get(field, field), str(result[field]))
+        table.add_row("refused", "as it must be" if result["refused"] else "NOT AS IT MUST BE")
+        Console().print(table)
+    sys.exit(REFUSED if result["refused"] else UNVERIFIED)
 
 
 def _quality(

@@ -51,10 +51,21 @@ class DemoSite:
         root: empty folder for all of it.
         data: the schema, and each party's records and source file.
         gate_limit: of the agreement; 1 waives the risk gate.
+        moment: when the agreement was made; now if absent.
+        n_unsigned: how many of the parties have not signed it.
     """
 
-    def __init__(self, root: Path, data: DemoData, gate_limit: float = GATE_WAIVED) -> None:
+    def __init__(
+        self,
+        root: Path,
+        data: DemoData,
+        gate_limit: float = GATE_WAIVED,
+        *,
+        moment: datetime | None = None,
+        n_unsigned: int = 0,
+    ) -> None:
         self.root, self._data, self._gate_limit = root, data, gate_limit
+        self._moment, self._n_unsigned = moment or datetime.now(UTC), n_unsigned
         self.authority = ThrowawayAuthority(datetime.now(UTC) - timedelta(minutes=5))
         self.administrator = Ed25519Signer(Ed25519PrivateKey.generate())
         self.signers: dict[str, Ed25519Signer] = {}
@@ -90,7 +101,19 @@ class DemoSite:
         self.padan("matcher", "init-log", "--config", config, "--trust", str(self.trust))
         keys = {party: self._prepare_agent(party) for party in self.parties}
         self._documents.append(self._agreement(keys))
-        self.padan("matcher", "submit", "--config", config, *map(str, self._documents))
+        self._submit(config)
+
+    def _submit(self, config: str) -> None:
+        """Put all documents into the log of the matcher, at the moment of the agreement."""
+        if datetime.now(UTC) - self._moment < timedelta(minutes=1):
+            self.padan("matcher", "submit", "--config", config, *map(str, self._documents))
+            return
+        from linkage.matcher.config import load_config
+        from linkage.matcher.offline import offline_documents
+
+        with offline_documents(load_config(Path(config)), self._moment.timestamp) as taken:
+            for path in self._documents:
+                taken.submit("matcher", path.read_bytes())
 
     def _prepare_agent(self, party: str) -> DemoKeys:
         """Write an agent's files but its settings; return the public halves of its keys."""
@@ -123,19 +146,23 @@ class DemoSite:
             keys,
             schema_id(schema),
             resolve_schema(schema),
-            day_of(datetime.now(UTC)),
+            day_of(self._moment),
             self._gate_limit,
         )
-        envelope = sign_agreement(self.agreement, list(self.signers.values()))
+        signers = list(self.signers.values())[self._n_unsigned :]
+        envelope = sign_agreement(self.agreement, signers)
         path = self.root / "agreement.json"
         path.write_bytes(envelope.to_bytes())
         return path
 
-    def start_matcher(self, program: Sequence[str] = (*_PROGRAM, "matcher", "serve")) -> None:
+    def start_matcher(
+        self, program: Sequence[str] = (*_PROGRAM, "matcher", "serve"), *, make_keys: bool = True
+    ) -> None:
         """Start the matcher and wait until it takes calls.
 
         Args:
             program: what to run; it is given the settings and the address file.
+            make_keys: whether the agents make their linkage key, if they have none.
 
         Raises:
             LinkageError: it ended, or does not take calls in time.
@@ -159,7 +186,7 @@ class DemoSite:
             time.sleep(0.05)
         self.address = address_file.read_text("utf-8")
         self.configure_agents()
-        if not all(self.linkage_key(party).exists() for party in self.parties):
+        if make_keys and not all(self.linkage_key(party).exists() for party in self.parties):
             self._together("agent", "make-key")
 
     def linkage_key(self, party: str) -> Path:

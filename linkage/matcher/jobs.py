@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from linkage.agreement.request import check_repeat, request_digest
-from linkage.errors import JobStateError, NotFoundError
+from linkage.errors import DeniedError, JobStateError, NotFoundError
 from linkage.job import Job, JobSpec, JobState
 from linkage.log.canonical import JsonObject
 from linkage.matcher.decisions import Decisions, evidence, path_of, verdict
@@ -62,8 +62,15 @@ class Jobs:
             DeniedError: it does not count, or its id was used for something else.
         """
         party = peer.identity.party
+        try:
+            with self._metadata.read() as transaction:
+                signed = self._decisions.signed(
+                    transaction, peer, content, _METHOD, spec.to_bytes()
+                )
+        except DeniedError as error:
+            self._refuse(peer, error)
+            raise
         with self._metadata.write() as transaction:
-            signed = self._decisions.signed(transaction, peer, content, _METHOD, spec.to_bytes())
             digest = request_digest(signed.envelope)
             known = transaction.job_of_request(party, signed.request.id)
             first = transaction.request_of(known.job_id).sha256 if known else None
@@ -92,6 +99,18 @@ class Jobs:
             transaction.add_job(job, row)
         self._log.publish()
         return job
+
+    def _refuse(self, peer: Peer, error: DeniedError) -> None:
+        """Log a request that does not count: for auditors, under no agreement."""
+        body: JsonObject = {
+            "method": _METHOD,
+            "key": peer.key,
+            "code": error.code,
+            "rules": list(error.rules),
+        }
+        with self._metadata.write() as transaction:
+            self._journal.record(transaction, "job.refuse", path_of(peer), None, body)
+        self._log.publish()
 
     def get(self, party: str, job_id: str) -> Job:
         """Return a job.
