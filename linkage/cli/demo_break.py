@@ -30,9 +30,8 @@ from linkage.errors import DeniedError, LinkageError
 from linkage.job import JobSpec, JobState
 
 if TYPE_CHECKING:
-    from linkage.agent.client import MatcherClient
+    from linkage.agent.mirror import LogSource
 
-METHOD = "/linkage.v1.JobService/RequestJob"
 _SCHEMA = """\
 name = "demo-break"
 [[attributes]]
@@ -157,7 +156,7 @@ class _Signs:
     def __init__(self, site: DemoSite, party: str, instead: JobSpec | None = None) -> None:
         self._site, self._party, self._instead = site, party, instead
 
-    def sign(self, source: "MatcherClient", method: str, body: bytes) -> bytes:
+    def sign(self, source: "LogSource", method: str, body: bytes) -> bytes:
         """Return the envelope of a request."""
         from linkage.agent.mirror import Mirror
         from linkage.agent.session import load_trust

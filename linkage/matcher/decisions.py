@@ -79,7 +79,8 @@ class Decisions:
         caller = self._ledger.state(transaction).principals.get(peer.identity.uri)
         if caller is None:
             raise DeniedError("NOT_ADMITTED", "this certificate may not make this call")
-        request = check_request(envelope, caller, self._origin, method, body, time_of(self._clock))
+        now = time_of(self._clock)
+        request = check_request(envelope, caller, self._origin, method, body, now)
         return Signed(peer, envelope, request)
 
     def submit(self, transaction: Transaction, signed: Signed, spec: JobSpec) -> Decision:

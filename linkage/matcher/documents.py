@@ -141,7 +141,7 @@ class Documents:
 
 def _check_lawful(agreement: Agreement, today: datetime.date) -> None:
     """Check that an agreement has nothing that must not stand in one."""
-    findings = lint(agreement, today)
+    findings = [finding for finding in lint(agreement, today) if finding.refuses]
     if findings:
         codes = ", ".join(f"{finding.code} ({finding.where})" for finding in findings[:10])
         raise DeniedError(
