@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Protocol
 
 from linkage.agreement.state import State
-from linkage.errors import MalformedMessageError, SplitViewError
+from linkage.errors import (
+    CheckpointError,
+    MalformedMessageError,
+    SplitViewError,
+    UnavailableError,
+)
 from linkage.log.builder import TileBuilder
 from linkage.log.checkpoint import verify_checkpoint
 from linkage.log.entry import Entry, parse_entry
@@ -61,9 +66,7 @@ class Mirror:
             for leaf in leaves:
                 self._builder.append(leaf)
             if self._builder.root() != self.head.root:
-                raise SplitViewError(
-                    f"{folder}: the copy of the log is damaged: remove it, and it is fetched again"
-                )
+                raise self._damaged()
             self._read(map(parse_entry, leaves))
 
     def update(self, source: LogSource) -> State:
@@ -134,11 +137,20 @@ class Mirror:
 
     def _on_disk(self, size: int) -> list[bytes]:
         tiles = [tile for tile in tiles_of(size) if tile.level == ENTRIES]
-        return [
-            leaf
-            for tile in tiles
-            for leaf in parse_entries(self._files.read_tile(tile), tile.width)
-        ]
+        try:
+            return [
+                leaf
+                for tile in tiles
+                for leaf in parse_entries(self._files.read_tile(tile), tile.width)
+            ]
+        except (MalformedMessageError, UnavailableError) as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> CheckpointError:
+        return CheckpointError(
+            f"{self._folder}: the copy of the log is damaged: keep it for the auditors, and "
+            "begin with an empty folder"
+        )
 
     def _contradiction(self, note: bytes, why: str) -> SplitViewError:
         self._folder.mkdir(parents=True, exist_ok=True)

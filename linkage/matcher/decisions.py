@@ -14,6 +14,7 @@ from keys.errors import KeysError
 from linkage.agreement.articles import Level
 from linkage.agreement.decide import decide
 from linkage.agreement.decision import Action, Decision, Flow, Request
+from linkage.agreement.denial import outward
 from linkage.agreement.request import SignedRequest, check_request
 from linkage.errors import DeniedError, MalformedMessageError
 from linkage.job import Job, JobSpec
@@ -171,6 +172,12 @@ def denied(decision: Decision) -> DeniedError:
     """Return the error that tells a caller of a denial what it may know."""
     code, text = decision.outward()
     return DeniedError(code, text, decision.rules)
+
+
+def outward_of(error: DeniedError) -> DeniedError:
+    """Return what a caller is told of a request that does not count."""
+    code, text = outward(error.code)
+    return DeniedError(code, text, error.rules)
 
 
 def evidence(signed: Signed) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from linkage.agreement.request import check_repeat, request_digest
 from linkage.errors import DeniedError, JobStateError, NotFoundError
 from linkage.job import Job, JobSpec, JobState
 from linkage.log.canonical import JsonObject
-from linkage.matcher.decisions import Decisions, evidence, path_of, verdict
+from linkage.matcher.decisions import Decisions, evidence, outward_of, path_of, verdict
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
 from linkage.rpc.peer import Peer
@@ -69,7 +69,7 @@ class Jobs:
                 )
         except DeniedError as error:
             self._refuse(peer, error)
-            raise
+            raise outward_of(error) from error
         with self._metadata.write() as transaction:
             digest = request_digest(signed.envelope)
             known = transaction.job_of_request(party, signed.request.id)

@@ -120,12 +120,14 @@ class Service:
         self.site = site
         self.now = 0.0
         self.patience_s = 5.0
+        self.makes_keys = True
         self._stack = ExitStack()
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run the matcher until the end of the block; may be done again and again."""
-        if not all(self.site.linkage_key(party).exists() for party in self.site.agreement.by_id):
+        made = all(self.site.linkage_key(party).exists() for party in self.site.agreement.by_id)
+        if self.makes_keys and not made:
             make_linkage_keys(self.site)
         config = load_config(self.site.root / "matcher" / "matcher.toml")
         address_file = self.site.root / "matcher" / "address"

@@ -1,0 +1,171 @@
+"""The parties make their linkage key together, through a matcher that never has it."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import sleep
+
+import pytest
+from in_process import Service, people
+
+from keys.derive import KEY_BYTES
+from keys.errors import KeysError
+from keys.exchange import Exchange, Posting
+from keys.keystore import open_keystore
+from keys.providers import FileProvider
+from keys.transcript import Step, Transcript
+from linkage.agent.client import MatcherClient
+from linkage.agent.config import AgentConfig, load_agent
+from linkage.agent.exchange import KeyMaking
+from linkage.agent.session import load_trust, mirror_of, open_signer
+from linkage.errors import ConfigError, DeniedError
+from linkage.rpc.channel import open_channel
+from linkage.rpc.tls import TlsFiles
+
+
+@pytest.fixture
+def service(new_service: Callable[..., Service]) -> Service:
+    made = new_service(dukcapil=people(3), imigrasi=people(3), kemenlu=people(3))
+    made.makes_keys = False
+    return made
+
+
+def config_of(service: Service, party: str) -> AgentConfig:
+    return load_agent(service.folder(party) / "agent.toml")
+
+
+def make(
+    service: Service,
+    party: str,
+    config: AgentConfig | None = None,
+    client: type[MatcherClient] = MatcherClient,
+) -> None:
+    config = config or config_of(service, party)
+    provider = FileProvider(service.folder(party) / "keystore" / "kek")
+    with open_channel(config.matcher, TlsFiles(**dict(config.tls))) as channel:
+        calls = client(channel, service.patience_s)
+        mirror, signer = mirror_of(config, load_trust(config.trust)), open_signer(config, provider)
+        told = list[Step]()
+        KeyMaking(
+            config,
+            calls,
+            mirror,
+            signer,
+            provider,
+            lambda step, _awaited: told.append(step),
+            lambda _s: sleep(0.02),
+        ).run()
+        assert told == sorted(told)
+
+
+def make_all(service: Service) -> None:
+    with ThreadPoolExecutor() as pool:
+        for making in [pool.submit(make, service, party) for party in service.site.parties]:
+            making.result()
+
+
+def secret_of(service: Service, party: str) -> bytes:
+    path = service.site.linkage_key(party)
+    header, secret = open_keystore(path, FileProvider(path.parent / "kek"))
+    assert (header.kind, header.agreement_id, header.epoch) == ("linkage", "PKS-DEMO-1", 1)
+    return secret
+
+
+def everything_under(folder: Path) -> bytes:
+    return b"|".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_all_parties_have_one_key_that_the_matcher_has_not(service: Service) -> None:
+    with service.running():
+        make_all(service)
+        secrets = {secret_of(service, party) for party in service.site.parties}
+        (secret,) = secrets
+        assert len(secret) == KEY_BYTES
+        assert secret not in everything_under(service.site.root / "matcher")
+        # No state of the exchange stays behind.
+        assert not list(service.site.root.rglob("*.exchange"))
+        outcomes = service.run_all(service.request("dukcapil"))
+        assert all(outcome.n_links for outcome in outcomes.values())
+        # Again, it does nothing.
+        make(service, "dukcapil")
+        assert secret_of(service, "dukcapil") == secret
+
+
+class Stops(MatcherClient):
+    """A client whose program ends at a document, before or after it was posted."""
+
+    at, posted = 0, False
+
+    def submit_document(self, envelope: bytes, sealed: Sequence[bytes] = ()) -> int:
+        if Stops.at == 0:
+            if Stops.posted:
+                super().submit_document(envelope, sealed)
+            raise MemoryError
+        Stops.at -= 1
+        return super().submit_document(envelope, sealed)
+
+
+@pytest.mark.parametrize("step", range(3))
+@pytest.mark.parametrize("posted", [False, True])
+def test_an_agent_stopped_anywhere_goes_on_and_draws_no_second_share(
+    service: Service, step: int, posted: bool
+) -> None:
+    own, *others = service.site.parties
+    Stops.at, Stops.posted = step, posted
+    with service.running(), ThreadPoolExecutor() as pool:
+        rest = [pool.submit(make, service, party) for party in others]
+        with pytest.raises(MemoryError):
+            make(service, own, client=Stops)
+        make(service, own)
+        for making in rest:
+            making.result()
+    assert len({secret_of(service, party) for party in service.site.parties}) == 1
+
+
+def test_settings_that_the_agreement_does_not_have_make_no_key(service: Service) -> None:
+    with service.running():
+        config = config_of(service, "dukcapil")
+        for change in (
+            {"purpose": "lain"},
+            {"parties": ("dukcapil", "imigrasi")},
+        ):
+            wrong = config.agreement.model_copy(update=change)
+            with pytest.raises(DeniedError, match="TERMS_DIFFER"):
+                make(service, "dukcapil", config.model_copy(update={"agreement": wrong}))
+        unknown = config.agreement.model_copy(update={"id": "PKS-LAIN"})
+        with pytest.raises(DeniedError, match="AGREEMENT_NOT_ACTIVE"):
+            make(service, "dukcapil", config.model_copy(update={"agreement": unknown}))
+        assert not service.site.linkage_key("dukcapil").exists()
+
+
+def test_a_keystore_of_another_epoch_is_not_overwritten(service: Service) -> None:
+    with service.running():
+        make_all(service)
+        config = config_of(service, "dukcapil")
+        later = config.agreement.model_copy(update={"epoch": 2})
+        with pytest.raises(ConfigError, match="epoch 1"):
+            make(service, "dukcapil", config.model_copy(update={"agreement": later}))
+
+
+def test_a_lost_state_makes_no_second_message(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Exchange.advance
+    stopped: list[str] = []
+
+    def once(
+        self: Exchange, transcript: Transcript, ciphertexts: tuple[bytes, ...] = ()
+    ) -> Posting | None:
+        if transcript.sent_by("dukcapil") and not stopped:
+            stopped.append("dukcapil")
+            raise MemoryError
+        return plain(self, transcript, ciphertexts)
+
+    with service.running():
+        with monkeypatch.context() as patch:
+            patch.setattr(Exchange, "advance", once)
+            with pytest.raises(MemoryError):
+                make(service, "dukcapil")
+        service.site.linkage_key("dukcapil").with_suffix(".exchange").unlink()
+        with pytest.raises(KeysError, match="state is an old one"):
+            make(service, "dukcapil")

@@ -1,0 +1,145 @@
+"""The agent's copy of the log: grows by proof, and never takes two histories."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from linkage.agent.mirror import Mirror
+from linkage.errors import CheckpointError, SignatureError, SplitViewError
+from linkage.log.builder import TileBuilder
+from linkage.log.checkpoint import Checkpoint, sign_checkpoint
+from linkage.log.canonical import JsonObject
+from linkage.log.entry import Entry, format_entry
+from linkage.log.note import Ed25519Signer
+from linkage.log.policy import LogLine, Policy
+
+ORIGIN = "padan.test/log"
+SIGNER = Ed25519Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
+TRUST = Policy((LogLine(SIGNER.key),))
+TIME = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def leaf(number: int, word: str = "a") -> bytes:
+    body: JsonObject = {"origin": ORIGIN, "admins": [], "word": word, "number": number}
+    kind = "genesis" if number == 0 else "anchor"
+    return format_entry(Entry(kind, TIME, "matcher", None, body=body))
+
+
+class Log:
+    """A log that a matcher shows, whatever it may be."""
+
+    def __init__(self, leaves: Sequence[bytes], signer: Ed25519Signer = SIGNER) -> None:
+        self.all, self.size, self._signer = list(leaves), len(leaves), signer
+
+    def root(self) -> bytes:
+        builder = TileBuilder()
+        for one in self.all[: self.size]:
+            builder.append(one)
+        return builder.root()
+
+    def checkpoint(self) -> bytes:
+        return sign_checkpoint(Checkpoint(ORIGIN, self.size, self.root()), self._signer)
+
+    def leaves(self, start: int, end: int) -> list[bytes]:
+        return self.all[start:end]
+
+
+@pytest.mark.parametrize("sizes", [[1], [5], [255, 256, 257], [300, 300, 900], [1, 700]])
+def test_a_copy_grows_with_its_log_and_is_the_same_after_a_restart(
+    tmp_path: Path, sizes: list[int]
+) -> None:
+    log, mirror = Log([leaf(i) for i in range(900)]), Mirror(tmp_path / "log", TRUST)
+    for size in sizes:
+        log.size = size
+        state = mirror.update(log)
+        again = Mirror(tmp_path / "log", TRUST)
+        assert mirror.head is not None
+        assert again.head == mirror.head
+        assert (mirror.head.size, mirror.head.root) == (size, log.root())
+        assert again.state == mirror.state == state
+        assert state.size == size
+    for size in (0, 1, sizes[0] - 1):
+        log.size = size
+        assert mirror.root_at(size) == log.root()
+
+
+def test_an_older_checkpoint_of_the_same_log_changes_nothing(tmp_path: Path) -> None:
+    log, mirror = Log([leaf(i) for i in range(20)]), Mirror(tmp_path / "log", TRUST)
+    mirror.update(log)
+    log.size = 7
+    assert mirror.update(log).size == 20
+    assert mirror.head is not None
+    assert mirror.head.size == 20
+
+
+@pytest.mark.parametrize("size", [1, 5, 9, 10, 11, 300])
+@pytest.mark.parametrize("restart", [False, True])
+def test_another_history_is_refused_and_kept_as_evidence(
+    tmp_path: Path, size: int, restart: bool
+) -> None:
+    mirror = Mirror(tmp_path / "log", TRUST)
+    mirror.update(Log([leaf(i) for i in range(10)]))
+    if restart:
+        mirror = Mirror(tmp_path / "log", TRUST)
+    other = Log([leaf(i, "b") for i in range(size)])
+    with pytest.raises(SplitViewError, match="contradicts"):
+        mirror.update(other)
+    assert (tmp_path / "log" / "contradiction").read_bytes() == other.checkpoint()
+    # What was seen first stays, also on disk.
+    kept = Mirror(tmp_path / "log", TRUST)
+    assert kept.head == mirror.head
+    assert kept.state.size == 10
+
+
+def test_leaves_that_their_checkpoint_does_not_cover_are_refused(tmp_path: Path) -> None:
+    class Lies(Log):
+        def leaves(self, start: int, end: int) -> list[bytes]:
+            return [*super().leaves(start, end)[:-1], leaf(99, "c")]
+
+    with pytest.raises(SplitViewError, match="did not grow"):
+        Mirror(tmp_path / "log", TRUST).update(Lies([leaf(i) for i in range(10)]))
+
+
+def test_a_leaf_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SplitViewError, match="a leaf that is none"):
+        Mirror(tmp_path / "log", TRUST).update(Log([leaf(0), b"{}"]))
+
+
+def test_a_checkpoint_under_another_key_is_refused(tmp_path: Path) -> None:
+    other = Ed25519Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"x" * 32))
+    with pytest.raises(SignatureError):
+        Mirror(tmp_path / "log", TRUST).update(Log([leaf(0)], other))
+    assert not (tmp_path / "log" / "checkpoint").exists()
+
+
+def test_a_damaged_copy_is_refused(tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path / "log", TRUST)
+    mirror.update(Log([leaf(i) for i in range(10)]))
+    (path,) = (p for p in (tmp_path / "log" / "tile" / "entries").rglob("*") if p.is_file())
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"number":3', b'"number":4'))
+    with pytest.raises(CheckpointError, match="damaged"):
+        Mirror(tmp_path / "log", TRUST)
+    path.write_bytes(content[:-3])
+    with pytest.raises(CheckpointError, match="damaged"):
+        Mirror(tmp_path / "log", TRUST)
+    path.unlink()
+    with pytest.raises(CheckpointError, match="damaged"):
+        Mirror(tmp_path / "log", TRUST)
+
+
+def test_two_runs_of_an_agent_on_one_copy_do_not_harm_each_other(tmp_path: Path) -> None:
+    log = Log([leaf(i) for i in range(40)])
+    one, other = Mirror(tmp_path / "log", TRUST), Mirror(tmp_path / "log", TRUST)
+    log.size = 30
+    one.update(log)
+    log.size = 20
+    other.update(log)
+    assert Mirror(tmp_path / "log", TRUST).state.size == 30
+    log.size = 40
+    other.update(log)
+    one.update(log)
+    assert Mirror(tmp_path / "log", TRUST).state.size == 40
