@@ -12,8 +12,9 @@ What bodies have to carry for this, besides `job`:
     job.admit|refuse         manifest, n_records, gate, key, request, code, rules
     job.plan                 code, rules
 
-A leaf with a decision names the leaves that it rests on. A `result` and a `release` stand for
-the decision that every party may have its part: it is made again, and has to allow.
+A `job.refuse` without `job` is of a request that did not count, from which nothing followed. A
+leaf with a decision names the leaves that it rests on. A `result` stands for the decision that
+every party may have its part: it is made again, and has to allow.
 """
 
 from collections.abc import Mapping
@@ -143,7 +144,7 @@ class _Replay:
                 self._jobs[_text(body, "job")] = self._request(entry, body)
             elif entry.type in ("job.authorise", "job.deny"):
                 self._decided(index, entry, body)
-            elif entry.type in _STEPS:
+            elif entry.type in _STEPS and not _is_turned_away(entry, body):
                 self._step(index, entry, body)
         except _Unusable as error:
             self._add(REQUEST_INVALID, index, str(error))
@@ -258,6 +259,11 @@ class _Replay:
         size, root = signed.seen.size, signed.seen.root
         known = self._history.root_at(size).hex() if size <= self._history.size else ""
         return replace(asked, seen_size=size, seen_root=root, log_root=known)
+
+
+def _is_turned_away(entry: Entry, body: JsonObject) -> bool:
+    """Return whether a leaf says that a request did not count: there is no job, and no decision."""
+    return entry.type == "job.refuse" and "job" not in body
 
 
 def _of_spec(

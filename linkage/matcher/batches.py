@@ -116,6 +116,7 @@ class Batches:
                 "job": job_id,
                 "manifest": manifest.digest().hex(),
                 "n_records": manifest.n_records,
+                "gate": manifest.gate_sha256.hex(),
                 **evidence(signed),
                 **verdict(decision),
             }

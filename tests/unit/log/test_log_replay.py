@@ -291,6 +291,13 @@ def test_steps_of_a_job_that_was_never_asked_for_or_denied(site: Site) -> None:
     assert codes(world) == ["NOT_AUTHORISED", "NOT_AUTHORISED"]
 
 
+def test_a_request_that_was_turned_away_is_no_step_of_a_job(site: Site) -> None:
+    world, _, _ = site
+    refusal = {"method": SUBMIT, "key": "00" * 32, "code": "REQUEST_EXPIRED", "rules": ["S7"]}
+    leaf(world, "job.refuse", refusal, "party/imigrasi")
+    assert codes(world) == []
+
+
 def test_a_result_after_the_agreement_was_terminated(site: Site) -> None:
     world, document, spec = site
     submitted(world, document, spec)
