@@ -37,7 +37,7 @@ from linkage.matcher.journal import Clock, time_of
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.store.artefacts import ArtefactStore
-from linkage.store.metadata import Metadata, NewEntry
+from linkage.store.metadata import Metadata, NewEntry, Transaction
 
 # Ciphertexts are needed until an exchange is over; a complaint carries its own.
 _SEALED_DAYS = 30
@@ -88,24 +88,39 @@ class Documents:
         except KeysError as error:
             raise MalformedMessageError(str(error)) from error
         leaf_type, agreement = _place(envelope)
-        if envelope.payload_type == AGREEMENT_TYPE:
-            _check_lawful(agreement_in(envelope), day_of(time_of(self._clock)))
+        body = leaf_body(envelope)
         with self._metadata.write() as transaction:
-            state, body = self._ledger.state(transaction), leaf_body(envelope)
-            entry = Entry(leaf_type, time_of(self._clock), actor, agreement, body=body)
-            after = state.after(state.size, entry)
-            if len(after.rejected) > len(state.rejected):
-                known = self._ledger.index_of(body)
-                if known is None:
-                    code = after.rejected[-1].code
-                    raise DeniedError(code, f"the document does not count in the log: {leaf_type}")
-                return known
-            if leaf_type == "epoch.seal":
-                self._keep(_terms(state, envelope), envelope, sealed)
-            index = transaction.append(NewEntry(format_entry(entry), agreement))
+            known = self._ledger.index_of(transaction, body)
+            if known is None:
+                index = self._take(transaction, actor, leaf_type, agreement, envelope, sealed)
+            else:
+                index = known
+        # Also of one that is there already: the first try may have failed before this.
         self._log.publish()
         self._ledger.refresh()
         return index
+
+    def _take(
+        self,
+        transaction: Transaction,
+        actor: str,
+        leaf_type: str,
+        agreement: str | None,
+        envelope: Envelope,
+        sealed: Sequence[bytes],
+    ) -> int:
+        """Append the leaf of a new document, if it counts; raises as `submit`."""
+        now, state = time_of(self._clock), self._ledger.state(transaction)
+        if envelope.payload_type == AGREEMENT_TYPE:
+            _check_lawful(agreement_in(envelope), day_of(now))
+        entry = Entry(leaf_type, now, actor, agreement, body=leaf_body(envelope))
+        after = state.after(state.size, entry)
+        if len(after.rejected) > len(state.rejected):
+            code = after.rejected[-1].code
+            raise DeniedError(code, f"the document does not count in the log: {leaf_type}")
+        if leaf_type == "epoch.seal":
+            self._keep(_terms(state, envelope), envelope, sealed)
+        return transaction.append(NewEntry(format_entry(entry), agreement))
 
     def sealed(
         self, party: str, agreement_id: str, epoch: int, digests: Sequence[bytes]

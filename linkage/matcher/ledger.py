@@ -13,7 +13,7 @@ from linkage.agreement.state import State
 from linkage.log.canonical import JsonObject, format_json, parse_json
 from linkage.log.entry import parse_entry
 from linkage.matcher.journal import Clock, time_of
-from linkage.store.metadata import Metadata, Transaction
+from linkage.store.metadata import Metadata, StoredEntry, Transaction
 
 _PAGE = 1024
 
@@ -46,16 +46,20 @@ class Ledger:
     def refresh(self) -> State:
         """Return the state after all committed entries, and keep it."""
         with self._lock, self._metadata.read() as transaction:
-            before, self._state = self._state, self.state(transaction)
-            for entry in transaction.entries(before.size, self._state.size):
-                body = parse_entry(entry.leaf).body
-                if body is not None and body.keys() == {"env"}:
-                    self._documents.setdefault(_digest(body), entry.index)
-            return self._state
+            state = self.state(transaction)
+            # The names first: whoever finds the new state finds them, too.
+            for entry in transaction.entries(self._state.size, state.size):
+                self._documents.update(_named(entry))
+            self._state = state
+            return state
 
-    def index_of(self, body: JsonObject) -> int | None:
-        """Return the leaf with the body of a document, if it is in the log."""
-        return self._documents.get(_digest(body))
+    def index_of(self, transaction: Transaction, body: JsonObject) -> int | None:
+        """Return the leaf with the body of a document, if a transaction sees one."""
+        digest, size = _digest(body), self._state.size
+        if digest in self._documents:
+            return self._documents[digest]
+        newer = transaction.entries(size, transaction.entry_count())
+        return next((entry.index for entry in newer if digest in _named(entry)), None)
 
     def admits(self, identity: Identity, key: str) -> bool:
         """Return whether somebody is enrolled with a certificate's key that counts now.
@@ -77,6 +81,12 @@ class Ledger:
         """Return whether documents have come into the log since this was asked last."""
         seen, self._seen = self._seen, len(self._documents)
         return seen != self._seen
+
+
+def _named(entry: StoredEntry) -> dict[bytes, int]:
+    """Return the index of an entry by the digest of its document, if it carries one."""
+    body = parse_entry(entry.leaf).body
+    return {_digest(body): entry.index} if body is not None and body.keys() == {"env"} else {}
 
 
 def _digest(body: JsonObject) -> bytes:

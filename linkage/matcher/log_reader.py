@@ -48,7 +48,7 @@ class LogReader:
         with self._metadata.read() as transaction:
             entries = transaction.entries(start, end)
             jobs = {entry.job_id for entry in entries if entry.job_id is not None}
-            mine = {job_id for job_id in jobs if _concerns(transaction.job(job_id), reader.name)}
+            mine = {job_id for job_id in jobs if _concerns(transaction.job(job_id), reader)}
         if reader.role == "auditor":
             return entries
         return [
@@ -67,5 +67,8 @@ class LogReader:
         return self._log.consistency_proof(old, new)
 
 
-def _concerns(job: Job | None, party: str) -> bool:
-    return job is not None and (party in job.spec.parties or party == job.requester)
+def _concerns(job: Job | None, reader: Identity) -> bool:
+    # A coordinator or auditor may have a party's name.
+    if job is None or reader.role != "party":
+        return False
+    return reader.name in job.spec.parties or reader.name == job.requester

@@ -8,7 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from keys.keystore import open_keystore
 from keys.providers import FileProvider
+from linkage.errors import ConfigError
 from linkage.log.canonical import JsonObject
+from linkage.log.entry import parse_entry
 from linkage.log.note import Ed25519Signer
 from linkage.matcher.config import MatcherConfig
 from linkage.matcher.documents import Documents
@@ -35,14 +37,34 @@ def open_log(config: MatcherConfig, metadata: Metadata, journal: Journal) -> Mat
     log.recover()
     with metadata.write() as transaction:
         if transaction.entry_count() == 0:
-            body: JsonObject = {
-                "origin": config.log.origin,
-                "admins": list(config.log.administrators),
-                "threshold": config.log.threshold,
-            }
-            journal.record(transaction, "genesis", "matcher", None, body)
+            journal.record(transaction, "genesis", "matcher", None, _genesis(config))
     log.publish()
+    _check_genesis(config, metadata)
     return log
+
+
+def _check_genesis(config: MatcherConfig, metadata: Metadata) -> None:
+    """Check that the log begins as the settings say: later they change nothing.
+
+    Raises:
+        ConfigError: other administrators, or another name of the log.
+    """
+    body = parse_entry(metadata.read_entries(0, 1)[0]).body or {}
+    said = _genesis(config)
+    if any(body.get(name) != value for name, value in said.items()):
+        problem = (
+            "administrators, threshold or origin are not those that the log began with, which "
+            "cannot be changed: restore them"
+        )
+        raise ConfigError("[log]", [problem])
+
+
+def _genesis(config: MatcherConfig) -> JsonObject:
+    return {
+        "origin": config.log.origin,
+        "admins": list(config.log.administrators),
+        "threshold": config.log.threshold,
+    }
 
 
 @contextmanager

@@ -192,14 +192,14 @@ class Matcher:
             temporary = address_file.with_suffix(".part")
             temporary.write_text(address, "utf-8")
             temporary.replace(address_file)
-        watch = asyncio.create_task(self._watch(guard))
+        watches = asyncio.gather(self._watch(), _recheck(guard))
         try:
             await stop.wait()
         finally:
             self._log.info("stopping")
-            watch.cancel()
+            watches.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await watch
+                await watches
             await healthy.enter_graceful_shutdown()
             await server.stop(GRACE_S)
             await asyncio.to_thread(self._lookups.stop)
@@ -214,10 +214,9 @@ class Matcher:
     def _cancel(self, job_id: str) -> None:
         self._worker.cancel(job_id)
 
-    async def _watch(self, guard: Guard) -> None:
+    async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_CHECK_S)
-            guard.recheck()
             try:
                 for job_id in await asyncio.to_thread(self._jobs.expire):
                     self._log.info("job expired", job=job_id)
@@ -231,3 +230,10 @@ class Matcher:
                 self._lookups.forget_expired()
             except Exception as error:  # noqa: BLE001 -- as above
                 self._log.error("lookups not logged", error=type(error).__name__)
+
+
+async def _recheck(guard: Guard) -> None:
+    """End the calls of those who are admitted no more, whatever else the matcher waits for."""
+    while True:
+        await asyncio.sleep(_CHECK_S)
+        guard.recheck()

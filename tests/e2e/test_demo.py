@@ -94,10 +94,16 @@ def test_the_bundle_verifies_offline_under_the_trust_file(demo: dict[str, Any]) 
     assert report["verdict"] == "OK"
     assert report["root"] == demo["log"]["root"]
     assert report["entries"] == {
-        "genesis": 1, "job.request": 1, "job.authorise": 1, "batch": 3, "job.plan": 1,
-        "refine": 2, "result": 1, "release": 1,
+        "genesis": 1, "enrol": 5, "agreement.register": 1, "epoch.commit": 3, "epoch.seal": 3,
+        "epoch.confirm": 3, "job.request": 1, "job.authorise": 1, "job.admit": 3, "batch": 3,
+        "job.plan": 1, "refine": 2, "result": 1, "release": 1,
     }  # fmt: skip
-    assert report["bodies"] == 10
+    assert report["bodies"] == 13
+
+
+def test_every_decision_of_the_log_follows_from_it(demo: dict[str, Any]) -> None:
+    done = padan("audit", "replay", demo["bundle"], "--trust", demo["trust"])
+    assert "8 decisions made again" in done.stdout
 
 
 def test_without_a_trust_file_nobody_vouches(demo: dict[str, Any]) -> None:

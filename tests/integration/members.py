@@ -43,7 +43,7 @@ DOMAIN = "padan.test"
 ORIGIN = "padan.test/log"
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH,)
-_HOUR = datetime.timedelta(hours=1)
+_HOUR, _DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
 _DEADLINE_S = 20.0
 
 
@@ -161,7 +161,7 @@ class Members:
             "principal": uri(path),
             "serial": 1,
             "tls_keys": (key_digest(self.credentials[path].certificate),),
-            "old_until": NOW + _HOUR,
+            "old_until": NOW + _DAY,
         }
         return signed(KeyRotation(**{**fields, **own}), self.admin)
 
@@ -206,7 +206,7 @@ class Members:
         private_key: bytes | None = None,
         usages: tuple[x509.ObjectIdentifier, ...] | None = CLIENT,
         common_name: str = "x",
-        valid: tuple[datetime.datetime, datetime.datetime] = (NOW - _HOUR, NOW + _HOUR),
+        valid: tuple[datetime.datetime, datetime.datetime] = (NOW - _HOUR, NOW + _DAY),
     ) -> Credential:
         """A certificate that only who has the authority's key can make.
 

@@ -40,6 +40,7 @@ from linkage.errors import (
 )
 from linkage.log.canonical import encode_base64
 from linkage.matcher.offline import offline_documents
+from linkage.matcher.server import Matcher
 from linkage.rpc.channel import translated
 from linkage.schema import parse_schema
 from linkage.v1 import document_pb2, document_pb2_grpc, log_pb2, log_pb2_grpc
@@ -369,6 +370,8 @@ def test_a_matcher_that_runs_keeps_its_data_to_itself(members: Members) -> None:
         done = submit_offline(members, path)
     assert isinstance(done.exception, ConfigError)
     assert "another matcher runs on this data: stop it" in str(done.exception)
+    with pytest.raises(ConfigError, match="another matcher runs"):
+        Matcher(members.config)
 
 
 def test_offline_too_what_does_not_count_is_refused(resting: Members) -> None:

@@ -313,8 +313,9 @@ def test_a_refresh_sends_what_changed_and_the_rest_stays(own_service: Service) -
         whole = refresh(own_service, whole=True)
         assert (whole.revision, whole.n_sent) == (3, RECORDS)
         assert {n: send(own_service, request(own_service, n)).answer for n in expected} == expected
-    datasets = own_service.site.root / "matcher" / "data" / "artefacts"
-    assert len(list(datasets.iterdir())) == 1  # a whole register takes the place of the older ones
+    datasets = (own_service.site.root / "matcher" / "data" / "artefacts").iterdir()
+    registers = [path for path in datasets if not path.name.startswith("sealed-")]
+    assert len(registers) == 1  # a whole register takes the place of the older ones
 
 
 def test_an_agent_that_lost_its_state_sends_the_whole(own_service: Service) -> None:

@@ -1235,12 +1235,18 @@ def test_a_job_of_one_round_takes_no_tickets(new_service: Callable[..., Service]
     ],
 )
 def test_a_manifest_of_tickets_that_contradicts_the_job_is_refused(
-    service: Service, change: Callable[[Manifest], Manifest], text: str
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Manifest], Manifest],
+    text: str,
 ) -> None:
     upload = Upload(service, "dukcapil", service.request("dukcapil"))
     with service.client("dukcapil") as client:
-        with pytest.raises(MalformedMessageError, match=text):
-            client.upload(upload.job_id, change(upload.manifest), upload.chunks.__getitem__)
+        with monkeypatch.context() as patch:
+            # No proper client can sign for some of these numbers.
+            patch.setattr(Manifest, "digest", lambda _manifest: bytes(32))
+            with pytest.raises(MalformedMessageError, match=text):
+                client.upload(upload.job_id, change(upload.manifest), upload.chunks.__getitem__)
         client.upload(upload.job_id, upload.manifest, upload.chunks.__getitem__)
 
 

@@ -287,7 +287,7 @@ def test_a_replaced_certificate_counts_until_its_time_beside_the_new_one(
             for channel in (old_channel, new_channel)
         )
         assert next(cut) == next(kept)
-        members.ahead_s = datetime.timedelta(hours=1, minutes=1).total_seconds()
+        members.ahead_s = datetime.timedelta(days=1, minutes=1).total_seconds()
         with refused():
             call(old_channel, CHECK)
         with refused():

@@ -242,7 +242,11 @@ class Misbehaviour(RuleBasedStateMachine):
 
     def changed(self, posting: Posting, transcript: Transcript, about: str, lie: str) -> Posting:
         """Put up what a liar would, if it were honest, with one thing changed."""
-        message, ciphertexts = read_message(self.terms, posting.envelope), posting.ciphertexts
+        ciphertexts = posting.ciphertexts
+        try:
+            message = read_message(self.terms, posting.envelope)
+        except KeysError:
+            return posting  # its part complains of its own wrong tag, which nobody takes
         match message, lie:
             case Seal(), "wrong share" | "replayed share":
                 commits = {one.message.party: one.message for one in transcript.commits or ()}
@@ -331,7 +335,7 @@ def test_misbehaviour() -> None:
 @pytest.mark.timeout(3600)
 def test_misbehaviour_at_length() -> None:
     run_state_machine_as_test(
-        Misbehaviour, settings=settings(SETTINGS, max_examples=2000, stateful_step_count=50)
+        Misbehaviour, settings=settings(SETTINGS, max_examples=1000, stateful_step_count=40)
     )
 
 
