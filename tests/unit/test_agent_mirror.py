@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from linkage.agent.mirror import Mirror
 from linkage.errors import CheckpointError, SignatureError, SplitViewError
 from linkage.log.builder import TileBuilder
-from linkage.log.checkpoint import Checkpoint, sign_checkpoint
 from linkage.log.canonical import JsonObject
+from linkage.log.checkpoint import Checkpoint, sign_checkpoint
 from linkage.log.entry import Entry, format_entry
 from linkage.log.note import Ed25519Signer
 from linkage.log.policy import LogLine, Policy
