@@ -56,11 +56,13 @@ class Keys(_Strict):
         provider: what opens it, as `padan keys new --help` describes.
         linkage: the linkage key.
         sign: what the agent signs with for its party.
+        seal: of an office, what its head office seals the linkage key to.
     """
 
     provider: str
     linkage: Path
     sign: Path
+    seal: Path | None = None
 
 
 class Gate(_Strict):
@@ -153,6 +155,7 @@ def load_agent(path: Path) -> AgentConfig:
             "provider": based(keys.provider, base),
             "linkage": base / keys.linkage,
             "sign": base / keys.sign,
+            "seal": None if keys.seal is None else base / keys.seal,
         }
     )
     if config.gate is not None:

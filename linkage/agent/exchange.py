@@ -78,8 +78,8 @@ class KeyMaking:
             return
         while True:
             self._mirror.update(self._client)
-            terms = self._terms()
-            transcript = self._transcript(terms)
+            terms = terms_in(self._config, self._mirror)
+            transcript = transcript_of(self._mirror, terms)
             with self._exchange(terms) as exchange:
                 posting = exchange.advance(transcript, self._sealed(transcript))
                 self._keep(exchange)
@@ -95,29 +95,6 @@ class KeyMaking:
                 self._on_step(*now)
                 last = now
             self._sleep(_POLL_S)
-
-    def _terms(self) -> Terms:
-        """Return what the parties exchange under, if it is what the settings say."""
-        own = self._config.agreement
-        standing = self._mirror.state.agreements.get(own.id)
-        if standing is None or standing.terminated is not None:
-            raise DeniedError(
-                "AGREEMENT_NOT_ACTIVE", f"{own.id} is not in force: have all parties sign it"
-            )
-        _check_settings(self._config, standing.agreement)
-        return terms_of(standing.agreement, own.epoch)
-
-    def _transcript(self, terms: Terms) -> Transcript:
-        """Return what the log holds of this exchange."""
-        messages = list(_messages(self._mirror, terms))
-        opens = messages[0][1] if messages else datetime.now(UTC)
-        transcript = Transcript(terms, opens, STEP_TIME)
-        for envelope, at in messages:
-            try:
-                transcript.add(envelope, at)
-            except KeysError:
-                continue  # of another version of the agreement, or late: it does not count
-        return transcript
 
     def _sealed(self, transcript: Transcript) -> list[bytes]:
         wanted = list(transcript.sealed_for(self._config.party).values())
@@ -171,6 +148,35 @@ class KeyMaking:
     def _awaited(self, transcript: Transcript) -> tuple[str, ...]:
         sent = {party: len(transcript.sent_by(party)) for party in transcript.terms.names}
         return tuple(party for party, n in sent.items() if n < transcript.step)
+
+
+def terms_in(config: AgentConfig, mirror: Mirror) -> Terms:
+    """Return what the parties exchange under, if it is what the settings say.
+
+    Raises:
+        DeniedError: the agreement is not in force, or not what the settings say.
+    """
+    own = config.agreement
+    standing = mirror.state.agreements.get(own.id)
+    if standing is None or standing.terminated is not None:
+        raise DeniedError(
+            "AGREEMENT_NOT_ACTIVE", f"{own.id} is not in force: have all parties sign it"
+        )
+    _check_settings(config, standing.agreement)
+    return terms_of(standing.agreement, own.epoch)
+
+
+def transcript_of(mirror: Mirror, terms: Terms) -> Transcript:
+    """Return what the log holds of an exchange."""
+    messages = list(_messages(mirror, terms))
+    opens = messages[0][1] if messages else datetime.now(UTC)
+    transcript = Transcript(terms, opens, STEP_TIME)
+    for envelope, at in messages:
+        try:
+            transcript.add(envelope, at)
+        except KeysError:
+            continue  # of another version of the agreement, or late: it does not count
+    return transcript
 
 
 def _messages(mirror: Mirror, terms: Terms) -> Iterator[tuple[Envelope, datetime]]:

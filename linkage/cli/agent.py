@@ -106,6 +106,42 @@ def make_key(config_path: Path) -> None:
     click.echo(f"{config.keys.linkage}: linkage key of {own.id}, epoch {own.epoch}", err=True)
 
 
+@agent.command("give-key")
+@_CONFIG
+@click.option("--office", required=True, help="spiffe://DOMAIN/office/PARTY/NAME")
+def give_key(config_path: Path, office: str) -> None:
+    """Give the linkage key to an office of the own party, which is enrolled with a seal key."""
+    from keys.door import open_provider
+    from linkage.agent import delegating
+    from linkage.agent.client import MatcherClient
+    from linkage.agent.session import load_trust, mirror_of, open_signer
+
+    with connected_without_key(config_path) as (config, channel):
+        provider = open_provider(config.keys.provider)
+        client = MatcherClient(channel, config.patience_s)
+        mirror, signer = mirror_of(config, load_trust(config.trust)), open_signer(config, provider)
+        leaf = delegating.give_key(config, client, mirror, signer, provider, office)
+    click.echo(f"{office}: given, leaf {leaf}", err=True)
+
+
+@agent.command("take-key")
+@_CONFIG
+def take_key(config_path: Path) -> None:
+    """Take the linkage key that the head office gave to this office."""
+    from keys.door import open_provider
+    from linkage.agent import delegating
+    from linkage.agent.client import MatcherClient
+    from linkage.agent.session import load_trust, mirror_of
+
+    with connected_without_key(config_path) as (config, channel):
+        provider = open_provider(config.keys.provider)
+        mirror = mirror_of(config, load_trust(config.trust))
+        client = MatcherClient(channel, config.patience_s)
+        delegating.take_key(config, client, mirror, provider)
+    own = config.agreement
+    click.echo(f"{config.keys.linkage}: linkage key of {own.id}, epoch {own.epoch}", err=True)
+
+
 def _tell_step(step: "Step", awaited: tuple[str, ...]) -> None:
     click.echo(f"{step.name.lower()}: waiting for {', '.join(awaited) or 'the log'}", err=True)
 

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+from keys.delegated import PAYLOAD_TYPE as DELEGATION_TYPE
+from keys.delegated import read_delegation
 from keys.dsse import Envelope, parse_envelope
 from keys.errors import KeysError
 from keys.messages import Seal, check_sealed, read_message
@@ -118,7 +120,7 @@ class Documents:
         if len(after.rejected) > len(state.rejected):
             code = after.rejected[-1].code
             raise DeniedError(code, f"the document does not count in the log: {leaf_type}")
-        if leaf_type == "epoch.seal":
+        if leaf_type in ("epoch.seal", "epoch.delegate"):
             self._keep(_terms(state, envelope), envelope, sealed)
         return transaction.append(NewEntry(format_entry(entry), agreement))
 
@@ -140,11 +142,16 @@ class Documents:
                 yield self._artefacts.read(dataset, name)
 
     def _keep(self, terms: Terms, envelope: Envelope, sealed: Sequence[bytes]) -> None:
-        """Keep the ciphertexts of a seal: its entry then says that they can be had."""
+        """Keep the ciphertexts that a document names: its entry says that they can be had."""
         try:
-            message = read_message(terms, envelope)
-            if isinstance(message, Seal):
-                check_sealed(message, sealed)
+            if envelope.payload_type == DELEGATION_TYPE:
+                wanted = read_delegation(terms, envelope).ciphertext
+                if [hashlib.sha256(one).digest() for one in sealed] != [wanted]:
+                    raise KeysError("the sealed key does not come with its delegation")
+            else:
+                message = read_message(terms, envelope)
+                if isinstance(message, Seal):
+                    check_sealed(message, sealed)
         except KeysError as error:
             raise MalformedMessageError(str(error)) from error
         dataset = _dataset(terms.agreement_id, terms.epoch)

@@ -41,7 +41,7 @@ from linkage.matcher.services import (
 )
 from linkage.matcher.worker import Worker
 from linkage.rpc.guard import Guard
-from linkage.rpc.limits import GRACE_S, SERVER_OPTIONS
+from linkage.rpc.limits import GRACE_S, MAX_CALLS, SERVER_OPTIONS
 from linkage.rpc.peer import Peer
 from linkage.rpc.tls import TlsFiles, server_credentials
 from linkage.store.artefacts import ArtefactStore
@@ -175,7 +175,9 @@ class Matcher:
             RuntimeError: the address is taken.
         """
         guard = Guard(self._admits)
-        server = grpc.aio.server(interceptors=[guard], options=SERVER_OPTIONS)
+        server = grpc.aio.server(
+            interceptors=[guard], options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS
+        )
         for add_service in self._services:
             add_service(server)
         healthy = health.aio.HealthServicer()

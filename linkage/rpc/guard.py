@@ -17,10 +17,11 @@ import grpc.aio
 import structlog
 from google.protobuf.message import Message
 
-from linkage.errors import DeniedError, LinkageError
+from linkage.errors import DeniedError, LinkageError, QuotaExceededError
 from linkage.rpc.fields import check_fields
 from linkage.rpc.limits import POLICIES
 from linkage.rpc.peer import Admits, Peer, peer_of
+from linkage.rpc.rates import Rates
 from linkage.rpc.status import status_of
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ class Guard(grpc.aio.ServerInterceptor):
 
     Args:
         admits: tells whether a caller takes part in this service.
+        rates: how many calls each may make.
     """
 
-    def __init__(self, admits: Admits) -> None:
-        self._admits = admits
+    def __init__(self, admits: Admits, rates: Rates | None = None) -> None:
+        self._admits, self._rates = admits, rates or Rates()
         self._log = structlog.get_logger("rpc")
         # Calls at hand: gRPC keeps a connection whose certificate counts no more.
         self._calls: dict[asyncio.Task[Any], Peer] = {}
@@ -116,6 +118,8 @@ class Guard(grpc.aio.ServerInterceptor):
             peer = peer_of(context)
             if not self._admits(peer) or peer.identity.role not in policy.roles:
                 raise DeniedError("NOT_ADMITTED", _NOT_ADMITTED)
+            if not self._rates.take(peer.identity.uri):
+                raise QuotaExceededError("too many calls at once: wait a second, and call again")
             async with asyncio.timeout(policy.deadline_s):
                 with self._at_hand(peer):
                     yield

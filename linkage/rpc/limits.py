@@ -9,6 +9,8 @@ from keys.identity import Role
 
 MAX_MESSAGE_BYTES = 4 << 20
 GRACE_S = 10.0
+# At hand at once, of all callers; most are streams that wait for progress.
+MAX_CALLS = 1_024
 
 SERVER_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -51,7 +53,7 @@ _HOUR_S = 3600.0
 
 POLICIES = {
     "/linkage.v1.DocumentService/SubmitDocument": Policy(_READER, 30),
-    "/linkage.v1.DocumentService/FetchSealed": Policy(_PARTY, 60),
+    "/linkage.v1.DocumentService/FetchSealed": Policy(_COUNTER, 60),
     "/linkage.v1.JobService/RequestJob": Policy(_PARTY, 30),
     "/linkage.v1.JobService/GetJob": Policy(_PARTY, 30),
     "/linkage.v1.JobService/ListJobs": Policy(_PARTY, 30),

@@ -1,7 +1,9 @@
 """The parties make their linkage key together, through a matcher that never has it."""
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
 
@@ -9,16 +11,25 @@ import pytest
 from in_process import Service, people
 
 from keys.derive import KEY_BYTES
+from keys.dsse import sign
 from keys.errors import KeysError
-from keys.exchange import Exchange, Posting
-from keys.keystore import open_keystore
+from keys.exchange import Exchange
+from keys.identity import key_digest, parse_identity
+from keys.keystore import new_header, open_keystore, write_keystore
+from keys.kinds import new_secret, public_half
+from keys.messages import Posting
 from keys.providers import FileProvider
 from keys.transcript import Step, Transcript
 from linkage.agent.client import MatcherClient
 from linkage.agent.config import AgentConfig, load_agent
+from linkage.agent.delegating import give_key, take_key
 from linkage.agent.exchange import KeyMaking
+from linkage.agent.mirror import Mirror
 from linkage.agent.session import load_trust, mirror_of, open_signer
-from linkage.errors import ConfigError, DeniedError
+from linkage.agreement.payload import Enrolment
+from linkage.cli.demo_site import DOMAIN
+from linkage.errors import ConfigError, DeniedError, MalformedMessageError, NotFoundError
+from linkage.log.canonical import encode_base64
 from linkage.rpc.channel import open_channel
 from linkage.rpc.tls import TlsFiles
 
@@ -169,3 +180,99 @@ def test_a_lost_state_makes_no_second_message(
         service.site.linkage_key("dukcapil").with_suffix(".exchange").unlink()
         with pytest.raises(KeysError, match="state is an old one"):
             make(service, "dukcapil")
+
+
+OFFICE = f"spiffe://{DOMAIN}/office/kemenlu/tawau"
+
+
+def open_office(service: Service, seal_key: bool = True) -> AgentConfig:
+    """Enrol an office of Kemenlu, and return the settings of its agent."""
+    head, folder = service.folder("kemenlu"), service.site.root / "agents" / "tawau"
+    shutil.copytree(head, folder, ignore=shutil.ignore_patterns("work", "linkage.key"))
+    credential = service.site.authority.issue(parse_identity(OFFICE))
+    (folder / "certificate.pem").write_bytes(credential.certificate)
+    (folder / "private-key.pem").write_bytes(credential.private_key)
+    provider, secret = FileProvider(folder / "keystore" / "kek"), new_secret("seal")
+    write_keystore(folder / "keystore" / "seal.key", secret, new_header("seal", provider), provider)
+    public = public_half("seal", secret)
+    assert public is not None
+    document = Enrolment(
+        log=service.site.agreement.log,
+        principal=OFFICE,
+        tls_keys=(key_digest(credential.certificate),),
+        seal_key=encode_base64(public) if seal_key else None,
+    )
+    envelope = sign(Enrolment.TYPE, document.to_bytes(), [service.site.signers["kemenlu"]])
+    with service.client("kemenlu") as client:
+        client.submit_document(envelope.to_bytes())
+    settings = folder / "agent.toml"
+    text = settings.read_text().replace("[keys]", '[keys]\nseal = "keystore/seal.key"')
+    settings.write_text(text)
+    return load_agent(settings)
+
+
+@contextmanager
+def parts(config: AgentConfig) -> Iterator[tuple[MatcherClient, Mirror, FileProvider]]:
+    provider = FileProvider(config.keys.linkage.parent / "kek")
+    with open_channel(config.matcher, TlsFiles(**dict(config.tls))) as channel:
+        yield MatcherClient(channel, 5.0), mirror_of(config, load_trust(config.trust)), provider
+
+
+def give(service: Service, party: str = "kemenlu", office: str = OFFICE) -> int:
+    config = config_of(service, party)
+    with parts(config) as (client, mirror, provider):
+        signer = open_signer(config, provider)
+        return give_key(config, client, mirror, signer, provider, office)
+
+
+def take(config: AgentConfig) -> bytes:
+    with parts(config) as (client, mirror, provider):
+        take_key(config, client, mirror, provider)
+    return open_keystore(config.keys.linkage, provider)[1]
+
+
+def test_a_head_office_gives_its_key_to_an_office_and_to_no_other(service: Service) -> None:
+    with service.running():
+        make_all(service)
+        office = open_office(service)
+        with pytest.raises(NotFoundError, match="was given to"):
+            take(office)
+        leaf = give(service)
+        assert take(office) == secret_of(service, "kemenlu")
+        with service.client("dukcapil") as client:
+            state = service.session("dukcapil").mirror().update(client)
+        epoch = state.epochs.get(service.site.agreement.id, 1)
+        assert epoch is not None
+        assert epoch.delegated == {OFFICE: leaf}
+        # Another party has no offices of Kemenlu's.
+        with pytest.raises(DeniedError, match="NO_SUCH_OFFICE"):
+            give(service, "dukcapil")
+        with pytest.raises(NotFoundError, match="not enrolled"):
+            give(service, office=OFFICE.replace("tawau", "davao"))
+
+
+def test_an_office_without_a_seal_key_is_given_none(service: Service) -> None:
+    with service.running():
+        make_all(service)
+        open_office(service, seal_key=False)
+        with pytest.raises(NotFoundError, match="seal key"):
+            give(service)
+
+
+def test_a_delegation_comes_with_its_ciphertext_or_not_at_all(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = MatcherClient.submit_document
+    with service.running():
+        make_all(service)
+        open_office(service)
+        for wrong in ((), (b"x",)):
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    MatcherClient,
+                    "submit_document",
+                    lambda self, envelope, _sealed, wrong=wrong: plain(self, envelope, wrong),
+                )
+                with pytest.raises(MalformedMessageError, match="sealed key"):
+                    give(service)
+        assert give(service)

@@ -63,7 +63,7 @@ def columns_of(scheme: str) -> Mapping[str, FlaggedColumn]:
 
 
 def encoded(scheme: str, secret: bytes, context: KeyContext) -> EncodedRecords:
-    """All people, under one key; absent values have tokens of their own in any case."""
+    """All people, under one key. No value is absent, so nothing in it is random."""
     key = LinkageKey(secret, context)
     encoder = Encoder(schema_of(scheme), key, random.Random(1).randbytes)
     return encoder.encode(columns_of(scheme))

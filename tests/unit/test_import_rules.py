@@ -16,6 +16,7 @@ _SECRET_SIDE = (
     "linkage.agent",
     "keys.derive",
     "keys.exchange",
+    "keys.delegation",
 )
 
 
