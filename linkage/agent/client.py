@@ -220,10 +220,15 @@ class MatcherClient:
             raise MalformedMessageError("result: a part that is no chunk")
         return messages[0].header, [convert.links_from_proto(m.chunk) for m in messages[1:]]
 
-    def checkpoint(self) -> bytes:
-        """Return the last signed checkpoint of the log."""
-        request = log_pb2.GetCheckpointRequest()
+    def checkpoint(self, *, to_cosign: bool = False) -> bytes:
+        """Return the last signed checkpoint of the log, or the one that parties cosign now."""
+        request = log_pb2.GetCheckpointRequest(to_cosign=to_cosign)
         return self._call(lambda: self._log.GetCheckpoint(request, timeout=_DEADLINE_S)).checkpoint
+
+    def add_cosignature(self, note: bytes) -> None:
+        """Send a checkpoint with the line of the party."""
+        request = log_pb2.AddCosignatureRequest(checkpoint=note)
+        self._call(lambda: self._log.AddCosignature(request, timeout=_DEADLINE_S))
 
     def leaves(self, start: int, end: int) -> list[bytes]:
         """Return leaves of the log, in their order.

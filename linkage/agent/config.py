@@ -56,12 +56,14 @@ class Keys(_Strict):
         provider: what opens it, as `padan keys new --help` describes.
         linkage: the linkage key.
         sign: what the agent signs with for its party.
+        witness: what it cosigns the log with, and nothing else.
         seal: of an office, what its head office seals the linkage key to.
     """
 
     provider: str
     linkage: Path
     sign: Path
+    witness: Path
     seal: Path | None = None
 
 
@@ -155,6 +157,7 @@ def load_agent(path: Path) -> AgentConfig:
             "provider": based(keys.provider, base),
             "linkage": base / keys.linkage,
             "sign": base / keys.sign,
+            "witness": base / keys.witness,
             "seal": None if keys.seal is None else base / keys.seal,
         }
     )

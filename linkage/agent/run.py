@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from linkage.agent.blocktokens import block_tokens, book_of, meetings
 from linkage.agent.client import MatcherClient, Progress
 from linkage.agent.config import load_gate
+from linkage.agent.cosigning import check_cosigned
 from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.references import References
@@ -152,6 +153,8 @@ def run_job(
             answer_all(client, job_id, answerer, reporter.answering)
             # What is told now may be older than the answer.
             answered.add(progress.state)
+        if progress.state is JobState.AWAITING_COSIGNATURES:
+            session.witness.attend(client, job_id)
     job = client.job(job_id)
     if job.state is not JobState.RELEASED:
         spool.forget_chunks()
@@ -311,5 +314,7 @@ def _fetch(
     trust = session.trust
     header, pieces = client.results(job_id)
     result = verify_result(header, pieces, trust=trust, party=session.config.party, job_id=job_id)
-    session.mirror().follow(result.note, client)
+    state = session.mirror().follow(result.note, client)
+    # The own one too: a party that cosigned knows the log up to there.
+    check_cosigned(result.note, state, client.job(job_id).spec.parties)
     return write_links(path, result, references), result.notes

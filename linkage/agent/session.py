@@ -1,5 +1,6 @@
 """What an agent works with: its settings, schema, source, linkage key and store."""
 
+import time
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,11 +13,13 @@ from keys.keystore import unsealed
 from keys.providers import FileProvider, KeyProvider, create_key_file
 from keys.states import KeyUse
 from linkage.agent.config import AgentConfig, load_schema, load_source
+from linkage.agent.cosigning import Witness
 from linkage.agent.mirror import Mirror
 from linkage.agent.requests import Requests
 from linkage.encode.encoder import schema_id
 from linkage.errors import ConfigError
 from linkage.job import CodeId, Refinement
+from linkage.log.cosignature import Cosigner
 from linkage.log.policy import Policy, parse_policy
 from linkage.rpc.tls import TlsFiles
 from linkage.schema import LinkageSchema
@@ -59,6 +62,7 @@ class Session:
             open_signer(config, provider),
             self.mirror(),
         )
+        self.witness = Witness(self.mirror(), open_cosigner(config, provider))
 
     def mirror(self) -> Mirror:
         """Return the agent's copy of the match log.
@@ -129,6 +133,26 @@ def open_signer(config: AgentConfig, provider: KeyProvider) -> Ed25519Signer:
             problem = f"holds a {header.kind} key: name one that `padan keys new sign` made"
             raise ConfigError(str(config.keys.sign), [problem])
         return Ed25519Signer(Ed25519PrivateKey.from_private_bytes(secret))
+
+
+def open_cosigner(config: AgentConfig, provider: KeyProvider) -> Cosigner:
+    """Open the key that an agent cosigns the log with.
+
+    Raises:
+        ConfigError: the keystore holds another kind of key.
+        KeystoreError: it cannot be opened.
+    """
+    with unsealed(config.keys.witness, provider) as (header, secret):
+        if header.kind != "witness":
+            problem = f"holds a {header.kind} key: name one that `padan keys new witness` made"
+            raise ConfigError(str(config.keys.witness), [problem])
+        private = Ed25519PrivateKey.from_private_bytes(secret)
+        return Cosigner(witness_name(config.party), private, time.time)
+
+
+def witness_name(party: str) -> str:
+    """Return the name under which a party cosigns."""
+    return f"party/{party}"
 
 
 def open_linkage_key(config: AgentConfig, provider: KeyProvider, schema: bytes) -> LinkageKey:

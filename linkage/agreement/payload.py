@@ -21,6 +21,7 @@ from linkage.agreement.values import (
     SealKey,
     SignKey,
     Strict,
+    WitnessKey,
 )
 from linkage.errors import MalformedMessageError
 from linkage.log.canonical import JsonObject, format_json, parse_json
@@ -84,7 +85,7 @@ class Enrolment(Payload):
     tls_keys: Annotated[tuple[Digest, ...], Field(max_length=4)]
     sign_key: SignKey | None = None
     seal_key: SealKey | None = None
-    witness_key: Line | None = None
+    witness_key: WitnessKey | None = None
     quota: OfficeQuota | None = None
 
 
@@ -111,7 +112,7 @@ class KeyRotation(Payload):
     tls_keys: Annotated[tuple[Digest, ...], Field(max_length=4)] = ()
     sign_key: SignKey | None = None
     seal_key: SealKey | None = None
-    witness_key: Line | None = None
+    witness_key: WitnessKey | None = None
     old_until: Time
 
 

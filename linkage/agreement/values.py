@@ -10,9 +10,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from linkage.errors import MalformedMessageError
+from linkage.errors import MalformedMessageError, SignatureError
 from linkage.job import AGREEMENT_ID, PARTY_NAME
 from linkage.log.canonical import decode_base64
+from linkage.log.vkey import COSIGNATURE_ED25519, COSIGNATURE_ML_DSA_44, parse_vkey
 
 SIGN_KEY_BYTES = 32
 # ML-KEM-768 encapsulation key, then X25519 public key.
@@ -96,6 +97,18 @@ def _key(text: str, n_bytes: int, what: str) -> str:
     return text
 
 
+def _witness_key(text: str) -> str:
+    try:
+        known = parse_vkey(text).algorithm in (COSIGNATURE_ED25519, COSIGNATURE_ML_DSA_44)
+    except SignatureError:
+        known = False
+    if not known:
+        raise ValueError(
+            "a witness key is the base64 of 32 bytes (Ed25519) that padan keys new witness printed"
+        )
+    return text
+
+
 def _principal(text: str) -> str:
     if _PRINCIPAL.fullmatch(text) is None:
         raise ValueError(
@@ -124,6 +137,7 @@ PartyId = Annotated[str, AfterValidator(_party_id)]
 AgreementId = Annotated[str, AfterValidator(_agreement_id)]
 SignKey = Annotated[str, AfterValidator(_sign_key)]
 SealKey = Annotated[str, AfterValidator(_seal_key)]
+WitnessKey = Annotated[str, AfterValidator(_witness_key)]
 PrincipalUri = Annotated[str, AfterValidator(_principal)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Country = Annotated[str, AfterValidator(_country)]

@@ -23,6 +23,7 @@ from keys.identity import Credential, Identity, Role, ThrowawayAuthority, key_di
 from keys.keystore import new_header, write_keystore
 from keys.kinds import new_secret, public_half
 from keys.providers import FileProvider, create_key_file
+from linkage.agent.session import witness_name
 from linkage.agreement.decide import GATE_WAIVED
 from linkage.agreement.envelope import sign_agreement
 from linkage.agreement.payload import Enrolment
@@ -32,6 +33,8 @@ from linkage.cli.demo_data import DemoData
 from linkage.encode.encoder import resolve_schema, schema_id
 from linkage.errors import LinkageError, UnavailableError
 from linkage.log.canonical import encode_base64
+from linkage.log.cosignature import Cosigner
+from linkage.log.vkey import format_vkey
 from linkage.schema import parse_schema
 
 DOMAIN = "padan.demo"
@@ -69,6 +72,7 @@ class DemoSite:
         self.authority = ThrowawayAuthority(datetime.now(UTC) - timedelta(minutes=5))
         self.administrator = Ed25519Signer(Ed25519PrivateKey.generate())
         self.signers: dict[str, Ed25519Signer] = {}
+        self.cosigners: dict[str, Cosigner] = {}
         self._documents: list[Path] = []
         self.parties = tuple(data.parties)
         self.trust = root / "trust" / "trust.txt"
@@ -125,6 +129,11 @@ class DemoSite:
         provider, seed = FileProvider(keystore / "kek"), new_secret("sign")
         write_keystore(keystore / "sign.key", seed, new_header("sign", provider), provider)
         self.signers[party] = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(seed))
+        witness_seed = new_secret("witness")
+        header = new_header("witness", provider)
+        write_keystore(keystore / "witness.key", witness_seed, header, provider)
+        private = Ed25519PrivateKey.from_private_bytes(witness_seed)
+        self.cosigners[party] = Cosigner(witness_name(party), private, time.time)
         self._identify("party", party, signer=self.signers[party])
         with (folder / "records.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, own.rows[0].keys())
@@ -214,6 +223,7 @@ class DemoSite:
                 provider = "file:keystore/kek"
                 linkage = "keystore/linkage.key"
                 sign = "keystore/sign.key"
+                witness = "keystore/witness.key"
                 """,
             )
 
@@ -319,11 +329,13 @@ class DemoSite:
         self, identity: Identity, credential: Credential, signer: Ed25519Signer | None
     ) -> Path:
         """Write the document by which somebody is admitted, as an administrator signs it."""
+        cosigner = self.cosigners.get(identity.name) if signer else None
         document = Enrolment(
             log=ORIGIN,
             principal=identity.uri,
             tls_keys=(key_digest(credential.certificate),),
             sign_key=encode_base64(signer.public) if signer else None,
+            witness_key=format_vkey(cosigner.key) if cosigner else None,
         )
         signers = [self.administrator, *([signer] if signer else [])]
         path = self.root / "enrolments" / f"{identity.role}-{identity.name}.json"

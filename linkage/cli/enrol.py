@@ -29,7 +29,7 @@ _CERTIFICATES = click.option(
     help="Certificate (PEM) that it shows; only its public key is taken.",
 )  # fmt: skip
 _SEAL = click.option("--seal-key", help="Base64 that `padan keys new seal` printed.")
-_WITNESS = click.option("--witness-key", help="Its verifier key as a witness of the log.")
+_WITNESS = click.option("--witness-key", help="Base64 that `padan keys new witness` printed.")
 
 
 def _time(ctx: click.Context, option: click.Parameter, text: str) -> datetime:
@@ -81,7 +81,7 @@ def new(
         principal=principal,
         tls_keys=_digests(certificates, principal, problems),
         seal_key=seal_key,
-        witness_key=witness_key,
+        witness_key=_vkey(witness_key, principal),
     )
     with signing_with(key, setting) as signer:
         _write(payload.model_copy(update={"sign_key": _base64(signer.public)}), out, signer)
@@ -179,7 +179,7 @@ def rotate(
         serial=serial,
         tls_keys=_digests(certificates, principal, problems),
         seal_key=seal_key,
-        witness_key=witness_key,
+        witness_key=_vkey(witness_key, principal),
         old_until=old_until,
     )
     # One provider for both keys: a passphrase is asked for, or read, once.
@@ -279,6 +279,25 @@ def _checked(kind: type[P], problems: Sequence[str], **fields: Any) -> P:
     if problems:
         raise ConfigError("document", problems)
     return payload
+
+
+def _vkey(public: str | None, principal: str) -> str | None:
+    """Return the verifier key of a witness, by the name under which its agent cosigns.
+
+    What is no key is returned as it is, to be refused with all other fields.
+    """
+    from linkage.agreement.values import path_of
+    from linkage.errors import LinkageError
+    from linkage.log.canonical import decode_base64
+    from linkage.log.vkey import COSIGNATURE_ED25519, VerifierKey, format_vkey
+
+    if public is None:
+        return None
+    try:
+        raw = decode_base64(public)
+        return format_vkey(VerifierKey(path_of(principal), COSIGNATURE_ED25519, raw))
+    except LinkageError:
+        return public
 
 
 def _problems_of_new(out: Path) -> list[str]:

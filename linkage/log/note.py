@@ -80,6 +80,14 @@ class Ed25519Signer:
         return self._private.sign(text)
 
 
+def is_signed_by(note: Note, keys: Sequence[VerifierKey]) -> bool:
+    """Return whether any of some keys has signed a note."""
+    try:
+        return bool(verified_signatures(note, keys))
+    except SignatureError:
+        return False
+
+
 def sign_note(text: str, signers: Sequence[Signer]) -> bytes:
     """Return the note of `text` with one signature line per signer.
 

@@ -12,6 +12,7 @@ from linkage.agreement.request import check_repeat, request_digest
 from linkage.errors import DeniedError, JobStateError, NotFoundError
 from linkage.job import Job, JobSpec, JobState
 from linkage.log.canonical import JsonObject
+from linkage.matcher.cosignatures import Cosignatures
 from linkage.matcher.decisions import Decisions, evidence, outward_of, path_of, verdict
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
@@ -21,6 +22,12 @@ from linkage.store.metadata import Metadata, RequestRow, Transaction
 MATCHER = "matcher"
 _METHOD = "/linkage.v1.JobService/RequestJob"
 _CANCELLABLE = frozenset(state for state in JobState if not state.final)
+_WAITING = (
+    JobState.COLLECTING,
+    JobState.REFINING,
+    JobState.NAMING,
+    JobState.AWAITING_COSIGNATURES,
+)
 _RUNNING = _CANCELLABLE - {JobState.REQUESTED, JobState.AUTHORISED}
 
 
@@ -32,6 +39,7 @@ class Jobs:
         journal: makes log entries.
         log: publishes them.
         decisions: says what is allowed.
+        cosignatures: of the parties, which a release waits for.
         on_cancel: told the id of a job that was cancelled.
     """
 
@@ -41,10 +49,12 @@ class Jobs:
         journal: Journal,
         log: MatchLog,
         decisions: Decisions,
+        cosignatures: Cosignatures,
         on_cancel: Callable[[str], None],
     ) -> None:
         self._metadata, self._journal, self._log = metadata, journal, log
-        self._decisions, self._on_cancel = decisions, on_cancel
+        self._decisions, self._cosignatures = decisions, cosignatures
+        self._on_cancel = on_cancel
 
     def request(self, peer: Peer, content: bytes, spec: JobSpec) -> Job:
         """Decide on a request, and return the job that it made.
@@ -143,14 +153,19 @@ class Jobs:
         return self.get(party, job_id)
 
     def expire(self) -> list[str]:
-        """End the jobs that a party did not upload or answer for in time; return their ids."""
+        """End the jobs that a party kept waiting for too long; return their ids."""
         now = self._journal.clock()
         ended = []
         with self._metadata.write() as transaction:
-            for job in transaction.jobs_in(JobState.COLLECTING, JobState.REFINING, JobState.NAMING):
+            for job in transaction.jobs_in(*_WAITING):
                 if now < job.collect_until:
                     continue
-                if job.state is JobState.COLLECTING:
+                if job.state is JobState.AWAITING_COSIGNATURES:
+                    leaf = transaction.result_leaf(job.job_id) or 0
+                    missing = self._cosignatures.missing(job.spec.parties, leaf)
+                    code = "COSIGNATURE_MISSING"
+                    reason = f"the log was not cosigned in time by: {', '.join(missing)}"
+                elif job.state is JobState.COLLECTING:
                     code, missing = "UPLOAD_MISSING", job.missing
                     reason = f"no complete upload in time from: {', '.join(missing)}"
                 else:

@@ -34,6 +34,11 @@ class Ledger:
         self._seen = 0
         self._lock = threading.Lock()
 
+    @property
+    def known(self) -> State:
+        """The state when it was refreshed last."""
+        return self._state
+
     def state(self, transaction: Transaction) -> State:
         """Return the state after all entries that a transaction sees."""
         state = self._state

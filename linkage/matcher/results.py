@@ -63,7 +63,9 @@ class Results:
                 reason = f" ({job.reason_code}: {job.reason})" if job.reason else ""
                 raise JobStateError(f"the job is {job.state.value}{reason}: there is no result")
             entry = transaction.entries(index, index + 1)[0]
-        checkpoint = self._log.checkpoint()
+            checkpoint = transaction.cosigned(job_id)
+        if checkpoint is None:
+            raise JobStateError("the job was released under no checkpoint: ask the operator")
         size = parse_checkpoint(parse_note(checkpoint).text).size
         receipt = Receipt(
             leaf_index=index,

@@ -15,6 +15,7 @@ from keys.providers import FileProvider
 from linkage.engine.executor import executor_of
 from linkage.matcher.batches import Batches
 from linkage.matcher.config import MatcherConfig
+from linkage.matcher.cosignatures import Cosignatures
 from linkage.matcher.decisions import Decisions
 from linkage.matcher.documents import Documents
 from linkage.matcher.jobs import Jobs
@@ -87,7 +88,12 @@ class Matcher:
         self._ledger.refresh()
         documents = Documents(self._metadata, artefacts, self._ledger, match_log, clock)
         decisions = Decisions(self._ledger, match_log, config.log.origin, clock)
-        self._jobs = Jobs(self._metadata, journal, match_log, decisions, self._cancel)
+        self.cosignatures = Cosignatures(
+            match_log, self._ledger, clock, lambda: self._worker.wake()
+        )
+        self._jobs = Jobs(
+            self._metadata, journal, match_log, decisions, self.cosignatures, self._cancel
+        )
         refinements = Refinements(
             self._metadata, artefacts, journal, match_log, lambda: self._worker.wake()
         )
@@ -99,6 +105,7 @@ class Matcher:
             self._jobs,
             refinements,
             decisions,
+            self.cosignatures,
             PairKeys(config.data / "pair-keys", provider, clock),
             executor=executor_of(config.executor, config.threads, config.ray_address),
             artefact_days=config.artefact_days,
@@ -156,7 +163,9 @@ class Matcher:
                 refine_pb2_grpc.add_RefineServiceServicer_to_server, RefineService(refinements)
             ),
             partial(result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results)),
-            partial(log_pb2_grpc.add_LogServiceServicer_to_server, LogService(reader)),
+            partial(
+                log_pb2_grpc.add_LogServiceServicer_to_server, LogService(reader, self.cosignatures)
+            ),
             partial(
                 lookup_pb2_grpc.add_LookupServiceServicer_to_server,
                 LookupService(registers, self._lookups),

@@ -15,6 +15,7 @@ import grpc.aio
 from linkage.errors import MalformedMessageError
 from linkage.job import Job, JobState
 from linkage.matcher.batches import Batches
+from linkage.matcher.cosignatures import Cosignatures
 from linkage.matcher.documents import Documents
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.log_reader import LogReader
@@ -251,15 +252,25 @@ class ResultService(result_pb2_grpc.ResultServiceServicer):
 class LogService(log_pb2_grpc.LogServiceServicer):
     """The match log."""
 
-    def __init__(self, reader: LogReader) -> None:
-        self._reader = reader
+    def __init__(self, reader: LogReader, cosignatures: Cosignatures) -> None:
+        self._reader, self._cosignatures = reader, cosignatures
 
     async def GetCheckpoint(  # noqa: N802
         self, request: log_pb2.GetCheckpointRequest, context: _Context
     ) -> log_pb2.GetCheckpointResponse:
-        """Return the last published checkpoint."""
-        del request, context
-        return log_pb2.GetCheckpointResponse(checkpoint=self._reader.checkpoint())
+        """Return the last published checkpoint, or the one to cosign."""
+        del context
+        read = self._cosignatures.head if request.to_cosign else self._reader.checkpoint
+        return log_pb2.GetCheckpointResponse(checkpoint=await asyncio.to_thread(read))
+
+    async def AddCosignature(  # noqa: N802
+        self, request: log_pb2.AddCosignatureRequest, context: _Context
+    ) -> log_pb2.AddCosignatureResponse:
+        """Take the line of a party."""
+        await asyncio.to_thread(
+            self._cosignatures.add, peer_of(context).identity, request.checkpoint
+        )
+        return log_pb2.AddCosignatureResponse()
 
     async def GetEntries(  # noqa: N802
         self, request: log_pb2.GetEntriesRequest, context: _Context

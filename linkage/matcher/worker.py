@@ -36,6 +36,7 @@ from linkage.errors import (
 from linkage.job import Job, JobCounts, JobState
 from linkage.log.canonical import JsonObject, format_json
 from linkage.matcher.batches import read_tokens, read_upload
+from linkage.matcher.cosignatures import Cosignatures
 from linkage.matcher.decisions import Decisions, denied, verdict
 from linkage.matcher.jobs import MATCHER, Jobs
 from linkage.matcher.journal import Journal
@@ -56,7 +57,13 @@ _SURE = similarity_at(0.95)
 METHOD_VERSION = "padan-greedy/2"
 _POLL_S = 1.0
 _PAUSE_S = 5.0
-_RUNNABLE = (JobState.PLANNED, JobState.COMPARING, JobState.SCORING, JobState.SOLVING)
+_RUNNABLE = (
+    JobState.PLANNED,
+    JobState.COMPARING,
+    JobState.SCORING,
+    JobState.SOLVING,
+    JobState.AWAITING_COSIGNATURES,
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,7 @@ class Worker:
         jobs: told of jobs that fail.
         refinements: asks the owners in the second round.
         decisions: says what is allowed.
+        cosignatures: of the parties, which a release waits for.
         pair_keys: keys of the link ids.
         executor: compares.
         artefact_days: days until pairs and results can no longer be read.
@@ -111,6 +119,7 @@ class Worker:
         jobs: Jobs,
         refinements: Refinements,
         decisions: Decisions,
+        cosignatures: Cosignatures,
         pair_keys: PairKeys,
         *,
         executor: Executor,
@@ -121,7 +130,7 @@ class Worker:
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._match_log, self._jobs = journal, log, jobs
-        self._decisions = decisions
+        self._decisions, self._cosignatures = decisions, cosignatures
         self._two_rounds = TwoRounds(metadata, artefacts, refinements, max_candidates)
         self._pair_keys, self._executor = pair_keys, executor
         self._days, self._max_candidates = artefact_days, max_candidates
@@ -207,7 +216,9 @@ class Worker:
             job = transaction.job(job_id)
         if job is None or job.state not in _RUNNABLE:
             raise JobStateError("the job is not to be run")
-        if job.spec.refinement is not None:
+        if job.state is JobState.AWAITING_COSIGNATURES:
+            self._release_cosigned(job)
+        elif job.spec.refinement is not None:
             self._two_round_job(job)
         else:
             self._one_round_job(job)
@@ -377,12 +388,28 @@ class Worker:
             self._check_release(transaction, job)
             result = self._result_leaf(transaction, job, body)
             transaction.set_result_leaf(job.job_id, result)
-        # Nothing is released before its leaf is in a published checkpoint.
-        self._match_log.publish()
-        with self._metadata.write() as transaction:
             counts = _running(transaction, job.job_id).counts
-            self._record(transaction, job, "release", {"job": job.job_id}, result)
             transaction.set_counts(job.job_id, replace(counts, links=n_links))
+            until = int(self._journal.clock()) + job.spec.collect_timeout_s
+            transaction.set_deadline(job.job_id, until)
+            transaction.set_state(job.job_id, JobState.AWAITING_COSIGNATURES)
+        self._match_log.publish()
+
+    def _release_cosigned(self, job: Job) -> None:
+        """Release a result once all parties have cosigned a checkpoint over its leaf."""
+        with self._metadata.read() as transaction:
+            leaf = transaction.result_leaf(job.job_id)
+        if leaf is None:
+            raise JobStateError("a result that was never logged")
+        note = self._cosignatures.complete(job.spec.parties, leaf)
+        if note is None:
+            return
+        with self._metadata.write() as transaction:
+            _running(transaction, job.job_id)
+            # Time has passed since it was decided on.
+            self._check_release(transaction, job)
+            self._record(transaction, job, "release", {"job": job.job_id}, leaf)
+            transaction.set_cosigned(job.job_id, note)
             transaction.set_state(job.job_id, JobState.RELEASED)
         self._match_log.publish()
 

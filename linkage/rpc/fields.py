@@ -129,6 +129,7 @@ FIELDS = {
     "FetchSealedRequest.sha256": Field(DIGEST_BYTES, "digests of ciphertexts", MAX_PARTIES),
     "FetchSealedResponse.sealed": Field(MAX_SEALED_BYTES, "a ciphertext of a key exchange"),
     "GetCheckpointResponse.checkpoint": Field(1 << 20, "signed note of a checkpoint"),
+    "AddCosignatureRequest.checkpoint": Field(1 << 18, "signed note of a checkpoint"),
     "GetEntriesResponse.leaf": _LEAF,
     "GetEntriesResponse.opening": _OPENING,
     "GetEntriesResponse.body": _BODY,

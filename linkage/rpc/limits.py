@@ -74,6 +74,7 @@ POLICIES = {
     "/linkage.v1.LogService/GetEntries": Policy(_READER, _HOUR_S),
     "/linkage.v1.LogService/GetInclusionProof": Policy(_READER, 30),
     "/linkage.v1.LogService/GetConsistencyProof": Policy(_READER, 30),
+    "/linkage.v1.LogService/AddCosignature": Policy(_PARTY, 30),
     "/grpc.health.v1.Health/Check": Policy(_ANYBODY, 10),
     "/grpc.health.v1.Health/List": Policy(_ANYBODY, 10),
     "/grpc.health.v1.Health/Watch": Policy(_ANYBODY, 24 * _HOUR_S),

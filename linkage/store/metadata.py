@@ -261,6 +261,17 @@ class Transaction:
         """Keep the index of the leaf that commits to a job's result."""
         self._update_job(job_id, result_leaf=index)
 
+    def set_cosigned(self, job_id: str, note: bytes) -> None:
+        """Keep the checkpoint under which a job is released."""
+        self._update_job(job_id, cosigned=note)
+
+    def cosigned(self, job_id: str) -> bytes | None:
+        """Return the checkpoint under which a job was released, if it was."""
+        table = tables.jobs
+        query = select(table.c.cosigned).where(table.c.job_id == job_id)
+        note: bytes | None = self.connection.execute(query).scalar_one()
+        return note
+
     def result_leaf(self, job_id: str) -> int | None:
         """Return the index of the leaf that commits to a job's result, if there is one."""
         table = tables.jobs

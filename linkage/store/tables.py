@@ -60,6 +60,8 @@ jobs = Table(
     Column("links", BigInteger, nullable=False, default=0),
     Column("comparing_s", Float, nullable=False, default=0.0),
     Column("result_leaf", BigInteger),
+    # The checkpoint under which the result was released, cosigned by its parties.
+    Column("cosigned", LargeBinary),
     UniqueConstraint("requester", "request_id"),
 )
 

@@ -55,6 +55,11 @@ class LogServiceStub:
                 request_serializer=linkage_dot_v1_dot_log__pb2.GetConsistencyProofRequest.SerializeToString,
                 response_deserializer=linkage_dot_v1_dot_log__pb2.GetConsistencyProofResponse.FromString,
                 _registered_method=True)
+        self.AddCosignature = channel.unary_unary(
+                '/linkage.v1.LogService/AddCosignature',
+                request_serializer=linkage_dot_v1_dot_log__pb2.AddCosignatureRequest.SerializeToString,
+                response_deserializer=linkage_dot_v1_dot_log__pb2.AddCosignatureResponse.FromString,
+                _registered_method=True)
 
 
 class LogServiceServicer:
@@ -86,6 +91,13 @@ class LogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddCosignature(self, request, context):
+        """Takes the cosignature of the caller's party under a checkpoint.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -108,6 +120,11 @@ def add_LogServiceServicer_to_server(servicer, server):
                     servicer.GetConsistencyProof,
                     request_deserializer=linkage_dot_v1_dot_log__pb2.GetConsistencyProofRequest.FromString,
                     response_serializer=linkage_dot_v1_dot_log__pb2.GetConsistencyProofResponse.SerializeToString,
+            ),
+            'AddCosignature': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCosignature,
+                    request_deserializer=linkage_dot_v1_dot_log__pb2.AddCosignatureRequest.FromString,
+                    response_serializer=linkage_dot_v1_dot_log__pb2.AddCosignatureResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -219,6 +236,33 @@ class LogService:
             '/linkage.v1.LogService/GetConsistencyProof',
             linkage_dot_v1_dot_log__pb2.GetConsistencyProofRequest.SerializeToString,
             linkage_dot_v1_dot_log__pb2.GetConsistencyProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCosignature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/linkage.v1.LogService/AddCosignature',
+            linkage_dot_v1_dot_log__pb2.AddCosignatureRequest.SerializeToString,
+            linkage_dot_v1_dot_log__pb2.AddCosignatureResponse.FromString,
             options,
             channel_credentials,
             insecure,

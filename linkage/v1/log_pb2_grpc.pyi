@@ -38,6 +38,8 @@ class LogServiceStub:
     """Streams leaves in order; bodies only to the parties of their agreement and to auditors."""
     GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_log_pb2.GetInclusionProofRequest, _log_pb2.GetInclusionProofResponse]
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_log_pb2.GetConsistencyProofRequest, _log_pb2.GetConsistencyProofResponse]
+    AddCosignature: _grpc.UnaryUnaryMultiCallable[_log_pb2.AddCosignatureRequest, _log_pb2.AddCosignatureResponse]
+    """Takes the cosignature of the caller's party under a checkpoint."""
 
 @_typing.type_check_only
 class LogServiceAsyncStub(LogServiceStub):
@@ -49,6 +51,8 @@ class LogServiceAsyncStub(LogServiceStub):
     """Streams leaves in order; bodies only to the parties of their agreement and to auditors."""
     GetInclusionProof: _aio.UnaryUnaryMultiCallable[_log_pb2.GetInclusionProofRequest, _log_pb2.GetInclusionProofResponse]  # type: ignore[assignment]
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_log_pb2.GetConsistencyProofRequest, _log_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
+    AddCosignature: _aio.UnaryUnaryMultiCallable[_log_pb2.AddCosignatureRequest, _log_pb2.AddCosignatureResponse]  # type: ignore[assignment]
+    """Takes the cosignature of the caller's party under a checkpoint."""
 
 class LogServiceServicer(metaclass=_abc_1.ABCMeta):
     """The match log (C2SP checkpoints, RFC 6962 proofs), for parties and auditors."""
@@ -81,5 +85,13 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _log_pb2.GetConsistencyProofRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_log_pb2.GetConsistencyProofResponse, _abc.Awaitable[_log_pb2.GetConsistencyProofResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AddCosignature(
+        self,
+        request: _log_pb2.AddCosignatureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_log_pb2.AddCosignatureResponse, _abc.Awaitable[_log_pb2.AddCosignatureResponse]]:
+        """Takes the cosignature of the caller's party under a checkpoint."""
 
 def add_LogServiceServicer_to_server(servicer: LogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

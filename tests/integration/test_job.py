@@ -468,7 +468,7 @@ def test_a_restarted_matcher_goes_on_with_uploads_and_jobs(
         with service.client("dukcapil") as client:
             client.upload(job_id, upload.manifest, upload.chunks.__getitem__)
     with service.running():
-        outcome = service.run("imigrasi", job_id)
+        outcome = service.run_all(job_id)["imigrasi"]
         assert outcome.job.state is JobState.RELEASED
         assert len(links(outcome)) == 60
 

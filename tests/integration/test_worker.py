@@ -63,7 +63,7 @@ def test_a_job_stopped_while_comparing_repeats_no_finished_task(
 
     monkeypatch.setattr(worker, "run_task", counted)
     with busy.running():
-        outcome = busy.run("dukcapil", job_id)
+        outcome = busy.run_all(job_id)["dukcapil"]
     assert len(links(outcome)) == 60
     # All pairs, and once more those that share a token.
     listed = {task for task in (*first, *second) if task.columns is None}
@@ -118,7 +118,7 @@ def test_a_job_too_large_for_all_pairs_compares_what_shares_a_token(busy: Servic
     with busy.running():
         job_id = busy.request("dukcapil")
         upload_all(busy, job_id)
-        outcome = busy.run("dukcapil", job_id)
+        outcome = busy.run_all(job_id)["dukcapil"]
     assert len(links(outcome)) == 60
     assert 60 <= outcome.job.counts.comparisons_done < 80 * 70
 

@@ -20,6 +20,7 @@ from linkage.cli import padan
 from linkage.errors import ConfigError
 from linkage.log.canonical import JsonObject, decode_base64
 from linkage.log.entry import Entry
+from linkage.log.vkey import COSIGNATURE_ED25519, parse_vkey
 
 LOG = "padan.test/log"
 DOMAIN = "padan.test"
@@ -134,8 +135,13 @@ def new_party(desk: Desk, out: Path, **changed: str) -> tuple[str | Path, ...]:
 
 def test_a_party_is_enrolled_with_all_its_keys(desk: Desk) -> None:
     desk.key("seal", "seal")
+    desk.key("witness", "witness")
     out = desk.folder / "out.json"
-    done("enrol", "new", *new_party(desk, out, seal_key=desk.public["seal"], witness_key="w+1+x"))
+    done(
+        "enrol",
+        "new",
+        *new_party(desk, out, seal_key=desk.public["seal"], witness_key=desk.public["witness"]),
+    )
     assert desk.submit("enrol", out) == "NOT_SIGNED"
     done("enrol", "sign", out, *desk.by("admin"))
     assert desk.submit("enrol", out) is None
@@ -147,7 +153,9 @@ def test_a_party_is_enrolled_with_all_its_keys(desk: Desk) -> None:
     ]
     assert [key.public for key in kinds["sign"]] == [decode_base64(desk.public["kemenlu"])]
     assert [key.public for key in kinds["seal"]] == [decode_base64(desk.public["seal"])]
-    assert [key.public for key in kinds["witness"]] == [b"w+1+x"]
+    (witness,) = (parse_vkey(key.public.decode()) for key in kinds["witness"])
+    assert (witness.name, witness.algorithm) == ("party/kemenlu", COSIGNATURE_ED25519)
+    assert witness.public == decode_base64(desk.public["witness"])
 
 
 def test_two_certificates_are_enrolled_beside_each_other(desk: Desk) -> None:
@@ -176,7 +184,7 @@ def test_as_many_administrators_sign_as_the_log_wants(desk: Desk) -> None:
         ({"principal": "spiffe://padan.test/party/ahu"}, "names spiffe://padan.test/party/kemenlu"),
         ({"log": "two words"}, "log: an origin is"),
         ({"seal-key": "AAAA"}, "seal_key: a seal key is the base64 of 1216 bytes"),
-        ({"witness-key": "a\nb"}, "witness_key: a line is"),
+        ({"witness-key": "a\nb"}, "witness_key: a witness key is"),
         ({"certificate": "/nowhere.pem"}, "/nowhere.pem: No such file"),
     ],
 )

@@ -62,7 +62,7 @@ def folder(tmp_path: Path) -> Path:
         'party = "dukcapil"\nmatcher = "127.0.0.1:1"\nwork = "work"\nschema = "schema.toml"\n'
         'source = "source.toml"\ntrust = "none"\n[agreement]\nid = "A"\npurpose = "p"\n'
         'parties = ["dukcapil", "imigrasi"]\n'
-        '[keys]\nprovider = "file:none"\nlinkage = "none"\nsign = "none"\n'
+        '[keys]\nprovider = "file:none"\nlinkage = "none"\nsign = "none"\nwitness = "none"\n'
         '[tls]\ncertificate = "none"\nprivate_key = "none"\nauthority = "none"\n'
     )
     return tmp_path

@@ -1,0 +1,88 @@
+"""The agent as a witness of the match log.
+
+It cosigns a checkpoint only after its own copy of the log has grown to it, so its line says: this
+log has all that I saw before. The copy on disk is what it remembers; whoever shows it another
+history later has signed the evidence himself.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from linkage.agent.client import MatcherClient
+from linkage.agent.mirror import Mirror
+from linkage.agreement.state import State
+from linkage.errors import MalformedMessageError, SignatureError
+from linkage.job import JobState
+from linkage.log.cosignature import Cosigner
+from linkage.log.note import Note, NoteSignature, format_note, is_signed_by, parse_note
+from linkage.log.vkey import VerifierKey, parse_vkey
+
+_POLL_S = 0.5
+
+
+class Witness:
+    """One party as a witness.
+
+    Args:
+        mirror: its copy of the log.
+        cosigner: its key.
+    """
+
+    def __init__(self, mirror: Mirror, cosigner: Cosigner) -> None:
+        self._mirror, self._cosigner = mirror, cosigner
+
+    def cosign(self, client: MatcherClient) -> None:
+        """Cosign the checkpoint that the parties cosign now, if it is not signed yet.
+
+        Raises:
+            VerificationError: it contradicts this party's copy of the log.
+        """
+        note = client.checkpoint(to_cosign=True)
+        self._mirror.follow(note, client)
+        read, key = parse_note(note), self._cosigner.key
+        if is_signed_by(read, [key]):
+            return
+        made = self._cosigner.sign(read.text.encode())
+        line = NoteSignature(key.name, key.key_id, made)
+        client.add_cosignature(format_note(Note(read.text, (*read.signatures, line))))
+
+    def attend(
+        self, client: MatcherClient, job_id: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Cosign until a job waits for cosignatures no more."""
+        while client.job(job_id).state is JobState.AWAITING_COSIGNATURES:
+            # The checkpoint's turn may be over when the line arrives: ask again.
+            with suppress(MalformedMessageError):
+                self.cosign(client)
+            sleep(_POLL_S)
+
+
+def check_cosigned(note: bytes, state: State, parties: Sequence[str]) -> None:
+    """Check that all of some parties have cosigned a checkpoint.
+
+    Args:
+        note: the checkpoint; that it is the log's is checked elsewhere.
+        state: what the own copy of the log says.
+        parties: who has to have cosigned.
+
+    Raises:
+        SignatureError: naming those who have not.
+    """
+    read = parse_note(note)
+    missing = [p for p in parties if not is_signed_by(read, _keys_of(state, p))]
+    if missing:
+        raise SignatureError(
+            f"the result came under a checkpoint that {', '.join(missing)} did not cosign"
+        )
+
+
+def _keys_of(state: State, party: str) -> list[VerifierKey]:
+    principal = state.principals.of_party(party)
+    # A key that was replaced since may have signed: that it was the party's is enough here.
+    keys = principal.keys.values() if principal else ()
+    return [
+        parse_vkey(key.public.decode())
+        for key in keys
+        if key.kind == "witness" and key.revoked is None
+    ]

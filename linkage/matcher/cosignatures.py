@@ -1,0 +1,127 @@
+"""Cosignatures of parties: what a result waits for before it is released.
+
+A party that cosigns has a copy of the whole log and has checked that it grew out of what it saw
+before. Under a checkpoint with the lines of all parties of a job none of them can be shown
+another log later. Lines are kept in memory only: after a restart the parties cosign again, and
+what was released has its checkpoint in the database.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from keys.identity import Identity
+from linkage.errors import DeniedError, MalformedMessageError, SignatureError
+from linkage.log.checkpoint import add_cosignatures, parse_checkpoint
+from linkage.log.note import is_signed_by, parse_note
+from linkage.log.vkey import VerifierKey, parse_vkey
+from linkage.matcher.journal import Clock, time_of
+from linkage.matcher.ledger import Ledger
+from linkage.matcher.match_log import MatchLog
+
+# While it holds, all parties cosign one checkpoint, though the log goes on.
+_HOLD_S = 2.0
+_KEPT = 64
+
+
+class Cosignatures:
+    """The checkpoints that parties cosign.
+
+    Args:
+        log: the published log.
+        ledger: knows whose keys cosign.
+        clock: the matcher's clock.
+        on_line: called when a line has come.
+        monotonic: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        log: MatchLog,
+        ledger: Ledger,
+        clock: Clock,
+        on_line: Callable[[], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log, self._ledger, self._clock = log, ledger, clock
+        self._on_line, self._monotonic = on_line, monotonic
+        # The note of each size with the lines so far, the newest last.
+        self._notes: dict[int, bytes] = {}
+        self._held_since = 0.0
+        self._lock = threading.Lock()
+
+    def head(self) -> bytes:
+        """Return the checkpoint that parties cosign now, with the lines so far."""
+        now, newest = self._monotonic(), self._log.checkpoint()
+        size = parse_checkpoint(parse_note(newest).text).size
+        with self._lock:
+            if not self._notes or (size not in self._notes and now >= self._held_since + _HOLD_S):
+                self._notes[size] = newest
+                self._held_since = now
+                for old in sorted(self._notes)[:-_KEPT]:
+                    del self._notes[old]
+            return self._notes[max(self._notes)]
+
+    def add(self, identity: Identity, note: bytes) -> None:
+        """Take the line of a party.
+
+        Args:
+            identity: who sends it.
+            note: the checkpoint, with its line.
+
+        Raises:
+            DeniedError: the party has no key to cosign with.
+            MalformedMessageError: the note is of no checkpoint that is cosigned now, or has
+                no line of the party.
+        """
+        keys = self._keys_of(identity.party)
+        if not keys:
+            raise DeniedError(
+                "NO_WITNESS_KEY", "no key to cosign with is enrolled: padan enrol rotate"
+            )
+        try:
+            sent = parse_note(note)
+            if not is_signed_by(sent, keys):
+                raise MalformedMessageError("the checkpoint has no line of the caller's party")
+            size = parse_checkpoint(sent.text).size
+            lines = note.partition(b"\n\n")[2]
+            with self._lock:
+                known = self._notes.get(size)
+                if known is None or parse_note(known).text != sent.text:
+                    raise MalformedMessageError("not a checkpoint that is cosigned now: ask again")
+                self._notes[size] = add_cosignatures(known, lines, keys)
+        except SignatureError as error:
+            raise MalformedMessageError(str(error)) from error
+        self._on_line()
+
+    def complete(self, parties: Sequence[str], above: int) -> bytes | None:
+        """Return a checkpoint with the lines of some parties, or None.
+
+        Args:
+            parties: who has to have cosigned.
+            above: index of a leaf that it has to cover.
+        """
+        for size, note in self._newest():
+            if size > above and not self._missing(note, parties):
+                return note
+        return None
+
+    def missing(self, parties: Sequence[str], above: int) -> tuple[str, ...]:
+        """Return whose lines are missing under the newest checkpoint that covers a leaf."""
+        for size, note in self._newest():
+            if size > above:
+                return self._missing(note, parties)
+        return tuple(parties)
+
+    def _newest(self) -> list[tuple[int, bytes]]:
+        with self._lock:
+            return sorted(self._notes.items(), reverse=True)
+
+    def _missing(self, note: bytes, parties: Sequence[str]) -> tuple[str, ...]:
+        read = parse_note(note)
+        return tuple(p for p in parties if not is_signed_by(read, self._keys_of(p)))
+
+    def _keys_of(self, party: str) -> list[VerifierKey]:
+        principal = self._ledger.known.principals.of_party(party)
+        keys = principal.counting("witness", time_of(self._clock)) if principal else ()
+        return [parse_vkey(key.public.decode()) for key in keys]
