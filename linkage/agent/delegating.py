@@ -81,7 +81,8 @@ def take_key(
         raise ConfigError("[keys]", ["seal: name the keystore file of this office's seal key"])
     mirror.update(client)
     terms, whole = _exchanged(config, mirror)
-    office = identity_in(config.tls.certificate.read_bytes()).uri
+    identity = identity_in(config.tls.certificate.read_bytes())
+    office, own_party = identity.uri, identity.party
     for entry in reversed(mirror.documents):
         if (entry.type, entry.agreement) != ("epoch.delegate", terms.agreement_id):
             continue
@@ -90,8 +91,11 @@ def take_key(
             found = read_delegation(terms, envelope)
         except KeysError:
             continue  # of another epoch
-        if found.office != office:
+        given = mirror.state.epochs.get(terms.agreement_id, terms.epoch)
+        if found.office != office or found.party != own_party:
             continue
+        if given is None or office not in given.delegated:
+            continue  # the log does not count it
         sealed = client.sealed(terms.agreement_id, terms.epoch, [found.ciphertext])
         if not sealed or sha256(sealed[0]).digest() != found.ciphertext:
             raise NotFoundError("the key is at the matcher no more: ask the head office again")

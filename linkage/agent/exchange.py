@@ -5,6 +5,7 @@ state is on disk, sealed, before what it made is posted, so that a run that was 
 anywhere goes on, and never draws a second share.
 """
 
+import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,7 +58,8 @@ class KeyMaking:
         self._config, self._client, self._mirror = config, client, mirror
         self._signer, self._provider = signer, provider
         self._on_step, self._sleep = on_step, sleep
-        self._path = config.keys.linkage.with_suffix(".exchange")
+        linkage = config.keys.linkage
+        self._path = linkage.with_name(f"{linkage.name}.exchange")
 
     def run(self) -> None:
         """Make the key and write it into its keystore file; one that is there stays.
@@ -68,6 +70,16 @@ class KeyMaking:
             KeysError: the own state does not fit the log.
             KeystoreError: a keystore file cannot be written or opened.
         """
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Two runs of one party would draw and post twice.
+        with self._path.with_name(f"{self._path.name}.lock").open("wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise JobStateError("this party makes the key already: let that run end") from error
+            self._run()
+
+    def _run(self) -> None:
         last, own = None, self._config.agreement
         if self._config.keys.linkage.exists():
             header = read_header(self._config.keys.linkage)
@@ -79,6 +91,7 @@ class KeyMaking:
         while True:
             self._mirror.update(self._client)
             terms = terms_in(self._config, self._mirror)
+            self._check_open(terms)
             transcript = transcript_of(self._mirror, terms)
             with self._exchange(terms) as exchange:
                 posting = exchange.advance(transcript, self._sealed(transcript))
@@ -136,8 +149,21 @@ class KeyMaking:
             secret[:] = bytes(len(secret))
         self._path.unlink()
 
+    def _check_open(self, terms: Terms) -> None:
+        """Check that the epoch has not ended in the log.
+
+        Raises:
+            JobStateError: it has, and no key of it will ever be used.
+        """
+        epoch = self._mirror.state.epochs.get(terms.agreement_id, terms.epoch)
+        if epoch is not None and epoch.ended is not None:
+            raise JobStateError(
+                f"epoch {terms.epoch} ended with leaf {epoch.ended} of the log: begin the next one"
+            )
+
     def _stop_if_failed(self, transcript: Transcript) -> None:
-        blamed = transcript.blame(self._mirror.state.time)
+        # By the own clock: the log's stands still where nothing is logged.
+        blamed = transcript.blame(datetime.now(UTC))
         if blamed or transcript.broken:
             who = "; ".join(f"{blame.party} ({blame.fault.name})" for blame in blamed)
             raise JobStateError(

@@ -46,7 +46,7 @@ class Mirror:
     Attributes:
         head: the last checkpoint that was seen; None before the first.
         state: what the log says under it.
-        documents: its entries that carry a signed document, in their order.
+        documents: its entries that carry a signed document and count, in their order.
 
     Raises:
         SignatureError: the checkpoint on disk is not of a log of the trust file.
@@ -131,8 +131,9 @@ class Mirror:
 
     def _read(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            self.state = self.state.after(self.state.size, entry)
-            if entry.body is not None and "env" in entry.body:
+            before, self.state = self.state, self.state.after(self.state.size, entry)
+            counts = len(self.state.rejected) == len(before.rejected)
+            if counts and entry.body is not None and "env" in entry.body:
                 self.documents.append(entry)
 
     def _on_disk(self, size: int) -> list[bytes]:

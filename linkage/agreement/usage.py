@@ -140,7 +140,8 @@ class Usage:
             return replace(self, asked=asked)
         if entry.type in ("job.authorise", "job.deny"):
             return _decided(self, entry, _name(body.get("job")))
-        if entry.type == "batch":
+        # Counted when it is admitted: uploads at the same time count against each other.
+        if entry.type == "job.admit":
             return _used(self, entry, path_of(entry.actor), records=_count(body.get("n_records")))
         if entry.type == "gate":
             return replace(self, gates={**self.gates, **_gate(index, entry, body)})

@@ -157,9 +157,8 @@ class _Replay:
         caller, signed = self._signed(entry, body, _REQUEST_JOB, format_json(spec))
         key = _text(body, "key")
         asked = _of_spec("submit", spec, caller.uri, key, entry)
-        asked = replace(
-            asked, digest=signed.agreement, epoch=signed.epoch, flows=_flows(asked.parties)
-        )
+        _check_same(asked, signed)
+        asked = replace(asked, flows=_flows(asked.parties))
         return _Job(spec, caller.uri, key, decide(self._state, self._seen(asked, signed)))
 
     def _decided(self, index: int, entry: Entry, body: JsonObject) -> None:
@@ -182,7 +181,7 @@ class _Replay:
             asked = _of_spec("start", job.spec, job.actor, job.key, entry)
             decision = decide(self._state, replace(asked, flows=_flows(asked.parties)))
             self._compare(index, entry, body, decision, allowed=True)
-        elif entry.type == "result":
+        elif entry.type in ("result", "release"):
             self._released(index, entry, job)
 
     def _uploaded(self, index: int, entry: Entry, body: JsonObject, job: _Job) -> None:
@@ -195,13 +194,9 @@ class _Replay:
             raise _Unusable("an upload without digest of its manifest") from error
         caller, signed = self._signed(entry, body, _OPEN_BATCH, signed_body)
         key = _text(body, "key")
-        asked = replace(
-            _of_spec("upload", job.spec, caller.uri, key, entry),
-            digest=signed.agreement,
-            epoch=signed.epoch,
-            n_records=n_records,
-            gate=_text(body, "gate"),
-        )
+        asked = _of_spec("upload", job.spec, caller.uri, key, entry)
+        _check_same(asked, signed)
+        asked = replace(asked, n_records=n_records, gate=_text(body, "gate"))
         decision = decide(self._state, self._seen(asked, signed))
         allowed = entry.type == "job.admit"
         self._compare(index, entry, body, decision, allowed=allowed)
@@ -288,6 +283,11 @@ def _of_spec(
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _Unusable("a spec that is none") from error
+
+
+def _check_same(asked: Request, signed: SignedRequest) -> None:
+    if (signed.agreement, signed.epoch) != (asked.digest, asked.epoch):
+        raise _Unusable("a request that was signed for another agreement or epoch")
 
 
 def _flows(parties: tuple[str, ...]) -> tuple[Flow, ...]:

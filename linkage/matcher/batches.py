@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
 from linkage.errors import (
+    DeniedError,
     JobStateError,
     MalformedMessageError,
     NotFoundError,
@@ -18,7 +19,15 @@ from linkage.errors import (
 from linkage.gate import parse_result
 from linkage.job import DIGEST_BYTES, EXACT_TOKEN_BYTES, REFERENCE_BYTES, Job, JobState
 from linkage.log.canonical import JsonObject
-from linkage.matcher.decisions import Decisions, Signed, denied, evidence, path_of, verdict
+from linkage.matcher.decisions import (
+    Decisions,
+    Signed,
+    denied,
+    evidence,
+    path_of,
+    refuse,
+    verdict,
+)
 from linkage.matcher.jobs import job_for
 from linkage.matcher.journal import Journal
 from linkage.matcher.ledger import Ledger
@@ -101,38 +110,59 @@ class Batches:
                 return known.batch_id, known.next_chunk
             _check_collecting(job, self._journal.clock())
             self._check(manifest, job)
-            body = job_id.encode() + manifest.digest()
-            signed = self._decisions.signed(transaction, peer, content, _METHOD, body)
-            self._log_gate(transaction, signed, job, manifest, gate)
-            decision = self._decisions.upload(
-                transaction, signed, job.spec, manifest.n_records, manifest.gate_sha256
-            )
-            batch = BatchRow(uuid.uuid4().hex, job_id, party, stored, peer.identity.uri, peer.key)
-            if decision.allowed:
-                self._artefacts.create(batch.batch_id, self._expires())
-                transaction.add_batch(batch)
-            word = "job.admit" if decision.allowed else "job.refuse"
-            asked: JsonObject = {
-                "job": job_id,
-                "manifest": manifest.digest().hex(),
-                "n_records": manifest.n_records,
-                "gate": manifest.gate_sha256.hex(),
-                **evidence(signed),
-                **verdict(decision),
-            }
-            self._journal.record(
-                transaction,
-                word,
-                path_of(peer),
-                job.spec.agreement_id,
-                asked,
-                job_id=job_id,
-                refs=decision.leaves,
-            )
+            try:
+                signed = self._decisions.signed(
+                    transaction, peer, content, _METHOD, job_id.encode() + manifest.digest()
+                )
+                self._decisions.check_same(signed, job.spec)
+            except DeniedError as error:
+                refused: DeniedError | None = error
+                refuse(self._journal, transaction, peer, _METHOD, error)
+            else:
+                batch = BatchRow(
+                    uuid.uuid4().hex, job_id, party, stored, peer.identity.uri, peer.key
+                )
+                refused = self._admit(transaction, signed, job, manifest, batch, gate)
         self._log.publish()
-        if not decision.allowed:
-            raise denied(decision)
+        if refused is not None:
+            raise refused
         return batch.batch_id, 0
+
+    def _admit(
+        self,
+        transaction: Transaction,
+        signed: Signed,
+        job: Job,
+        manifest: Manifest,
+        batch: BatchRow,
+        gate: bytes,
+    ) -> DeniedError | None:
+        """Decide on an upload, and log it; return the refusal, if it is one."""
+        self._log_gate(transaction, signed, job, manifest, gate)
+        decision = self._decisions.upload(
+            transaction, signed, job.spec, manifest.n_records, manifest.gate_sha256
+        )
+        if decision.allowed:
+            self._artefacts.create(batch.batch_id, self._expires())
+            transaction.add_batch(batch)
+        body: JsonObject = {
+            "job": job.job_id,
+            "manifest": manifest.digest().hex(),
+            "n_records": manifest.n_records,
+            "gate": manifest.gate_sha256.hex(),
+            **evidence(signed),
+            **verdict(decision),
+        }
+        self._journal.record(
+            transaction,
+            "job.admit" if decision.allowed else "job.refuse",
+            path_of(signed.peer),
+            job.spec.agreement_id,
+            body,
+            refs=decision.leaves,
+            job_id=job.job_id,
+        )
+        return None if decision.allowed else denied(decision)
 
     def _log_gate(
         self,
@@ -207,46 +237,47 @@ class Batches:
         """
         with self._metadata.write() as transaction:
             batch = _batch_for(transaction, party, batch_id)
-            if batch.committed:
-                leaf = transaction.batch_leaf(batch_id)
-                if leaf is None:
-                    raise JobStateError("the batch is committed and has no leaf")
-                # The answer to the first try may have failed before its checkpoint.
-                self._log.publish()
-                return leaf
-            job = job_for(transaction, party, batch.job_id)
-            _check_collecting(job, self._journal.clock())
-            manifest = manifest_from_bytes(batch.manifest)
-            if batch.next_chunk < len(manifest.chunk_sha256):
-                raise JobStateError(
-                    f"chunks {batch.next_chunk} to {len(manifest.chunk_sha256) - 1} are missing"
-                )
-            if manifest.n_record_chunks and batch.n_received != manifest.n_records:
-                raise MalformedMessageError(
-                    f"{batch.n_received} records came, the manifest says {manifest.n_records}"
-                )
-            leaf = self._journal.record(
-                transaction,
-                "batch",
-                f"party/{party}",
-                job.spec.agreement_id,
-                {
-                    "job": job.job_id,
-                    "batch": batch_id,
-                    "manifest": manifest.digest().hex(),
-                    "n_records": manifest.n_records,
-                    "gate": manifest.gate_sha256.hex(),
-                },
-                job_id=job.job_id,
-            )
-            transaction.set_committed(batch_id, leaf)
-            ready = set(job.missing) == {party}
-            if ready:
-                transaction.set_state(job.job_id, JobState.PLANNED)
+            known = transaction.batch_leaf(batch_id) if batch.committed else None
+            leaf, ready = (known, False) if known is not None else self._close(transaction, batch)
         if ready:
             self._on_ready()
+        # Also of one that is closed: the answer to the first try may have failed before this.
         self._log.publish()
         return leaf
+
+    def _close(self, transaction: Transaction, batch: BatchRow) -> tuple[int, bool]:
+        """Log a complete batch; return its leaf, and whether the job has all of its batches."""
+        job = job_for(transaction, batch.party, batch.job_id)
+        _check_collecting(job, self._journal.clock())
+        manifest = manifest_from_bytes(batch.manifest)
+        if batch.next_chunk < len(manifest.chunk_sha256):
+            raise JobStateError(
+                f"chunks {batch.next_chunk} to {len(manifest.chunk_sha256) - 1} are missing"
+            )
+        if manifest.n_record_chunks and batch.n_received != manifest.n_records:
+            raise MalformedMessageError(
+                f"{batch.n_received} records came, the manifest says {manifest.n_records}"
+            )
+        body: JsonObject = {
+            "job": job.job_id,
+            "batch": batch.batch_id,
+            "manifest": manifest.digest().hex(),
+            "n_records": manifest.n_records,
+            "gate": manifest.gate_sha256.hex(),
+        }
+        leaf = self._journal.record(
+            transaction,
+            "batch",
+            f"party/{batch.party}",
+            job.spec.agreement_id,
+            body,
+            job_id=job.job_id,
+        )
+        transaction.set_committed(batch.batch_id, leaf)
+        ready = set(job.missing) == {batch.party}
+        if ready:
+            transaction.set_state(job.job_id, JobState.PLANNED)
+        return leaf, ready
 
     def _check(self, manifest: Manifest, job: Job) -> None:
         manifest.codes.check_same(job.spec.codes, "the job's requester")

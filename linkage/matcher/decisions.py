@@ -18,7 +18,8 @@ from linkage.agreement.denial import outward
 from linkage.agreement.request import SignedRequest, check_request
 from linkage.errors import DeniedError, MalformedMessageError
 from linkage.job import Job, JobSpec
-from linkage.matcher.journal import Clock, time_of
+from linkage.log.canonical import JsonObject
+from linkage.matcher.journal import Clock, Journal
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.rpc.peer import Peer
@@ -80,37 +81,38 @@ class Decisions:
         caller = self._ledger.state(transaction).principals.get(peer.identity.uri)
         if caller is None:
             raise DeniedError("NOT_ADMITTED", "this certificate may not make this call")
-        now = time_of(self._clock)
+        now = transaction.time(self._clock)
         request = check_request(envelope, caller, self._origin, method, body, now)
         return Signed(peer, envelope, request)
 
+    def check_same(self, signed: Signed, spec: JobSpec) -> None:
+        """Check that what was signed is about the agreement and key of a specification.
+
+        Raises:
+            DeniedError: it is about another version or epoch.
+        """
+        meant = spec.agreement_sha256.hex(), spec.codes.epoch
+        if (signed.request.agreement, signed.request.epoch) != meant:
+            raise DeniedError("REQUEST_OTHER_BODY", "signed for another agreement or epoch")
+
     def submit(self, transaction: Transaction, signed: Signed, spec: JobSpec) -> Decision:
         """Decide on a request for a job."""
-        asked = replace(
-            self._of_spec("submit", spec, signed.peer.identity.uri, signed.peer.key),
-            digest=signed.request.agreement,
-            epoch=signed.request.epoch,
-            flows=tuple(_flows(spec)),
-        )
+        asked = self._of_spec(transaction, "submit", spec, *_caller(signed))
+        asked = replace(asked, flows=tuple(_flows(spec)))
         return decide(self._ledger.state(transaction), self._seen(asked, signed))
 
     def upload(
         self, transaction: Transaction, signed: Signed, spec: JobSpec, n_records: int, gate: bytes
     ) -> Decision:
         """Decide on an upload."""
-        asked = replace(
-            self._of_spec("upload", spec, signed.peer.identity.uri, signed.peer.key),
-            digest=signed.request.agreement,
-            epoch=signed.request.epoch,
-            n_records=n_records,
-            gate=gate.hex(),
-        )
+        asked = self._of_spec(transaction, "upload", spec, *_caller(signed))
+        asked = replace(asked, n_records=n_records, gate=gate.hex())
         return decide(self._ledger.state(transaction), self._seen(asked, signed))
 
     def start(self, transaction: Transaction, job: Job, made_by: RequestRow) -> Decision:
         """Decide whether a job may go on."""
         asked = replace(
-            self._of_spec("start", job.spec, made_by.actor, made_by.key),
+            self._of_spec(transaction, "start", job.spec, made_by.actor, made_by.key),
             flows=tuple(_flows(job.spec)),
         )
         return decide(self._ledger.state(transaction), asked)
@@ -128,7 +130,9 @@ class Decisions:
         state, decision = self._ledger.state(transaction), None
         for party, (actor, key) in zip(job.spec.parties, uploads, strict=True):
             flows = tuple(flow for flow in _flows(job.spec) if flow.recipient == party)
-            asked = replace(self._of_spec("release", job.spec, actor, key), flows=flows)
+            asked = replace(
+                self._of_spec(transaction, "release", job.spec, actor, key), flows=flows
+            )
             decision = decide(state, asked)
             if not decision.allowed:
                 return decision
@@ -136,12 +140,14 @@ class Decisions:
             raise ValueError("a job has parties")
         return decision
 
-    def _of_spec(self, action: Action, spec: JobSpec, actor: str, key: str) -> Request:
+    def _of_spec(
+        self, transaction: Transaction, action: Action, spec: JobSpec, actor: str, key: str
+    ) -> Request:
         return Request(
             action=action,
             actor=actor,
             key=key,
-            time=time_of(self._clock),
+            time=transaction.time(self._clock),
             agreement=spec.agreement_id,
             digest=spec.agreement_sha256.hex(),
             epoch=spec.codes.epoch,
@@ -174,10 +180,26 @@ def denied(decision: Decision) -> DeniedError:
     return DeniedError(code, text, decision.rules)
 
 
-def outward_of(error: DeniedError) -> DeniedError:
-    """Return what a caller is told of a request that does not count."""
+def refuse(
+    journal: Journal, transaction: Transaction, peer: Peer, method: str, error: DeniedError
+) -> DeniedError:
+    """Log a request that does not count; return what its sender is told.
+
+    The entry is of no agreement and no job: for auditors alone.
+    """
+    body: JsonObject = {
+        "method": method,
+        "key": peer.key,
+        "code": error.code,
+        "rules": list(error.rules),
+    }
+    journal.record(transaction, "job.refuse", path_of(peer), None, body)
     code, text = outward(error.code)
     return DeniedError(code, text, error.rules)
+
+
+def _caller(signed: Signed) -> tuple[str, str]:
+    return signed.peer.identity.uri, signed.peer.key
 
 
 def evidence(signed: Signed) -> dict[str, Any]:

@@ -97,9 +97,10 @@ class Documents:
                 index = self._take(transaction, actor, leaf_type, agreement, envelope, sealed)
             else:
                 index = known
+        # First: a revocation that is in the database counts, whatever becomes of the files.
+        self._ledger.refresh()
         # Also of one that is there already: the first try may have failed before this.
         self._log.publish()
-        self._ledger.refresh()
         return index
 
     def _take(
@@ -120,7 +121,8 @@ class Documents:
         if len(after.rejected) > len(state.rejected):
             code = after.rejected[-1].code
             raise DeniedError(code, f"the document does not count in the log: {leaf_type}")
-        if leaf_type in ("epoch.seal", "epoch.delegate"):
+        # An abort may be signed with a newer key than the agreement's.
+        if leaf_type.startswith("epoch.") and leaf_type != "epoch.abort":
             self._keep(_terms(state, envelope), envelope, sealed)
         return transaction.append(NewEntry(format_entry(entry), agreement))
 

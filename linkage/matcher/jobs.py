@@ -13,7 +13,14 @@ from linkage.errors import DeniedError, JobStateError, NotFoundError
 from linkage.job import Job, JobSpec, JobState
 from linkage.log.canonical import JsonObject
 from linkage.matcher.cosignatures import Cosignatures
-from linkage.matcher.decisions import Decisions, evidence, outward_of, path_of, verdict
+from linkage.matcher.decisions import (
+    Decisions,
+    Signed,
+    evidence,
+    path_of,
+    refuse,
+    verdict,
+)
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
 from linkage.rpc.peer import Peer
@@ -71,56 +78,49 @@ class Jobs:
             MalformedMessageError: the request is not signed.
             DeniedError: it does not count, or its id was used for something else.
         """
-        party = peer.identity.party
-        try:
-            with self._metadata.read() as transaction:
+        refused: DeniedError | None = None
+        with self._metadata.write() as transaction:
+            try:
                 signed = self._decisions.signed(
                     transaction, peer, content, _METHOD, spec.to_bytes()
                 )
-        except DeniedError as error:
-            self._refuse(peer, error)
-            raise outward_of(error) from error
-        with self._metadata.write() as transaction:
-            digest = request_digest(signed.envelope)
-            known = transaction.job_of_request(party, signed.request.id)
-            first = transaction.request_of(known.job_id).sha256 if known else None
-            if check_repeat(first, signed.envelope) and known is not None:
-                return known
-            now = int(self._journal.clock())
-            job = Job(
-                job_id=uuid.uuid4().hex,
-                requester=party,
-                spec=spec,
-                state=JobState.REQUESTED,
-                requested_at=now,
-                collect_until=now + spec.collect_timeout_s,
-            )
-            decision = self._decisions.submit(transaction, signed, spec)
-            body = {"spec": spec.to_json(), **evidence(signed)}
-            asked = self._record(transaction, "job.request", path_of(peer), job, body)
-            word = "job.authorise" if decision.allowed else "job.deny"
-            self._record(
-                transaction, word, MATCHER, job, verdict(decision), asked, *decision.leaves
-            )
-            code, reason = ("", "") if decision.allowed else decision.outward()
-            state = JobState.COLLECTING if decision.allowed else JobState.DENIED
-            job = replace(job, state=state, reason_code=code, reason=reason)
-            row = RequestRow(signed.request.id, digest, peer.identity.uri, peer.key)
-            transaction.add_job(job, row)
+                self._decisions.check_same(signed, spec)
+                job = self._made(transaction, signed, spec)
+            except DeniedError as error:
+                refused = refuse(self._journal, transaction, peer, _METHOD, error)
         self._log.publish()
+        if refused is not None:
+            raise refused
         return job
 
-    def _refuse(self, peer: Peer, error: DeniedError) -> None:
-        """Log a request that does not count: for auditors, under no agreement."""
-        body: JsonObject = {
-            "method": _METHOD,
-            "key": peer.key,
-            "code": error.code,
-            "rules": list(error.rules),
-        }
-        with self._metadata.write() as transaction:
-            self._journal.record(transaction, "job.refuse", path_of(peer), None, body)
-        self._log.publish()
+    def _made(self, transaction: Transaction, signed: Signed, spec: JobSpec) -> Job:
+        """Return the job that a request makes, or made before."""
+        party, request = signed.peer.identity.party, signed.request
+        known = transaction.job_of_request(party, request.id)
+        first = transaction.request_of(known.job_id).sha256 if known else None
+        if check_repeat(first, signed.envelope) and known is not None:
+            return known
+        now = int(transaction.time(self._journal.clock).timestamp())
+        job = Job(
+            job_id=uuid.uuid4().hex,
+            requester=party,
+            spec=spec,
+            state=JobState.REQUESTED,
+            requested_at=now,
+            collect_until=now + spec.collect_timeout_s,
+        )
+        decision = self._decisions.submit(transaction, signed, spec)
+        body: JsonObject = {"spec": spec.to_json(), **evidence(signed)}
+        asked = self._record(transaction, "job.request", path_of(signed.peer), job, body)
+        word = "job.authorise" if decision.allowed else "job.deny"
+        self._record(transaction, word, MATCHER, job, verdict(decision), asked, *decision.leaves)
+        code, reason = ("", "") if decision.allowed else decision.outward()
+        state = JobState.COLLECTING if decision.allowed else JobState.DENIED
+        job = replace(job, state=state, reason_code=code, reason=reason)
+        digest = request_digest(signed.envelope)
+        row = RequestRow(request.id, digest, signed.peer.identity.uri, signed.peer.key)
+        transaction.add_job(job, row)
+        return job
 
     def get(self, party: str, job_id: str) -> Job:
         """Return a job.

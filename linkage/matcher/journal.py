@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from linkage.errors import UnavailableError
 from linkage.log.canonical import JsonObject, format_json
 from linkage.log.entry import (
     OPENING_BYTES,
@@ -11,9 +12,12 @@ from linkage.log.entry import (
     commit_body,
     format_entry,
     is_confidential,
+    parse_entry,
 )
 from linkage.store.metadata import NewEntry, Transaction
 
+# So far back a clock may be set without harm: verifiers allow as much.
+SKEW = timedelta(minutes=5)
 # Seconds since 1970.
 Clock = Callable[[], float]
 
@@ -32,6 +36,23 @@ class Journal:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+
+    def _time(self, transaction: Transaction) -> datetime:
+        """Return the time of an entry: never before that of the one before it.
+
+        Raises:
+            UnavailableError: the clock is further behind than clocks are.
+        """
+        time, size = transaction.time(self.clock), transaction.entry_count()
+        if size == 0:
+            return time
+        last = parse_entry(transaction.entries(size - 1, size)[0].leaf).time
+        if last - time > SKEW:
+            raise UnavailableError(
+                f"the clock is behind the log, whose last entry is of {last:%Y-%m-%d %H:%M:%S} "
+                "UTC: set the clock"
+            )
+        return max(time, last)
 
     def record(
         self,
@@ -54,7 +75,7 @@ class Journal:
             refs: indexes of earlier leaves that it builds on.
             job_id: the job it belongs to: whose parties may read its body.
         """
-        time = time_of(self.clock)
+        time = self._time(transaction)
         ref = tuple(sorted(set(refs)))
         if not is_confidential(leaf_type):
             entry = Entry(leaf_type, time, actor, agreement_id, ref, body=body)

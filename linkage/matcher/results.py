@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from linkage.errors import JobStateError
+from linkage.errors import DeniedError, JobStateError
 from linkage.job import REFERENCE_BYTES, JobState
 from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.note import parse_note
 from linkage.matcher.jobs import job_for
+from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.solve.links import LINK_ID_BYTES, Links
 from linkage.store.artefacts import ArtefactStore
@@ -44,10 +45,14 @@ class Results:
         metadata: the database.
         artefacts: where results are kept.
         log: proves them.
+        ledger: knows whether their agreements go on.
     """
 
-    def __init__(self, metadata: Metadata, artefacts: ArtefactStore, log: MatchLog) -> None:
-        self._metadata, self._artefacts, self._log = metadata, artefacts, log
+    def __init__(
+        self, metadata: Metadata, artefacts: ArtefactStore, log: MatchLog, ledger: Ledger
+    ) -> None:
+        self._metadata, self._artefacts = metadata, artefacts
+        self._log, self._ledger = log, ledger
 
     def fetch(self, party: str, job_id: str) -> tuple[Receipt, list[Links]]:
         """Return a party's own links of a job, and the receipt.
@@ -64,6 +69,11 @@ class Results:
                 raise JobStateError(f"the job is {job.state.value}{reason}: there is no result")
             entry = transaction.entries(index, index + 1)[0]
             checkpoint = transaction.cosigned(job_id)
+            standing = self._ledger.state(transaction).agreements.get(job.spec.agreement_id)
+        if standing is None or standing.stopped is not None or standing.terminated is not None:
+            raise DeniedError(
+                "AGREEMENT_STOPPED", "the agreement was stopped or has ended: nothing is given out"
+            )
         if checkpoint is None:
             raise JobStateError("the job was released under no checkpoint: ask the operator")
         size = parse_checkpoint(parse_note(checkpoint).text).size

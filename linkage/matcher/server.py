@@ -58,7 +58,7 @@ from linkage.v1 import (
     result_pb2_grpc,
 )
 
-_CHECK_S = 0.5
+_CHECK_S, _RECHECK_S = 0.5, 60.0
 
 
 class Matcher:
@@ -146,7 +146,7 @@ class Matcher:
             threads=config.threads,
             clock=clock,
         )
-        results = Results(self._metadata, artefacts, match_log)
+        results = Results(self._metadata, artefacts, match_log, self._ledger)
         reader = LogReader(self._metadata, match_log)
         self._services = (
             partial(
@@ -226,14 +226,20 @@ class Matcher:
         self._worker.cancel(job_id)
 
     async def _watch(self) -> None:
+        due, waited = False, 0.0
         while True:
             await asyncio.sleep(_CHECK_S)
+            waited += _CHECK_S
             try:
                 for job_id in await asyncio.to_thread(self._jobs.expire):
                     self._log.info("job expired", job=job_id)
-                if self._ledger.changed():
+                await asyncio.to_thread(self._ledger.refresh)
+                # Terms also end without a word.
+                due = self._ledger.changed() or due or waited >= _RECHECK_S
+                if due:
                     for job_id in await asyncio.to_thread(self._jobs.recheck):
                         self._log.info("job not allowed any more", job=job_id)
+                    due, waited = False, 0.0
             except Exception as error:  # noqa: BLE001 -- the watch goes on; the operator is told
                 self._log.error("expiry check failed", error=type(error).__name__)
             try:

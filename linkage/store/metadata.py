@@ -7,16 +7,27 @@ leaves are kept here; encodings and results are artefacts.
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, delete, event, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.engine import Engine, Row
 from sqlalchemy.exc import OperationalError
 
-from linkage.errors import UnavailableError
+from linkage.errors import ConfigError, UnavailableError
 from linkage.job import CodeId, Job, JobCounts, JobSpec, JobState, Refinement
 from linkage.store import tables
 
@@ -114,9 +125,10 @@ class Metadata:
         if self._engine.dialect.name == "sqlite":
             _prepare_sqlite(self._engine)
         # One writer at a time: log indexes must be dense and in the order of commits.
-        self._writing = threading.Lock()
+        self._writing, self._writer = threading.Lock(), 0
         with _unavailable():
             tables.metadata.create_all(self._engine)
+            _check_columns(self._engine)
 
     def close(self) -> None:
         """Close all connections."""
@@ -129,10 +141,22 @@ class Metadata:
         Raises:
             UnavailableError: the database is locked, full or gone.
         """
-        with self._writing, _unavailable(), self._engine.connect() as plain:
+        if self._writer == threading.get_ident():
+            # It would wait for itself, and everybody for it.
+            raise RuntimeError("a transaction inside a transaction")
+        with self._alone(), _unavailable(), self._engine.connect() as plain:
             connection = plain.execution_options(writes=True)
             with connection.begin():
                 yield Transaction(connection)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._writing:
+            self._writer = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._writer = 0
 
     @contextmanager
     def read(self) -> Iterator["Transaction"]:
@@ -173,6 +197,19 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._time: datetime | None = None
+
+    def time(self, clock: Callable[[], float]) -> datetime:
+        """Return the time of the transaction, in UTC and whole seconds: the same at each call.
+
+        What is checked, decided and logged in it is so at one time.
+
+        Args:
+            clock: seconds since 1970; asked once.
+        """
+        if self._time is None:
+            self._time = datetime.fromtimestamp(int(clock()), UTC)
+        return self._time
 
     # Entries
 
@@ -403,6 +440,22 @@ class Transaction:
     def _update_batch(self, batch_id: str, **values: object) -> None:
         table = tables.batches
         self.connection.execute(update(table).where(table.c.batch_id == batch_id).values(**values))
+
+
+def _check_columns(engine: Engine) -> None:
+    """Check that a database that was there before has all columns.
+
+    Raises:
+        ConfigError: it is of another version.
+    """
+    for table in tables.metadata.sorted_tables:
+        there = {column["name"] for column in inspect(engine).get_columns(table.name)}
+        if missing := {column.name for column in table.columns} - there:
+            problem = (
+                f"table {table.name} lacks {', '.join(sorted(missing))}: the database is of "
+                "another version; begin with an empty folder"
+            )
+            raise ConfigError(str(engine.url), [problem])
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from in_process import Quiet, Service, links, people
 from numpy.typing import NDArray
 
 from keys.derive import KeyContext, LinkageKey
+from keys.dsse import sign
 from linkage.agent.blocktokens import block_tokens, book_of, meetings
 from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.fieldrows import ColumnsDigest
@@ -16,6 +18,7 @@ from linkage.agent.references import References
 from linkage.agent.run import attributes_of, request_job, run_job
 from linkage.agent.source import Source
 from linkage.agent.spool import Spool
+from linkage.agreement.payload import Stop
 from linkage.batch import Chunk, Manifest
 from linkage.encode.encoder import EncodedRecords
 from linkage.errors import (
@@ -520,3 +523,68 @@ def test_denied_requests_raise_at_the_agent(service: Service) -> None:
     session = service.session("dukcapil")
     with service.client("dukcapil") as client, pytest.raises(DeniedError, match="PARTIES_MISMATCH"):
         request_job(session, client, ("dukcapil", "bin"), 600)
+
+
+def test_a_commit_again_and_again_beside_other_calls_is_answered(service: Service) -> None:
+    job_id = service.request("dukcapil")
+    upload = Upload(service, "dukcapil", job_id)
+    with service.client("dukcapil") as client:
+        leaf = client.upload(job_id, upload.manifest, upload.chunks.__getitem__)
+
+    def again() -> set[int]:
+        with service.client("dukcapil") as client:
+            return {
+                client.upload(job_id, upload.manifest, upload.chunks.__getitem__) for _ in range(12)
+            }
+
+    with ThreadPoolExecutor() as pool:
+        calls = [pool.submit(again) for _ in range(2)]
+        others = [pool.submit(service.request, "imigrasi") for _ in range(8)]
+        assert {found for call in calls for found in call.result()} == {leaf}
+        assert len({other.result() for other in others}) == 8
+
+
+@pytest.mark.parametrize("change", ["epoch", "agreement"])
+def test_what_is_signed_is_what_is_asked_for(service: Service, change: str) -> None:
+    session, spec = service.session("dukcapil"), spec_of(service)
+    other = (
+        replace(spec, codes=replace(spec.codes, epoch=2))
+        if change == "epoch"
+        else replace(spec, agreement_sha256=bytes(32))
+    )
+    with service.client("dukcapil") as client:
+        # Signed for epoch 1 and the agreement in force, as the agent has them.
+        signed = session.requests.sign(
+            client, "/linkage.v1.JobService/RequestJob", other.to_bytes()
+        )
+    request = job_pb2.RequestJobRequest(request=signed, spec=convert.spec_to_proto(other))
+    with open_channel(service.site.address, session.tls) as channel:
+        stub = job_pb2_grpc.JobServiceStub(channel)
+        with pytest.raises(DeniedError, match="REQUEST_OTHER_BODY"), translated():
+            stub.RequestJob(request)
+
+
+def test_nothing_is_given_out_under_an_agreement_that_was_stopped(
+    new_service: Callable[..., Service],
+) -> None:
+    service = new_service(dukcapil=people(20), imigrasi=people(20))
+    with service.running():
+        job_id = service.request("dukcapil")
+        service.run_all(job_id)
+        waiting = service.request("imigrasi")
+        stop = Stop(
+            log=service.site.agreement.log,
+            agreement=service.site.agreement.id,
+            digest=service.site.agreement.digest(),
+            serial=1,
+            stopped=True,
+            reason="test",
+        )
+        envelope = sign(Stop.TYPE, stop.to_bytes(), [service.site.signers["dukcapil"]])
+        with service.client("dukcapil") as client:
+            client.submit_document(envelope.to_bytes())
+            with pytest.raises(DeniedError, match="AGREEMENT_STOPPED"):
+                client.results(job_id)
+        assert last_state(service, waiting).state is JobState.CANCELLED
+        with pytest.raises(DeniedError, match="AGREEMENT_STOPPED"):
+            service.request("dukcapil")

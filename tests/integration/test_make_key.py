@@ -177,7 +177,7 @@ def test_a_lost_state_makes_no_second_message(
             patch.setattr(Exchange, "advance", once)
             with pytest.raises(MemoryError):
                 make(service, "dukcapil")
-        service.site.linkage_key("dukcapil").with_suffix(".exchange").unlink()
+        service.site.linkage_key("dukcapil").with_name("linkage.key.exchange").unlink()
         with pytest.raises(KeysError, match="state is an old one"):
             make(service, "dukcapil")
 

@@ -207,7 +207,9 @@ def test_what_parties_write_stays_text_in_what_they_read(text: str) -> None:
 def test_the_far_ends_of_time_count_as_days() -> None:
     world, document = known()
     for time in (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)):
-        entry = Entry("batch", time.replace(microsecond=0), "party/x", document.id, commitment="")
+        entry = Entry(
+            "job.admit", time.replace(microsecond=0), "party/x", document.id, commitment=""
+        )
         moved = world.state.after(world.state.size, entry, {"n_records": 1})
         assert not moved.rejected
     assert world.now + timedelta(days=1) > world.now

@@ -275,7 +275,7 @@ class World:
         return self.add("job.authorise", {"job": name, "code": "OK"}, document.id)
 
     def batch(self, document: Agreement, caller: str, n_records: int) -> int:
-        return self.add("batch", {"n_records": n_records}, document.id, caller)
+        return self.add("job.admit", {"n_records": n_records}, document.id, caller)
 
     def request(self, document: Agreement, path: str = "party/imigrasi", **own: Any) -> Request:
         """A request that is allowed in the usual world."""

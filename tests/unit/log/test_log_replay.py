@@ -177,7 +177,7 @@ def test_an_honest_job_follows_from_the_log(site: Site) -> None:
     finished(world, document, spec)
     report = replayed(world)
     assert report.findings == []
-    assert (report.verdict, report.decisions, report.jobs) == ("OK", 6, {"ALLOWED": 1})
+    assert (report.verdict, report.decisions, report.jobs) == ("OK", 8, {"ALLOWED": 1})
     assert report.rejected == []
 
 
@@ -220,7 +220,8 @@ def test_a_job_that_was_authorised_against_the_rules(
     world, document, spec = site
     before(world, document)
     epoch = own.get("epoch", 1)
-    submitted(world, document, {**spec, **own}, claim=ALLOW, epoch=epoch)
+    codes = {"codes": {**spec["codes"], "epoch": epoch}}
+    submitted(world, document, {**spec, **codes, **own}, claim=ALLOW, epoch=epoch)
     (finding,) = replayed(world).findings
     assert finding.code == "DECISION_DIFFERS"
     assert f"the rules give {code}" in finding.text
