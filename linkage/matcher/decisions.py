@@ -11,15 +11,15 @@ from typing import Any
 
 from keys.dsse import Envelope, parse_envelope
 from keys.errors import KeysError
-from linkage.agreement.articles import Level
+from linkage.agreement.articles import COORDINATOR, Level
 from linkage.agreement.decide import decide
 from linkage.agreement.decision import Action, Decision, Flow, Request
 from linkage.agreement.denial import outward
 from linkage.agreement.request import SignedRequest, check_request
 from linkage.errors import DeniedError, MalformedMessageError
-from linkage.job import Job, JobSpec
+from linkage.job import CodeId, Job, JobSpec
 from linkage.log.canonical import JsonObject
-from linkage.matcher.journal import Clock, Journal
+from linkage.matcher.journal import Clock, Journal, time_of
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.rpc.peer import Peer
@@ -138,6 +138,67 @@ class Decisions:
                 return decision
         if decision is None:
             raise ValueError("a job has parties")
+        return decision
+
+    def lookup(self, peer: Peer, agreement_id: str, register: str, codes: CodeId) -> Decision:
+        """Decide whether a caller may look a register up now, as a job between both would be.
+
+        Args:
+            peer: who asks.
+            agreement_id: under which agreement.
+            register: whose register it is.
+            codes: under what the record was encoded.
+        """
+        flows = (Flow(register, peer.identity.party, "R1"),)
+        parties = (peer.identity.party, register)
+        return self._standing(peer, agreement_id, parties, flows, codes)
+
+    def register(self, peer: Peer, agreement_id: str, codes: CodeId) -> Decision:
+        """Decide whether a party may keep a register at the matcher now, for all who may ask."""
+        standing = self._ledger.known.agreements.get(agreement_id)
+        results = standing.agreement.results if standing else ()
+        owner = peer.identity.party
+        askers = tuple(dict.fromkeys(r.recipient for r in results if r.source == owner))
+        flows = tuple(Flow(owner, asker, "R1") for asker in askers)
+        parties = (owner, *(asker for asker in askers if asker != COORDINATOR))
+        return self._standing(peer, agreement_id, parties, flows, codes)
+
+    def _standing(
+        self,
+        peer: Peer,
+        agreement_id: str,
+        parties: tuple[str, ...],
+        flows: tuple[Flow, ...],
+        codes: CodeId,
+    ) -> Decision:
+        """Decide on what goes on without a job: purpose and attributes are the agreement's own."""
+        state = self._ledger.known
+        standing = state.agreements.get(agreement_id)
+        agreement = standing.agreement if standing else None
+        asked = Request(
+            action="start",
+            actor=peer.identity.uri,
+            key=peer.key,
+            time=time_of(self._clock),
+            agreement=agreement_id,
+            digest=standing.version.digest if standing else "",
+            epoch=codes.epoch,
+            schema_id=codes.schema_id.hex(),
+            purpose=agreement.purpose.code if agreement else "",
+            parties=parties,
+            attributes=tuple(
+                (data.name, data.element)
+                for party in (agreement.parties if agreement else ())
+                if party.id in parties
+                for data in party.data
+            ),
+            flows=flows,
+        )
+        decision = decide(state, asked)
+        epoch = state.epochs.get(agreement_id, codes.epoch)
+        has_key = epoch is not None and peer.identity.uri in epoch.delegated
+        if decision.allowed and peer.identity.role == "office" and not has_key:
+            return replace(decision, allowed=False, code="EPOCH_NOT_DELEGATED")
         return decision
 
     def _of_spec(

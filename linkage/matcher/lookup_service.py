@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 
+from linkage.agreement.decision import Decision
+from linkage.matcher.decisions import Decisions, denied
 from linkage.matcher.lookups import METHOD_VERSION, Answer, Grade, Lookups, Question
 from linkage.matcher.registers import Registers
 from linkage.register import RegisterChunk, RegisterManifest
 from linkage.rpc.convert import codes_from_proto
-from linkage.rpc.peer import party_of
+from linkage.rpc.peer import Peer, party_of, peer_of
 from linkage.v1 import lookup_pb2, lookup_pb2_grpc
 
 if TYPE_CHECKING:
@@ -35,15 +38,33 @@ _GRADES = {
 class LookupService(lookup_pb2_grpc.LookupServiceServicer):
     """Standing registers, and lookups in them."""
 
-    def __init__(self, registers: Registers, lookups: Lookups) -> None:
+    def __init__(self, registers: Registers, lookups: Lookups, decisions: Decisions) -> None:
         self._registers, self._lookups = registers, lookups
+        self._decisions = decisions
+
+    def _ask(self, peer: Peer, request: lookup_pb2.LookupRequest) -> Future[Answer]:
+        question = _question_from_proto(request)
+
+        def check_agreement() -> None:
+            _check(
+                self._decisions.lookup(
+                    peer, question.agreement_id, question.register, question.codes
+                )
+            )
+
+        return self._lookups.ask(peer.identity.party, question, check_agreement)
 
     async def OpenRegister(  # noqa: N802 -- the names of the protocol, here and below
         self, request: lookup_pb2.OpenRegisterRequest, context: _Context
     ) -> lookup_pb2.OpenRegisterResponse:
         """Open an upload, or find it again."""
+        peer, manifest = peer_of(context), _manifest_from_proto(request.manifest)
+
+        def check_agreement() -> None:
+            _check(self._decisions.register(peer, manifest.agreement_id, manifest.codes))
+
         upload_id, next_chunk = await asyncio.to_thread(
-            self._registers.open, party_of(context), _manifest_from_proto(request.manifest)
+            self._registers.open, peer.identity.party, manifest, check_agreement
         )
         return lookup_pb2.OpenRegisterResponse(upload_id=upload_id, next_chunk=next_chunk)
 
@@ -72,20 +93,20 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
         self, request: lookup_pb2.LookupRequest, context: _Context
     ) -> lookup_pb2.LookupResponse:
         """Answer one lookup."""
-        answer = self._lookups.ask(party_of(context), _question_from_proto(request))
+        answer = self._ask(peer_of(context), request)
         return _answer_to_proto(await asyncio.wrap_future(answer))
 
     async def StreamLookups(  # noqa: N802
         self, request_iterator: AsyncIterator[lookup_pb2.LookupRequest], context: _Context
     ) -> AsyncIterator[lookup_pb2.LookupResponse]:
         """Answer lookups in their order, some of them on their way at once."""
-        caller = party_of(context)
+        caller = peer_of(context)
         waiting: asyncio.Queue[asyncio.Future[Answer] | None] = asyncio.Queue(_AT_ONCE)
 
         async def take() -> None:
             try:
                 async for request in request_iterator:
-                    answer = self._lookups.ask(caller, _question_from_proto(request))
+                    answer = self._ask(caller, request)
                     await waiting.put(asyncio.wrap_future(answer))
             finally:
                 await waiting.put(None)
@@ -97,6 +118,12 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             await taking
         finally:
             taking.cancel()
+
+
+def _check(decision: Decision) -> None:
+    """Raise what a denial tells the caller."""
+    if not decision.allowed:
+        raise denied(decision)
 
 
 def _manifest_from_proto(message: lookup_pb2.RegisterManifest) -> RegisterManifest:

@@ -9,7 +9,7 @@ is such a register. Until parties sign grants, the list is the operator's, in th
 import datetime
 import queue
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -159,8 +159,15 @@ class Lookups:
         if self._names:
             self._thread.join()
 
-    def ask(self, caller: str, question: Question) -> "Future[Answer]":
+    def ask(
+        self, caller: str, question: Question, check_agreement: Callable[[], None]
+    ) -> "Future[Answer]":
         """Take a question; the answer comes later.
+
+        Args:
+            caller: the party that asks.
+            question: what it asks.
+            check_agreement: raises if the agreement does not allow it now.
 
         Raises:
             DeniedError: the caller may not look this register up.
@@ -190,6 +197,7 @@ class Lookups:
                     "register'"
                 )
             _check(question, terms.standing.codes)
+            check_agreement()
         except LinkageError:
             self._counts.refuse(route)
             raise

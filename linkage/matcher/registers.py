@@ -84,10 +84,17 @@ class Registers:
         self._days, self._max_records = artefact_days, max_records
         self._admitted, self._on_change = admitted, on_change
 
-    def open(self, party: str, manifest: RegisterManifest) -> tuple[str, int]:
+    def open(
+        self, party: str, manifest: RegisterManifest, check_agreement: Callable[[], None]
+    ) -> tuple[str, int]:
         """Open an upload or find it again; return its id and the next chunk to send.
 
         Another upload of the same register that was begun and not completed is dropped.
+
+        Args:
+            party: whose register it is.
+            manifest: what the upload will be.
+            check_agreement: raises if the agreement does not allow it now.
 
         Raises:
             DeniedError: nobody may look the register up.
@@ -108,6 +115,7 @@ class Registers:
             raise QuotaExceededError(
                 f"{manifest.n_records} records: a register here has at most {self._max_records}"
             )
+        check_agreement()
         content = manifest.to_bytes()
         with self._metadata.write() as transaction:
             rows = RegisterRows(transaction.connection)

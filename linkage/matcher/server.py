@@ -168,7 +168,7 @@ class Matcher:
             ),
             partial(
                 lookup_pb2_grpc.add_LookupServiceServicer_to_server,
-                LookupService(registers, self._lookups),
+                LookupService(registers, self._lookups, decisions),
             ),
         )
 

@@ -14,8 +14,10 @@ import structlog
 from click.testing import CliRunner
 from in_process import SCHEMA, Service, people, person
 
+from keys.dsse import sign
 from linkage.agent.lookup import Lookup, LookupAnswer, LookupClient
 from linkage.agent.register import RegisterUpload, Uploaded
+from linkage.agreement.payload import Stop
 from linkage.cli import padan
 from linkage.cli.demo_site import AGREEMENT
 from linkage.errors import (
@@ -525,3 +527,25 @@ def test_a_repeated_commit_gives_the_same_leaf(own_service: Service) -> None:
             translated(),
         ):
             lookup_pb2_grpc.LookupServiceStub(channel).CommitRegister(commit)
+
+
+def test_a_stopped_agreement_answers_no_lookups(own_service: Service) -> None:
+    with own_service.running():
+        refresh(own_service)
+        assert send(own_service, request(own_service, 5)).answer
+        agreement = own_service.site.agreement
+        stop = Stop(
+            log=agreement.log,
+            agreement=agreement.id,
+            digest=agreement.digest(),
+            serial=1,
+            stopped=True,
+            reason="test",
+        )
+        envelope = sign(Stop.TYPE, stop.to_bytes(), [own_service.site.signers["dukcapil"]])
+        with own_service.client("dukcapil") as client:
+            client.submit_document(envelope.to_bytes())
+        with pytest.raises(DeniedError, match="AGREEMENT_STOPPED"):
+            send(own_service, request(own_service, 5))
+        with pytest.raises(DeniedError, match="AGREEMENT_STOPPED"):
+            refresh(own_service, whole=True)
