@@ -299,18 +299,18 @@ def test_a_party_that_does_not_answer_ends_the_job_by_its_name(
     service: Service, state: JobState
 ) -> None:
     reach = asked if state is JobState.REFINING else asked_for_names
-    job_id = reach(service, timeout_s=900)
+    job_id = reach(service, timeout_s=200)
     answer_as(service, "dukcapil", job_id)
     with service.client("dukcapil") as client:
         waiting = next(iter(client.watch(job_id)))
     assert (waiting.state, waiting.waiting_for) == (state, ("imigrasi",))
     assert (waiting.done, waiting.total) == (1, 2)
     # The parties have as long to answer each step as they had to upload.
-    service.now += 901
+    service.now += 201
     try:
         job = last_state(service, job_id)
     finally:
-        service.now -= 901
+        service.now -= 201
     assert (job.state, job.reason_code) == (JobState.EXPIRED, "ANSWER_MISSING")
     assert "imigrasi" in job.reason
     assert "dukcapil" not in job.reason
@@ -321,12 +321,12 @@ def test_a_party_that_does_not_answer_ends_the_job_by_its_name(
 @pytest.mark.parametrize("state", [JobState.REFINING, JobState.NAMING])
 def test_whom_nobody_answered_both_are_named(service: Service, state: JobState) -> None:
     reach = asked if state is JobState.REFINING else asked_for_names
-    job_id = reach(service, timeout_s=900)
-    service.now += 901
+    job_id = reach(service, timeout_s=200)
+    service.now += 201
     try:
         job = last_state(service, job_id)
     finally:
-        service.now -= 901
+        service.now -= 201
     assert job.state is JobState.EXPIRED
     assert "dukcapil, imigrasi" in job.reason
 
