@@ -35,7 +35,7 @@ TYPES = [
     "release", "freeze", "anchor", "incident.report", "rights.restrict",
 ]  # fmt: skip
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 2**40) | st.floats(allow_nan=False, width=32)
+    st.none() | st.booleans() | st.integers(-5, 2**40) | st.floats(allow_nan=False, allow_infinity=False, width=32)
     | st.text(max_size=12) | st.sampled_from(["PKS-2027-1", "imigrasi", uri("party/imigrasi")]),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
@@ -96,7 +96,9 @@ def body_of(data: st.DataObject, leaf_type: str) -> dict[str, Any]:
         payload = format_json(mutated(data, parse_json(payload)))
     signers = [signer(name) for name in data.draw(st.lists(st.sampled_from(NAMES), max_size=3))]
     whole: dict[str, Any] = leaf_body(sign(kind, payload, signers))
-    return mutated(data, whole) if choice == 2 else whole
+    changed = mutated(data, whole) if choice == 2 else whole
+    # A body is an object: `linkage.log.entry` takes no other.
+    return changed if isinstance(changed, dict) else whole
 
 
 def entry_of(data: st.DataObject) -> tuple[Entry, Any] | None:
