@@ -35,7 +35,8 @@ TYPES = [
     "release", "freeze", "anchor", "incident.report", "rights.restrict",
 ]  # fmt: skip
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 2**40) | st.floats(allow_nan=False, allow_infinity=False, width=32)
+    st.none() | st.booleans() | st.integers(-5, 2**40)
+    | st.floats(allow_nan=False, allow_infinity=False, width=32)
     | st.text(max_size=12) | st.sampled_from(["PKS-2027-1", "imigrasi", uri("party/imigrasi")]),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
