@@ -314,7 +314,7 @@ def _fetch(
     trust = session.trust
     header, pieces = client.results(job_id)
     result = verify_result(header, pieces, trust=trust, party=session.config.party, job_id=job_id)
-    state = session.mirror().follow(result.note, client)
+    state = session.mirror.follow(result.note, client)
     # The own one too: a party that cosigned knows the log up to there.
     check_cosigned(result.note, state, client.job(job_id).spec.parties)
     return write_links(path, result, references), result.notes

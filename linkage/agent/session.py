@@ -27,12 +27,16 @@ from linkage.store.artefacts import ArtefactStore
 
 
 class Session:
-    """One agent at work under one agreement and epoch.
+    """One agent at work under one agreement and epoch, on one thread.
 
     Args:
         config: the agent's settings.
 
+    Attributes:
+        mirror: its copy of the match log.
+
     Raises:
+        VerificationError: the copy of the log on disk does not hold.
         ConfigError: schema, source or trust file is refused, or the keystore is of
             another agreement or epoch.
         KeystoreError: the linkage key cannot be opened.
@@ -56,21 +60,15 @@ class Session:
         self.refinement = refinement_of(self.schema)
         self.store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
         self.tls = TlsFiles(**dict(config.tls))
+        # One for all: to open it, the whole log is read and hashed.
+        self.mirror = mirror_of(config, self.trust)
         self.requests = Requests(
             config.agreement.id,
             config.agreement.epoch,
             open_signer(config, provider),
-            self.mirror(),
+            self.mirror,
         )
-        self.witness = Witness(self.mirror(), open_cosigner(config, provider))
-
-    def mirror(self) -> Mirror:
-        """Return the agent's copy of the match log.
-
-        Raises:
-            VerificationError: what is on disk does not hold.
-        """
-        return mirror_of(self.config, self.trust)
+        self.witness = Witness(self.mirror, open_cosigner(config, provider))
 
 
 def block_form(schema: LinkageSchema) -> dict[str, int]:

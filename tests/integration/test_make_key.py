@@ -240,7 +240,7 @@ def test_a_head_office_gives_its_key_to_an_office_and_to_no_other(service: Servi
         leaf = give(service)
         assert take(office) == secret_of(service, "kemenlu")
         with service.client("dukcapil") as client:
-            state = service.session("dukcapil").mirror().update(client)
+            state = service.session("dukcapil").mirror.update(client)
         epoch = state.epochs.get(service.site.agreement.id, 1)
         assert epoch is not None
         assert epoch.delegated == {OFFICE: leaf}
