@@ -5,6 +5,7 @@ state are the matcher's.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
@@ -257,6 +258,32 @@ class JobSpec:
         # Numbers that are not whole have more than one spelling.
         fields["threshold"] = repr(self.threshold)
         return fields
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "JobSpec":
+        """Return the specification that `to_json` wrote; it is not checked.
+
+        Raises:
+            MalformedMessageError: it wrote none of this form.
+        """
+        try:
+            codes, refinement = dict(fields["codes"]), fields["refinement"]
+            for name in ("schema_id", "key_check"):
+                codes[name] = bytes.fromhex(codes[name])
+            if refinement is not None:
+                lists = {name: tuple(refinement[name]) for name in ("types", "identifiers")}
+                refinement = Refinement(**{**refinement, **lists})
+            own = {
+                "agreement_sha256": bytes.fromhex(fields["agreement_sha256"]),
+                "attributes": tuple((name, element) for name, element in fields["attributes"]),
+                "parties": tuple(fields["parties"]),
+                "codes": CodeId(**codes),
+                "threshold": float(fields["threshold"]),
+                "refinement": refinement,
+            }
+            return cls(**{**fields, **own})
+        except (KeyError, TypeError, ValueError) as error:
+            raise MalformedMessageError("a job specification that is none") from error
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON of it."""

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import grpc
 
-from linkage.agent.mirror import LogSource
+from linkage.agent.mirror import Logged, LogSource
 from linkage.batch import Chunk, Manifest, Question
 from linkage.errors import MalformedMessageError, UnavailableError
 from linkage.job import Job, JobSpec, JobState
@@ -230,8 +230,8 @@ class MatcherClient:
         request = log_pb2.AddCosignatureRequest(checkpoint=note)
         self._call(lambda: self._log.AddCosignature(request, timeout=_DEADLINE_S))
 
-    def leaves(self, start: int, end: int) -> list[bytes]:
-        """Return leaves of the log, in their order.
+    def entries(self, start: int, end: int) -> list[Logged]:
+        """Return entries of the log, in their order, with the bodies that the party may read.
 
         Raises:
             MalformedMessageError: the matcher sent others than were asked for.
@@ -244,7 +244,7 @@ class MatcherClient:
         entries = self._call(fetch)
         if [entry.index for entry in entries] != list(range(start, end)):
             raise MalformedMessageError("the matcher sent other leaves than were asked for")
-        return [entry.leaf for entry in entries]
+        return [Logged(entry.leaf, entry.opening, entry.body) for entry in entries]
 
     def submit_document(self, envelope: bytes, sealed: Sequence[bytes] = ()) -> int:
         """Put a signed document into the log, and return its leaf index.

@@ -2,14 +2,16 @@
 
 The whole log is kept, and may only ever grow: a checkpoint counts if the leaves that came
 with it give its root, and if the leaves that were there before are among them. Nothing of
-that is taken on the matcher's word.
+that is taken on the matcher's word. Beside the leaves are the bodies that this party may read,
+each held against its leaf: what the party can tell of its own jobs, and give back to a matcher
+that lost them.
 """
 
 import copy
 import fcntl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from linkage.agreement.state import State
 from linkage.errors import (
@@ -20,10 +22,25 @@ from linkage.errors import (
 )
 from linkage.log.builder import TileBuilder
 from linkage.log.checkpoint import verify_checkpoint
-from linkage.log.entry import Entry, parse_entry
+from linkage.log.entry import Entry, format_body, parse_entry, verify_body
 from linkage.log.policy import Policy
-from linkage.log.tiles import ENTRIES, Tile, parse_entries, tiles_of
+from linkage.log.tiles import Tile
 from linkage.store.log_files import LogFiles
+
+
+class Logged(NamedTuple):
+    """An entry of the log as the matcher shows it to this party.
+
+    Attributes:
+        leaf: its bytes.
+        opening: opens the commitment; nothing where the leaf is public, or its body is not
+            for this party.
+        body: what the leaf committed to, likewise.
+    """
+
+    leaf: bytes
+    opening: bytes = b""
+    body: bytes = b""
 
 
 class LogSource(Protocol):
@@ -32,8 +49,8 @@ class LogSource(Protocol):
     def checkpoint(self) -> bytes:
         """Return the last signed checkpoint."""
 
-    def leaves(self, start: int, end: int) -> Iterable[bytes]:
-        """Return leaves of the log, in their order."""
+    def entries(self, start: int, end: int) -> Iterable[Logged]:
+        """Return entries of the log, in their order."""
 
 
 class Mirror:
@@ -76,6 +93,7 @@ class Mirror:
             SignatureError: the checkpoint is not signed by the log.
             SplitViewError: the log has two histories, or other leaves than its checkpoint. The
                 note is kept beside the copy, as `contradiction`: it is evidence.
+            VerificationError: a body is not what its leaf committed to.
         """
         return self.follow(source.checkpoint(), source)
 
@@ -90,16 +108,17 @@ class Mirror:
             return self.state
         # Nothing is kept before all of it has been found to belong together.
         ahead, tiles = copy.deepcopy(self._builder), list[tuple[Tile, bytes]]()
-        leaves = list(source.leaves(self._builder.size, new.size))
+        logged = list(source.entries(self._builder.size, new.size))
         try:
-            for leaf in leaves:
-                tiles += ahead.append(leaf)
-            entries = [parse_entry(leaf) for leaf in leaves]
+            for one in logged:
+                tiles += ahead.append(one.leaf)
+            entries = [parse_entry(one.leaf) for one in logged]
         except (MalformedMessageError, ValueError) as error:
             raise self._contradiction(note, "it has a leaf that is none") from error
         if (ahead.size, ahead.root()) != (new.size, new.root):
             raise self._contradiction(note, "it did not grow out of what was seen before")
-        self._write(note, new.size, (*tiles, *ahead.partial_tiles()))
+        bodies = _checked_bodies(self._builder.size, entries, logged)
+        self._write(note, new.size, (*tiles, *ahead.partial_tiles()), bodies)
         self._builder, self.head = ahead, new
         self._read(entries)
         return self.state
@@ -117,7 +136,13 @@ class Mirror:
             before.append(leaf)
         return before.root()
 
-    def _write(self, note: bytes, size: int, tiles: Iterable[tuple[Tile, bytes]]) -> None:
+    def _write(
+        self,
+        note: bytes,
+        size: int,
+        tiles: Iterable[tuple[Tile, bytes]],
+        bodies: Mapping[int, bytes],
+    ) -> None:
         """Write what is new, unless another run of this agent was there before."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self._folder / "lock").open("wb") as lock:
@@ -127,6 +152,8 @@ class Mirror:
                 return
             for tile, data in tiles:
                 self._files.write_tile(tile, data)
+            for index, data in bodies.items():
+                self._files.write_body(index, data)
             self._files.write_checkpoint(note)
 
     def _read(self, entries: Iterable[Entry]) -> None:
@@ -137,14 +164,9 @@ class Mirror:
                 self.documents.append(entry)
 
     def _on_disk(self, size: int) -> list[bytes]:
-        tiles = [tile for tile in tiles_of(size) if tile.level == ENTRIES]
         try:
-            return [
-                leaf
-                for tile in tiles
-                for leaf in parse_entries(self._files.read_tile(tile), tile.width)
-            ]
-        except (MalformedMessageError, UnavailableError) as error:
+            return self._files.read_entries(size)
+        except (CheckpointError, UnavailableError) as error:
             raise self._damaged() from error
 
     def _damaged(self) -> CheckpointError:
@@ -161,3 +183,20 @@ class Mirror:
             f"a checkpoint that the log signed contradicts this agent's copy: {why}. Keep "
             f"{self._folder} as evidence, and tell the auditors"
         )
+
+
+def _checked_bodies(
+    start: int, entries: Sequence[Entry], logged: Sequence[Logged]
+) -> dict[int, bytes]:
+    """Return the bodies that came with some entries, as files, by index.
+
+    Raises:
+        VerificationError: one is not what its leaf committed to.
+        MalformedMessageError: one is in another form.
+    """
+    bodies = {}
+    for index, (entry, one) in enumerate(zip(entries, logged, strict=True), start):
+        if one.opening:
+            verify_body(entry, one.opening, one.body)
+            bodies[index] = format_body(one.opening, one.body)
+    return bodies

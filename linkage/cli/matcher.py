@@ -159,6 +159,7 @@ def _make_log_key(log: "Log") -> "Ed25519PrivateKey":
 
     from keys.keystore import KeyHeader, write_keystore
     from keys.providers import FileProvider, create_key_file
+    from linkage.matcher.head_record import HeadRecord
 
     if not log.key_encryption_key.exists():
         log.key_encryption_key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -174,4 +175,5 @@ def _make_log_key(log: "Log") -> "Ed25519PrivateKey":
         provider=provider.name,
     )
     write_keystore(log.signing_key, private.private_bytes_raw(), header, provider)
+    HeadRecord(log.signing_key).begin()
     return private

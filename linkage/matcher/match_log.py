@@ -28,7 +28,7 @@ from linkage.log.tiles import Tile
 from linkage.store.log_files import LogFiles
 
 _CHUNK = 1024
-_REMEDY = "sign nothing, and rebuild database and files from a mirror"
+REMEDY = "nothing is signed: `padan matcher rebuild` makes the log again from a mirror"
 
 
 class EntryStore(Protocol):
@@ -175,12 +175,12 @@ class MatchLog:
             heads[published.size] = published.root
         signed = self._entries.signed_head()
         if signed is not None and heads.setdefault(*signed) != signed[1]:
-            raise CheckpointError(f"two roots for size {signed[0]} were signed: {_REMEDY}")
+            raise CheckpointError(f"two roots for size {signed[0]} were signed: {REMEDY}")
         written = max([self._files.entry_count(), *heads])
         if written > count:
             raise CheckpointError(
                 f"the database has {count} entries, and {written} were signed or written; "
-                f"it may be a restored backup: {_REMEDY}"
+                f"it may be a restored backup: {REMEDY}"
             )
         size = published.size if published is not None else 0
         missing = []
@@ -199,7 +199,7 @@ class MatchLog:
     def _publish(self, builder: TileBuilder) -> bytes:
         count = self._entries.entry_count()
         if count < builder.size:
-            raise CheckpointError(f"the database lost entries while running: {_REMEDY}")
+            raise CheckpointError(f"the database lost entries while running: {REMEDY}")
         self._feed(builder, count, self._files.write_tile)
         if self._note is not None and count == self._size:
             return self._note
@@ -211,7 +211,7 @@ class MatchLog:
         if signed is not None and (
             signed[0] > count or (signed[0] == count and signed[1] != head.root)
         ):
-            raise CheckpointError(f"size {signed[0]} was signed by another writer: {_REMEDY}")
+            raise CheckpointError(f"size {signed[0]} was signed by another writer: {REMEDY}")
         self._entries.save_signed_head(head.size, head.root)
         note = sign_checkpoint(head, self._signer)
         self._open(note)
@@ -232,7 +232,7 @@ class MatchLog:
             self._feed(builder, size, put)
             if heads.get(size, builder.root()) != builder.root():
                 raise CheckpointError(
-                    f"the database has another history than what was signed at {size}: {_REMEDY}"
+                    f"the database has another history than what was signed at {size}: {REMEDY}"
                 )
             if size == published:
                 for tile, data in builder.partial_tiles():
@@ -248,7 +248,7 @@ class MatchLog:
     def _read(self, start: int, end: int) -> list[bytes]:
         entries = self._entries.read_entries(start, end)
         if len(entries) != end - start:
-            raise CheckpointError(f"the database has gaps between {start} and {end}: {_REMEDY}")
+            raise CheckpointError(f"the database has gaps between {start} and {end}: {REMEDY}")
         return entries
 
     def _open(self, note: bytes) -> Checkpoint:

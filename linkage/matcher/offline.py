@@ -14,6 +14,7 @@ from linkage.log.entry import parse_entry
 from linkage.log.note import Ed25519Signer
 from linkage.matcher.config import MatcherConfig
 from linkage.matcher.documents import Documents
+from linkage.matcher.head_record import HeadRecord, RecordedEntries
 from linkage.matcher.journal import Clock, Journal
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.lock import locked
@@ -30,26 +31,40 @@ def open_log(config: MatcherConfig, metadata: Metadata, journal: Journal) -> Mat
         KeystoreError: its signing key cannot be opened.
         CheckpointError: the log on disk contradicts what was signed.
     """
-    provider = FileProvider(config.log.key_encryption_key)
-    _, seed = open_keystore(config.log.signing_key, provider)
-    signer = Ed25519Signer(config.log.origin, Ed25519PrivateKey.from_private_bytes(seed))
-    log = MatchLog(metadata, LogFiles(config.data / "log"), signer, config.log.origin)
+    signer = open_log_signer(config)
+    recorded = RecordedEntries(metadata, HeadRecord(config.log.signing_key))
+    log = MatchLog(recorded, LogFiles(config.data / "log"), signer, config.log.origin)
     log.recover()
     with metadata.write() as transaction:
         if transaction.entry_count() == 0:
             journal.record(transaction, "genesis", "matcher", None, _genesis(config))
     log.publish()
-    _check_genesis(config, metadata)
+    check_genesis(config, metadata.read_entries(0, 1)[0])
     return log
 
 
-def _check_genesis(config: MatcherConfig, metadata: Metadata) -> None:
+def open_log_signer(config: MatcherConfig) -> Ed25519Signer:
+    """Return the signing key of a matcher's log.
+
+    Raises:
+        KeystoreError: it cannot be opened.
+    """
+    provider = FileProvider(config.log.key_encryption_key)
+    _, seed = open_keystore(config.log.signing_key, provider)
+    return Ed25519Signer(config.log.origin, Ed25519PrivateKey.from_private_bytes(seed))
+
+
+def check_genesis(config: MatcherConfig, leaf: bytes) -> None:
     """Check that the log begins as the settings say: later they change nothing.
+
+    Args:
+        config: the settings.
+        leaf: the first of the log.
 
     Raises:
         ConfigError: other administrators, or another name of the log.
     """
-    body = parse_entry(metadata.read_entries(0, 1)[0]).body or {}
+    body = parse_entry(leaf).body or {}
     said = _genesis(config)
     if any(body.get(name) != value for name, value in said.items()):
         problem = (

@@ -9,17 +9,19 @@ which is also the one that keeps two writers apart.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from linkage.errors import CheckpointError, MalformedMessageError, UnavailableError
-from linkage.log.bundle import CHECKPOINT
+from linkage.log.bundle import CHECKPOINT, body_path, parse_body_path
 from linkage.log.proof import GetNode
 from linkage.log.tiles import (
+    ENTRIES,
     TILE_WIDTH,
     Tile,
     locate_node,
     narrow,
+    parse_entries,
     parse_hashes,
     parse_tile_path,
     tiles_of,
@@ -28,6 +30,7 @@ from linkage.log.tree import root_of
 
 _TEMPORARY = ".tmp"
 _ENTRIES_FOLDER = "tile/entries"
+_BODIES_FOLDER = "bodies"
 
 
 class Disk:
@@ -134,7 +137,7 @@ class LogFiles:
         if found is not None and found != data:
             raise CheckpointError(
                 f"{tile.path} holds another history than the database: "
-                "sign nothing, and rebuild both from a mirror"
+                "nothing is signed: `padan matcher rebuild` makes both again from a mirror"
             )
         return found is not None
 
@@ -158,6 +161,37 @@ class LogFiles:
                 with _reporting_damage(tile):
                     return narrow(found, tile.level, tile.width)
         raise UnavailableError(f"{tile.path} is not there")
+
+    def read_entries(self, size: int) -> list[bytes]:
+        """Return the first `size` entries of the log.
+
+        Raises:
+            UnavailableError: the log on disk is smaller.
+            CheckpointError: a file is damaged.
+        """
+        entries = []
+        for tile in tiles_of(size):
+            if tile.level == ENTRIES:
+                with _reporting_damage(tile):
+                    entries += parse_entries(self.read_tile(tile), tile.width)
+        return entries
+
+    def write_body(self, index: int, data: bytes) -> None:
+        """Write what a confidential leaf committed to, as a bundle has it."""
+        path = self._directory / body_path(index)
+        self._make_directories(path.parent)
+        self._disk.replace(self._write_temporary(path, data), path)
+        self._disk.sync_directory(path.parent)
+
+    def read_bodies(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the bodies that are there, with the indexes of their leaves."""
+        folder = self._directory / _BODIES_FOLDER
+        for name in self._disk.names(folder):
+            with suppress(MalformedMessageError):  # a temporary file that a crash left
+                index = parse_body_path(f"{_BODIES_FOLDER}/{name}")
+                data = self._disk.read(folder / name)
+                if data is not None:
+                    yield index, data
 
     def nodes(self) -> GetNode:
         """Return a look-up of tree nodes that remembers the tiles it read: one per proof."""

@@ -28,7 +28,7 @@ from sqlalchemy.engine import Engine, Row
 from sqlalchemy.exc import OperationalError
 
 from linkage.errors import ConfigError, UnavailableError
-from linkage.job import CodeId, Job, JobCounts, JobSpec, JobState, Refinement
+from linkage.job import Job, JobCounts, JobSpec, JobState
 from linkage.store import tables
 
 
@@ -246,7 +246,7 @@ class Transaction:
                 request_sha256=request.sha256,
                 actor=request.actor,
                 key=request.key,
-                spec=_spec_to_text(job.spec),
+                spec=json.dumps(job.spec.to_json()),
                 state=job.state.value,
                 reason_code=job.reason_code,
                 reason=job.reason,
@@ -410,7 +410,7 @@ class Transaction:
         return Job(
             job_id=row.job_id,
             requester=row.requester,
-            spec=_spec_from_text(row.spec),
+            spec=JobSpec.from_json(json.loads(row.spec)),
             state=JobState(row.state),
             requested_at=row.requested_at,
             collect_until=row.collect_until,
@@ -488,26 +488,3 @@ def _unavailable() -> Iterator[None]:
 
 def _int_or_none(value: Any) -> int | None:
     return None if value is None else int(value)
-
-
-def _spec_to_text(spec: JobSpec) -> str:
-    return json.dumps(asdict(spec), default=bytes.hex)
-
-
-def _spec_from_text(text: str) -> JobSpec:
-    fields = json.loads(text)
-    codes = fields["codes"]
-    for name in ("schema_id", "key_check"):
-        codes[name] = bytes.fromhex(codes[name])
-    refinement = fields["refinement"]
-    if refinement is not None:
-        for name in ("types", "identifiers"):
-            refinement[name] = tuple(refinement[name])
-        fields["refinement"] = Refinement(**refinement)
-    fields |= {
-        "agreement_sha256": bytes.fromhex(fields["agreement_sha256"]),
-        "attributes": tuple((name, element) for name, element in fields["attributes"]),
-        "parties": tuple(fields["parties"]),
-        "codes": CodeId(**codes),
-    }
-    return JobSpec(**fields)

@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linkage.agent.mirror import Mirror
-from linkage.errors import CheckpointError, SignatureError, SplitViewError
+from linkage.agent.mirror import Logged, Mirror
+from linkage.errors import (
+    CheckpointError,
+    SignatureError,
+    SplitViewError,
+    VerificationError,
+)
 from linkage.log.builder import TileBuilder
-from linkage.log.canonical import JsonObject
+from linkage.log.canonical import JsonObject, format_json
 from linkage.log.checkpoint import Checkpoint, sign_checkpoint
-from linkage.log.entry import Entry, format_entry
+from linkage.log.entry import Entry, commit_body, format_entry, parse_body
 from linkage.log.note import Ed25519Signer
 from linkage.log.policy import LogLine, Policy
 
@@ -43,8 +48,8 @@ class Log:
     def checkpoint(self) -> bytes:
         return sign_checkpoint(Checkpoint(ORIGIN, self.size, self.root()), self._signer)
 
-    def leaves(self, start: int, end: int) -> list[bytes]:
-        return self.all[start:end]
+    def entries(self, start: int, end: int) -> list[Logged]:
+        return [Logged(one) for one in self.all[start:end]]
 
 
 @pytest.mark.parametrize("sizes", [[1], [5], [255, 256, 257], [300, 300, 900], [1, 700]])
@@ -96,8 +101,8 @@ def test_another_history_is_refused_and_kept_as_evidence(
 
 def test_leaves_that_their_checkpoint_does_not_cover_are_refused(tmp_path: Path) -> None:
     class Lies(Log):
-        def leaves(self, start: int, end: int) -> list[bytes]:
-            return [*super().leaves(start, end)[:-1], leaf(99, "c")]
+        def entries(self, start: int, end: int) -> list[Logged]:
+            return [*super().entries(start, end)[:-1], Logged(leaf(99, "c"))]
 
     with pytest.raises(SplitViewError, match="did not grow"):
         Mirror(tmp_path / "log", TRUST).update(Lies([leaf(i) for i in range(10)]))
@@ -143,3 +148,40 @@ def test_two_runs_of_an_agent_on_one_copy_do_not_harm_each_other(tmp_path: Path)
     other.update(log)
     one.update(log)
     assert Mirror(tmp_path / "log", TRUST).state.size == 40
+
+
+def _with_body(opening: bytes, body: bytes) -> Logged:
+    """A confidential leaf, and what the matcher says that it committed to."""
+    commitment = commit_body(bytes(32), format_json({"job": "a"}))
+    entry = Entry("job.cancelled", TIME, "matcher", "PKS-1", commitment=commitment)
+    return Logged(format_entry(entry), opening, body)
+
+
+class _Confidential(Log):
+    """A log that ends in a confidential leaf."""
+
+    def __init__(self, last: Logged) -> None:
+        super().__init__([leaf(0), last.leaf])
+        self._last = last
+
+    def entries(self, start: int, end: int) -> list[Logged]:
+        return [*super().entries(start, end)[:-1], self._last]
+
+
+def test_bodies_that_the_party_may_read_are_kept_as_a_bundle_has_them(tmp_path: Path) -> None:
+    content = format_json({"job": "a"})
+    Mirror(tmp_path / "log", TRUST).update(_Confidential(_with_body(bytes(32), content)))
+    kept = (tmp_path / "log" / "bodies" / "1.json").read_bytes()
+    assert parse_body(kept) == (bytes(32), content)
+
+
+@pytest.mark.parametrize(
+    ("opening", "body"),
+    [(bytes(32), b'{"job":"b"}'), (b"x" * 32, b'{"job":"a"}'), (bytes(31), b'{"job":"a"}')],
+)
+def test_a_body_that_its_leaf_did_not_commit_to_is_refused(
+    opening: bytes, body: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(VerificationError, match="body"):
+        Mirror(tmp_path / "log", TRUST).update(_Confidential(_with_body(opening, body)))
+    assert not (tmp_path / "log" / "checkpoint").exists()
