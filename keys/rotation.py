@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import pairwise
 
 PERIOD = timedelta(days=90)
 OVERLAP = timedelta(days=14)
@@ -105,11 +106,11 @@ class Usable:
 
     Attributes:
         current: for whatever begins now; None: nothing may begin.
-        finishing: for what was begun under it, and nothing else; None: there is none.
+        finishing: for what was begun under them, and nothing else; the newest first.
     """
 
     current: int | None
-    finishing: int | None
+    finishing: tuple[int, ...]
 
 
 def usable_epochs(
@@ -129,17 +130,22 @@ def usable_epochs(
         overlap: how long it may then wait for the next, and the next beside it.
     """
 
-    def number(epoch: KeyedEpoch, until: datetime) -> int | None:
+    def stands(epoch: KeyedEpoch) -> bool:
         due = reasons_for_new(epoch, events, now, period)
-        return epoch.number if now < until and not any(one.reason.at_once for one in due) else None
+        return not any(one.reason.at_once for one in due)
 
     newest_first = sorted(epochs, key=lambda epoch: -epoch.number)
     if not newest_first:
-        return Usable(None, None)
+        return Usable(None, ())
     newest = newest_first[0]
+    in_time = now < newest.completed + period + overlap
     return Usable(
-        current=number(newest, newest.completed + period + overlap),
-        finishing=next((number(one, newest.completed + overlap) for one in newest_first[1:]), None),
+        current=newest.number if in_time and stands(newest) else None,
+        finishing=tuple(
+            old.number
+            for successor, old in pairwise(newest_first)
+            if now < successor.completed + overlap and stands(old)
+        ),
     )
 
 
@@ -235,7 +241,7 @@ def cost_of_new(
     """
     offices = {held.party: held.offices for held in holdings}
     open_jobs = list(jobs)
-    going_on = {usable.current, usable.finishing}
+    going_on = {usable.current, *usable.finishing}
     return Cost(
         epoch=begun + 1,
         due=tuple(due),

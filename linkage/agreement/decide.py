@@ -15,6 +15,7 @@ from typing import TypeAlias
 from linkage.agreement.articles import COORDINATOR, LEVELS
 from linkage.agreement.decision import Action, Decision, Request
 from linkage.agreement.denial import ALLOWED, DENIALS
+from linkage.agreement.epochs import custody_of
 from linkage.agreement.model import Agreement
 from linkage.agreement.principals import Principal
 from linkage.agreement.state import State
@@ -156,8 +157,13 @@ def _key_of_epoch(
         return
     yield "EPOCH_NOT_CONFIRMED", True
     yield "EPOCH_MISMATCH", epoch.is_of(agreement)
-    longest = timedelta(days=agreement.key_custody.rotation_days)
-    yield "EPOCH_EXPIRED", request.time - epoch.confirmed_at < longest
+    custody = custody_of(agreement)
+    successor = state.epochs.successor(epoch)
+    if successor is None:
+        yield "EPOCH_EXPIRED", request.time - epoch.confirmed_at < custody.longest
+    else:  # what was begun may be finished, for a while
+        ends = successor + custody.overlap
+        yield "EPOCH_REPLACED", request.action != "submit" and request.time < ends
     if caller.role == "office" and request.action in _ENCODES:
         yield "EPOCH_NOT_DELEGATED", caller.uri in epoch.delegated
 

@@ -159,6 +159,9 @@ _TABLE: tuple[tuple[str, str, str, str, str], ...] = (
     ("EPOCH_NOT_DELEGATED", "E6", _SAME,
      "The head office has not given this office the key of the epoch.",
      "Kantor pusat belum memberikan kunci epoch ini kepada kantor tersebut."),
+    ("EPOCH_REPLACED", "E7", _SAME,
+     "The parties have made a newer key: use that one ('padan agent rotate').",
+     "Para pihak telah membuat kunci baru: gunakan kunci itu ('padan agent rotate')."),
     # How much.
     ("TOO_MANY_RECORDS", "Q1", _SAME,
      "More records than the agreement allows for one run.",

@@ -26,6 +26,7 @@ from linkage.agreement.values import (
 from linkage.errors import MalformedMessageError
 from linkage.log.canonical import JsonObject, format_json, parse_json
 
+KeyStateName = Literal["active", "suspended", "deactivated", "compromised", "destroyed"]
 _Serial = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -134,6 +135,33 @@ class KeyRevocation(Payload):
     serial: _Serial
     keys: Annotated[tuple[Digest, ...], Field(max_length=16)]
     reason: Literal["compromised", "superseded", "left", "error"]
+
+
+class KeyChange(Payload):
+    """A holder's key of an epoch in another state: what its keystore file says now.
+
+    Signed by the holder, or by the party that it is an office of. A key that is compromised,
+    or may be, ends its epoch at once.
+
+    Attributes:
+        principal: who holds the key.
+        agreement: whose key it is.
+        epoch: its number.
+        key_id: the random name of the key in the holder's keystore; "" if the file is lost.
+        before: the state that the log has; active, if it has none.
+        after: the new one.
+        revision: of the keystore file; greater than the one before.
+    """
+
+    TYPE = "application/vnd.padan.key-state+json"
+
+    principal: PrincipalUri
+    agreement: AgreementId
+    epoch: Annotated[int, Field(ge=1, lt=2**32)]
+    key_id: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")]
+    before: KeyStateName
+    after: KeyStateName
+    revision: Annotated[int, Field(ge=0, le=2**31)]
 
 
 class Termination(Payload):

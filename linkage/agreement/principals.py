@@ -125,6 +125,14 @@ class Principals:
         """Return the principal of a party itself."""
         return self.by_uri.get(self.by_path.get(f"party/{party}", ""))
 
+    def speaks_for(self, uri: str, time: datetime, envelope: Envelope) -> bool:
+        """Return whether a principal that stands, or the party it is an office of, has signed."""
+        principal = self.by_uri.get(uri)
+        if principal is None or principal.revoked is not None:
+            return False
+        own = envelope.signers(principal.sign_keys(time))
+        return bool(own) or self._by_party_of(principal.role, principal.party, envelope, time)
+
     def enrol(self, log: str, index: int, time: datetime, envelope: Envelope) -> "Principals":
         """Return all, with one enrolled.
 

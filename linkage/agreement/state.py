@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from linkage.agreement.epochs import WORDS, Epochs
-from linkage.agreement.payload import KeyRevocation, envelope_of, parse_payload
+from linkage.agreement.payload import KeyChange, KeyRevocation, envelope_of, parse_payload
 from linkage.agreement.principals import Principals, principals_of
 from linkage.agreement.refusal import Refused, Rejected
 from linkage.agreement.standing import Agreements
@@ -88,6 +88,8 @@ def _changed(state: State, index: int, entry: Entry, body: JsonObject | None) ->
         return replace(state, usage=state.usage.after(index, entry, body))
     if entry.type == "genesis":
         return _opened(state, index, entry)
+    if entry.type == "key.state":
+        return _with_key_state(state, index, entry)
     if entry.type == "enrol" or family == "key":
         return _with_key(state, index, entry, word)
     if family == "agreement":
@@ -118,8 +120,20 @@ def _with_key(state: State, index: int, entry: Entry, word: str) -> State:
         keys = principals.by_uri[revoked.principal].keys
         # Whoever has the principal or its seal key may have what was sealed to it.
         if not revoked.keys or any(keys[key].kind == "seal" for key in revoked.keys):
-            epochs = epochs.without_holder(index, revoked.principal)
+            epochs = epochs.without_holder(index, entry.time, revoked.principal)
     return replace(state, principals=principals, epochs=epochs)
+
+
+def _with_key_state(state: State, index: int, entry: Entry) -> State:
+    envelope = envelope_of(entry.body)
+    change = parse_payload(KeyChange, envelope)
+    if change.log != state.log:
+        raise Refused("OTHER_LOG")
+    if change.agreement != entry.agreement:
+        raise Refused("OTHER_AGREEMENT")
+    if not state.principals.speaks_for(change.principal, entry.time, envelope):
+        raise Refused("NOT_SIGNED")
+    return replace(state, epochs=state.epochs.changed(index, entry.time, change))
 
 
 def _with_agreement(state: State, index: int, entry: Entry, word: str) -> State:

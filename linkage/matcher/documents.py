@@ -22,6 +22,7 @@ from linkage.agreement.lint import lint
 from linkage.agreement.model import Agreement
 from linkage.agreement.payload import (
     Enrolment,
+    KeyChange,
     KeyRevocation,
     KeyRotation,
     Stop,
@@ -184,6 +185,8 @@ def _place(envelope: Envelope) -> tuple[str, str | None]:
         return "agreement.terminate", parse_payload(Termination, envelope).agreement
     if kind == Stop.TYPE:
         return "agreement.stop", parse_payload(Stop, envelope).agreement
+    if kind == KeyChange.TYPE:
+        return "key.state", parse_payload(KeyChange, envelope).agreement
     if kind in _OF_KEYS:
         return _OF_KEYS[kind], None
     word = kind.removeprefix(_EPOCH).removesuffix("+json")

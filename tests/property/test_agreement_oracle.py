@@ -110,6 +110,7 @@ class Oracle:
     ended: bool = False
     stoppers: set[str] = field(default_factory=set)
     keys: dict[int, dict[str, Any]] = field(default_factory=dict)
+    signed: dict[str, set[str]] = field(default_factory=dict)
     jobs: list[tuple[str, datetime]] = field(default_factory=list)
     batches: list[tuple[str, datetime, int]] = field(default_factory=list)
     gates: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
@@ -167,7 +168,12 @@ class Oracle:
             self.stoppers = set()
 
     def amend(self, new: Agreement, signers: set[str], leaf: int) -> None:
-        if not self.ended and len(self.parties_in(signers)) == 2:
+        if self.ended:
+            return
+        # Parties may sign one document one by one; who is revoked meanwhile has not signed.
+        signed = self.signed.setdefault(new.digest(), set())
+        signed |= self.parties_in(signers)
+        if len(self.parties_in(signed)) == 2 and self.parties_in(signers):
             self.document, self.since = new, leaf
 
     def make_key(self, number: int) -> None:
@@ -191,6 +197,11 @@ class Oracle:
     def abort(self, number: int, path: str) -> None:
         key = self.keys.get(number)
         if key and self.bound(key) and not self.ended and self.lives(path):
+            key["over"] = True
+
+    def lose(self, number: int, path: str) -> None:
+        key = self.keys.get(number)
+        if key and key["made"] and path in key["holders"] and self.lives(path):
             key["over"] = True
 
     def delegate(self, number: int, office: str, path: str) -> None:
@@ -293,7 +304,13 @@ class Oracle:
         check("EPOCH_NOT_CONFIRMED", key["made"])
         check("EPOCH_MISMATCH", self.bound(key))
         days = self.document.key_custody.rotation_days
-        check("EPOCH_EXPIRED", key["made"] and asks.time < key["made"] + timedelta(days=days))
+        later = [self.keys[n]["made"] for n in sorted(self.keys) if n > asks.epoch]
+        newer = next((made for made in later if made), None)
+        if newer:
+            ends = newer + min(timedelta(days=14), timedelta(days=days) / 2)
+            check("EPOCH_REPLACED", asks.action != "submit" and asks.time < ends)
+        else:
+            check("EPOCH_EXPIRED", key["made"] and asks.time < key["made"] + timedelta(days=days))
         if path.startswith("office/") and asks.action in ("upload", "lookup", "lookup_grant"):
             check("EPOCH_NOT_DELEGATED", path in key["holders"])
 
@@ -395,7 +412,7 @@ def some_signers(rng: Random) -> list[str]:
 KINDS = (
     *("time", "revoke", "revoke_certificate", "rotate", "enrol", "terminate", "stop", "resume"),
     *["amend", "make_key", "delegate", "enrol"] * 2,
-    *("abort", "begin_key"),
+    *("abort", "begin_key", "lose"),
     *["batch", "gate", "grant"] * 4,
     *["job"] * 8,
 )
@@ -461,6 +478,10 @@ def happen(world: World, oracle: Oracle, rng: Random) -> None:
         number = max(oracle.keys) + 1
         world.epoch(document, "commit", "dukcapil", number)
         oracle.begin_key(number)
+    elif kind == "lose":
+        number = rng.choice([*oracle.keys])
+        world.key_state(document, path, epoch=number, after="compromised")
+        oracle.lose(number, path)
     elif kind in ("abort", "delegate"):
         number = rng.choice([*oracle.keys])
         party = rng.choice(["imigrasi", "dukcapil"])

@@ -21,6 +21,7 @@ from linkage.agreement.envelope import sign_agreement
 from linkage.agreement.model import Agreement, parse_draft
 from linkage.agreement.payload import (
     Enrolment,
+    KeyChange,
     KeyRevocation,
     KeyRotation,
     Payload,
@@ -246,6 +247,15 @@ class World:
         kind = f"application/vnd.padan.epoch.{word}+json"
         envelope = sign(kind, format_json(fields), [signer(by or f"party/{party}")])
         return self.add(f"epoch.{word}", leaf_body(envelope), document.id)
+
+    def key_state(self, document: Agreement, holder: str, by: str = "", **own: Any) -> int:
+        """What a holder says of its key of the first epoch."""
+        fields = {
+            "log": LOG, "principal": uri(holder), "agreement": document.id, "epoch": 1,
+            "key_id": "0" * 16, "before": "active", "after": "deactivated", "revision": 1,
+        }  # fmt: skip
+        wanted = KeyChange(**{**fields, **own})
+        return self.signed("key.state", wanted, [by or holder], document.id)
 
     def exchange(self, document: Agreement, number: int = 1) -> int:
         """A whole key exchange; return the leaf that confirms it."""

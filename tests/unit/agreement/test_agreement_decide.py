@@ -23,9 +23,11 @@ from agreement_world import (
     usual,
 )
 
+from keys.rotation import usable_epochs
 from linkage.agreement.decide import decide
 from linkage.agreement.decision import ACTIONS, Action, Flow, Request
 from linkage.agreement.denial import DENIALS, NOT_ADMITTED, NOT_AVAILABLE, outward
+from linkage.agreement.epochs import custody_of
 from linkage.agreement.model import Agreement
 from linkage.agreement.payload import OfficeQuota
 
@@ -289,6 +291,44 @@ def test_a_key_serves_until_its_last_moment() -> None:
     last = end - timedelta(microseconds=1)
     assert code(world, world.request(document, time=last)) == "ALLOWED"
     assert code(world, world.request(document, time=end)) == "EPOCH_EXPIRED"
+
+
+def test_a_key_finishes_what_was_begun_beside_the_next_one() -> None:
+    world, document = usual()
+    world.now += 80 * DAY
+    world.exchange(document, 2)
+    ends = world.now + 14 * DAY
+    for time in (world.now, ends - timedelta(microseconds=1)):
+        asks = world.request(document, time=time)
+        assert code(world, asks) == "EPOCH_REPLACED"
+        assert code(world, replace(asks, action="start")) == "ALLOWED"
+        assert code(world, replace(asks, epoch=2)) == "ALLOWED"
+    over = world.request(document, action="start", time=ends)
+    assert code(world, over) == "EPOCH_REPLACED"
+    # A newer key that is given up brings no older one back.
+    world.key_state(document, "party/dukcapil", epoch=2, after="compromised")
+    asks = world.request(document, time=world.now)
+    assert code(world, asks) == "EPOCH_REPLACED"
+    assert code(world, replace(asks, epoch=2)) == "EPOCH_ENDED"
+
+
+def test_what_decide_allows_is_what_the_rules_of_rotation_say() -> None:
+    world, document = usual()
+    custody = custody_of(document)
+    world.now += 70 * DAY
+    world.exchange(document, 2)
+    world.now += 5 * DAY
+    world.exchange(document, 3)
+    keyed = [one for epoch in world.state.epochs.of(document.id) if (one := epoch.keyed())]
+    for days in range(110):
+        time = world.now + days * DAY
+        found = usable_epochs(keyed, [], time, custody.period, custody.overlap)
+        for number in (1, 2, 3):
+            asks = world.request(document, time=time, epoch=number)
+            begins = code(world, asks) == "ALLOWED"
+            goes_on = code(world, replace(asks, action="start")) == "ALLOWED"
+            assert begins == (number == found.current)
+            assert goes_on == (number in (found.current, *found.finishing))
 
 
 def test_a_waived_gate_accepts_findings_but_no_void_result() -> None:

@@ -23,7 +23,11 @@ from agreement_world import (
 )
 
 from keys.dsse import sign
+from keys.rotation import Event as KeyEvent
+from keys.rotation import Reason
+from keys.states import KeyState
 from linkage.agreement.envelope import AGREEMENT_TYPE, sign_agreement
+from linkage.agreement.epochs import Held
 from linkage.agreement.model import Agreement
 from linkage.agreement.payload import Enrolment, OfficeQuota, Stop, Termination, leaf_body
 from linkage.agreement.state import State, replay
@@ -550,6 +554,49 @@ def test_a_lost_seal_key_ends_the_keys_sealed_to_it() -> None:
     assert epoch.ended == len(world.entries) - 1
     world.revoke("party/imigrasi", ADMINS, 2, keys=(tls("party/imigrasi"),))
     assert world.refused is None
+
+
+def test_a_holder_says_what_became_of_its_key() -> None:
+    world, document = usual()
+    leaf = world.key_state(document, "party/imigrasi")
+    epoch = world.state.epochs.get(document.id, 1)
+    assert epoch is not None
+    held = Held(KeyState.DEACTIVATED, 1, leaf)
+    assert dict(epoch.held) == {uri("party/imigrasi"): held}
+    assert epoch.ended is None
+    for change, code in (
+        ({}, "REPLAYED"),
+        ({"revision": 2}, "OUT_OF_ORDER"),
+        ({"revision": 2, "before": "deactivated", "after": "active"}, "NO_CHANGE"),
+        ({"epoch": 2}, "NO_SUCH_KEY"),
+        ({"log": "padan.test/other"}, "OTHER_LOG"),
+        ({"agreement": "PKS-LAIN"}, "OTHER_AGREEMENT"),
+        ({"by": "party/dukcapil", "revision": 2, "before": "deactivated"}, "NOT_SIGNED"),
+    ):
+        world.key_state(document, "party/imigrasi", **change)
+        assert world.refused == code, change
+    world.key_state(document, "party/imigrasi", before="deactivated", after="destroyed", revision=2)
+    assert world.refused is None
+
+
+@pytest.mark.parametrize("by", ["office/imigrasi/tawau", "party/imigrasi"])
+def test_a_key_that_a_holder_may_have_lost_ends_its_epoch(by: str) -> None:
+    world, document = usual()
+    leaf = world.key_state(document, "office/imigrasi/tawau", by, after="compromised")
+    epoch = world.state.epochs.get(document.id, 1)
+    assert epoch is not None
+    assert epoch.ended == leaf
+    assert epoch.lost == KeyEvent(Reason.LOSS, world.now, "office/imigrasi/tawau")
+
+
+def test_who_does_not_hold_a_key_says_nothing_of_it() -> None:
+    world, document = usual()
+    world.enrol("office/imigrasi/kuching")
+    world.key_state(document, "office/imigrasi/kuching", after="compromised")
+    assert world.refused == "NO_SUCH_KEY"
+    world.epoch(document, "commit", "imigrasi", 2)
+    world.key_state(document, "party/imigrasi", epoch=2, after="compromised")
+    assert world.refused == "NO_SUCH_KEY"
 
 
 def test_two_words_of_one_party_end_an_exchange() -> None:

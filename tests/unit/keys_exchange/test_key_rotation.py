@@ -66,42 +66,50 @@ def test_other_algorithms_make_it_due_and_reasons_come_in_their_order() -> None:
 
 def usable(
     epochs: list[KeyedEpoch], now: datetime, *events: Event
-) -> tuple[int | None, int | None]:
+) -> tuple[int | None, tuple[int, ...]]:
     found = usable_epochs(epochs, events, now)
     return found.current, found.finishing
 
 
 def test_two_keys_are_in_use_for_a_while() -> None:
-    assert usable([], DONE) == (None, None)
-    assert usable([ONE], DONE) == (1, None)
-    assert usable([ONE, TWO], TWO.completed) == (2, 1)
-    assert usable([TWO, ONE], TWO.completed + OVERLAP - timedelta(seconds=1)) == (2, 1)
-    assert usable([ONE, TWO], TWO.completed + OVERLAP) == (2, None)
+    assert usable([], DONE) == (None, ())
+    assert usable([ONE], DONE) == (1, ())
+    assert usable([ONE, TWO], TWO.completed) == (2, (1,))
+    assert usable([TWO, ONE], TWO.completed + OVERLAP - timedelta(seconds=1)) == (2, (1,))
+    assert usable([ONE, TWO], TWO.completed + OVERLAP) == (2, ())
+
+
+def test_each_key_finishes_beside_the_one_after_it() -> None:
+    three = KeyedEpoch(3, TWO.completed, TWO.completed + 2 * DAY, TWO.holders)
+    epochs = [ONE, TWO, three]
+    assert usable(epochs, three.completed) == (3, (2, 1))
+    assert usable(epochs, TWO.completed + OVERLAP) == (3, (2,))
+    assert usable(epochs, three.completed + OVERLAP) == (3, ())
 
 
 def test_an_old_key_waits_for_the_next_and_not_for_ever() -> None:
-    assert usable([ONE], DONE + PERIOD) == (1, None)
-    assert usable([ONE], DONE + PERIOD + OVERLAP - timedelta(seconds=1)) == (1, None)
-    assert usable([ONE], DONE + PERIOD + OVERLAP) == (None, None)
+    assert usable([ONE], DONE + PERIOD) == (1, ())
+    assert usable([ONE], DONE + PERIOD + OVERLAP - timedelta(seconds=1)) == (1, ())
+    assert usable([ONE], DONE + PERIOD + OVERLAP) == (None, ())
 
 
 def test_a_key_that_waited_long_still_finishes_beside_the_next() -> None:
     late = replace(TWO, completed=DONE + PERIOD + 13 * DAY)
-    assert usable([ONE, late], late.completed + 13 * DAY) == (2, 1)
+    assert usable([ONE, late], late.completed + 13 * DAY) == (2, (1,))
 
 
 @pytest.mark.parametrize("reason", [Reason.REMOVAL, Reason.LOSS])
 def test_after_a_removal_or_a_loss_nothing_more_runs_under_the_key(reason: Reason) -> None:
     event = Event(reason, DONE + DAY, "dukcapil")
-    assert usable([ONE], DONE + DAY - timedelta(seconds=1), event) == (1, None)
-    assert usable([ONE], DONE + DAY, event) == (None, None)
-    assert usable([ONE, TWO], TWO.completed, event) == (2, None)
+    assert usable([ONE], DONE + DAY - timedelta(seconds=1), event) == (1, ())
+    assert usable([ONE], DONE + DAY, event) == (None, ())
+    assert usable([ONE, TWO], TWO.completed, event) == (2, ())
 
 
 def test_other_algorithms_let_what_was_begun_finish() -> None:
     event = Event(Reason.ALGORITHM, DONE + DAY)
-    assert usable([ONE], DONE + DAY, event) == (1, None)
-    assert usable([ONE, TWO], TWO.completed, event) == (2, 1)
+    assert usable([ONE], DONE + DAY, event) == (1, ())
+    assert usable([ONE, TWO], TWO.completed, event) == (2, (1,))
 
 
 def test_the_old_key_dies_after_the_last_retention() -> None:
@@ -117,7 +125,7 @@ def test_what_a_new_epoch_costs() -> None:
     ]
     jobs = [JobUnder("job-1", 1), JobUnder("job-2", 2)]
     due = reasons_for_new(TWO, [], TWO.completed + PERIOD)
-    cost = cost_of_new(3, due, holdings, jobs, Usable(2, None), TWO.completed, DAY)
+    cost = cost_of_new(3, due, holdings, jobs, Usable(2, ()), TWO.completed, DAY)
     assert cost.epoch == 4
     assert [one.reason for one in cost.due] == [Reason.AGE]
     assert cost.messages == 7
