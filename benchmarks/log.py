@@ -200,7 +200,7 @@ def _append(batch: int, for_s: float) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         metadata = Metadata(f"sqlite:///{folder}/matcher.db")
         signer = Ed25519Signer(_ORIGIN, Ed25519PrivateKey.from_private_bytes(b"\1" * 32))
-        log = MatchLog(metadata, LogFiles(Path(folder) / "log"), signer, _ORIGIN)
+        log = MatchLog(metadata, LogFiles(Path(folder) / "log"), [signer], _ORIGIN)
         log.recover()
         times: list[float] = []
         index = 0

@@ -5,13 +5,14 @@
     seal       ML-KEM-768 seed and X25519 scalar (96): others seal shares and keys to it
 
 Signing and cosigning never share a key: a cosignature does not say in which role it was
-made. Other kinds come from elsewhere: `linkage` from the exchange, `log-signing`, `pair`
-and `data` from who uses them.
+made. Other kinds come from elsewhere: `linkage` from the exchange, `log-signing` (Ed25519),
+`log-signing-ml-dsa-44`, `pair` and `data` from who uses them.
 """
 
 import os
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from keys.errors import KeysError
 from keys.sealing import SECRET_BYTES, SealKey
@@ -19,7 +20,8 @@ from keys.sealing import SECRET_BYTES, SealKey
 _ED25519_BYTES = 32
 _SECRET_BYTES = {"sign": _ED25519_BYTES, "witness": _ED25519_BYTES, "seal": SECRET_BYTES}
 KINDS = tuple(_SECRET_BYTES)
-_ED25519_KINDS = frozenset({"sign", "witness", "log-signing"})
+LOG_SIGNING, LOG_SIGNING_ML_DSA = "log-signing", "log-signing-ml-dsa-44"
+_ED25519_KINDS = frozenset({"sign", "witness", LOG_SIGNING})
 
 
 def new_secret(kind: str) -> bytearray:
@@ -34,10 +36,11 @@ def new_secret(kind: str) -> bytearray:
 
 
 def public_half(kind: str, secret: bytes | bytearray) -> bytes | None:
-    """Return the public half of a key: 32 bytes of Ed25519, or 1,184 | 32 to seal to.
+    """Return the public half of a key.
 
     Returns:
-        None for a kind without a public half.
+        32 bytes of Ed25519, 1,312 of ML-DSA-44, or 1,184 | 32 to seal to; None for a kind
+        without a public half.
 
     Raises:
         KeysError: the secret is none of its kind.
@@ -48,6 +51,12 @@ def public_half(kind: str, secret: bytes | bytearray) -> bytes | None:
         except ValueError as error:
             raise KeysError(f"a {kind} key of another length") from error
         return private.public_key().public_bytes_raw()
+    if kind == LOG_SIGNING_ML_DSA:
+        try:
+            lattice = MLDSA44PrivateKey.from_seed_bytes(secret)
+        except ValueError as error:
+            raise KeysError(f"a {kind} key of another length") from error
+        return lattice.public_key().public_bytes_raw()
     if kind == "seal":
         key = SealKey(secret)
         try:

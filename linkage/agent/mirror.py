@@ -21,7 +21,7 @@ from linkage.errors import (
     UnavailableError,
 )
 from linkage.log.builder import TileBuilder
-from linkage.log.checkpoint import verify_checkpoint
+from linkage.log.checkpoint import Checkpoint, verify_checkpoint
 from linkage.log.entry import Entry, format_body, parse_entry, verify_body
 from linkage.log.policy import Policy
 from linkage.log.tiles import Tile
@@ -77,7 +77,7 @@ class Mirror:
         self.documents: list[Entry] = []
         self.state = State()
         note = self._files.read_checkpoint()
-        self.head = verify_checkpoint(note, self._keys) if note is not None else None
+        self.head = self._kept(note) if note is not None else None
         if self.head is not None:
             leaves = self._on_disk(self.head.size)
             for leaf in leaves:
@@ -148,7 +148,7 @@ class Mirror:
         with (self._folder / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             there = self._files.read_checkpoint()
-            if there is not None and verify_checkpoint(there, self._keys).size >= size:
+            if there is not None and self._kept(there).size >= size:
                 return
             for tile, data in tiles:
                 self._files.write_tile(tile, data)
@@ -168,6 +168,10 @@ class Mirror:
             return self._files.read_entries(size)
         except (CheckpointError, UnavailableError) as error:
             raise self._damaged() from error
+
+    def _kept(self, note: bytes) -> Checkpoint:
+        """Return the checkpoint on disk, which the log had signed as was asked then."""
+        return verify_checkpoint(note, self._keys, every_type=False)
 
     def _damaged(self) -> CheckpointError:
         return CheckpointError(

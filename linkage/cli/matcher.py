@@ -1,21 +1,10 @@
-"""`padan matcher`: run the matcher, and make the key of its log."""
+"""`padan matcher`: run the matcher, and make the keys of its log."""
 
 import asyncio
-import os
 import signal
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from linkage.matcher.config import Log
-
-
-_LOG_KEY = "log-signing"
 
 
 @click.group()
@@ -80,29 +69,28 @@ def serve(config_path: Path, address_file: Path | None) -> None:
     help="Trust file to write, for agents and auditors.",
 )
 def init_log(config_path: Path, trust: Path) -> None:
-    """Make the signing key of a new match log, and the trust file that names it.
+    """Make the signing keys of a match log, and the trust file that names them.
+
+    Two keys sign every checkpoint, Ed25519 and ML-DSA-44 (beside the other, with -ml-dsa in its
+    name). A key that is there already is kept, so that a log with one key gets its second:
+    whoever verifies needs the new trust file from then on.
 
     Bring the trust file to every agent and auditor by a way that the matcher's
-    operator does not control: who holds it can tell this log from any other. A
-    signing key that exists already is kept, and the file names that one.
+    operator does not control: who holds it can tell this log from any other.
     """
     from linkage.errors import ConfigError
-    from linkage.log.note import Ed25519Signer
     from linkage.log.policy import LogLine, Policy, format_policy
     from linkage.matcher.config import load_config
+    from linkage.matcher.log_keys import make_log_keys, open_log_signers
 
     config = load_config(config_path)
     if not trust.parent.is_dir():
         raise ConfigError(str(trust), [f"{trust.parent} is no folder: make it first"])
     if trust.is_dir():
         raise ConfigError(str(trust), ["is a folder: name the file to write"])
-    if config.log.signing_key.exists():
-        private = _open_log_key(config.log)
-        click.echo(f"{config.log.signing_key}: signing key exists, and is kept", err=True)
-    else:
-        private = _make_log_key(config.log)
-    signer = Ed25519Signer(config.log.origin, private)
-    policy = Policy((LogLine(signer.key),))
+    for path, made in make_log_keys(config.log).items():
+        click.echo(f"{path}: signing key {'made' if made else 'exists, and is kept'}", err=True)
+    policy = Policy(tuple(LogLine(signer.key) for signer in open_log_signers(config.log)))
     try:
         trust.write_bytes(format_policy(policy, f"Trust file of the match log {config.log.origin}"))
     except OSError as error:
@@ -138,42 +126,3 @@ def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
     with offline_documents(config) as taken:
         for path, content in zip(paths, documents, strict=True):
             click.echo(f"{path}: leaf {taken.submit('matcher', content)}", err=True)
-
-
-def _open_log_key(log: "Log") -> "Ed25519PrivateKey":
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from keys.keystore import open_keystore
-    from keys.providers import FileProvider
-    from linkage.errors import ConfigError
-
-    header, seed = open_keystore(log.signing_key, FileProvider(log.key_encryption_key))
-    if header.kind != _LOG_KEY:
-        problem = f"holds a {header.kind} key, not the {_LOG_KEY} key of a log"
-        raise ConfigError(str(log.signing_key), [problem])
-    return Ed25519PrivateKey.from_private_bytes(seed)
-
-
-def _make_log_key(log: "Log") -> "Ed25519PrivateKey":
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from keys.keystore import KeyHeader, write_keystore
-    from keys.providers import FileProvider, create_key_file
-    from linkage.matcher.head_record import HeadRecord
-
-    if not log.key_encryption_key.exists():
-        log.key_encryption_key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        create_key_file(log.key_encryption_key)
-    provider = FileProvider(log.key_encryption_key)
-    private = Ed25519PrivateKey.generate()
-    header = KeyHeader(
-        key_id=os.urandom(8).hex(),
-        kind=_LOG_KEY,
-        agreement_id="",
-        epoch=0,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        provider=provider.name,
-    )
-    write_keystore(log.signing_key, private.private_bytes_raw(), header, provider)
-    HeadRecord(log.signing_key).begin()
-    return private

@@ -14,7 +14,7 @@ There is one writer per log. Two processes on one log are kept apart by whoever
 starts them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import RLock
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from linkage.errors import CheckpointError, InputError, SignatureError, Unavaila
 from linkage.log.builder import TileBuilder
 from linkage.log.bundle import CHECKPOINT
 from linkage.log.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
-from linkage.log.note import Signer
+from linkage.log.note import Signer, parse_note
 from linkage.log.proof import consistency_proof, inclusion_proof, root_of_first
 from linkage.log.tiles import Tile
 from linkage.store.log_files import LogFiles
@@ -57,19 +57,22 @@ class MatchLog:
     Args:
         entries: the database.
         files: the tiles and the checkpoint.
-        signer: a key of the log, named as its origin.
+        signers: the keys of the log, named as its origin, in the order of their lines.
         origin: the name of the log.
 
     Raises:
-        ValueError: the signer has another name.
+        ValueError: there is no signer, or one has another name.
     """
 
-    def __init__(self, entries: EntryStore, files: LogFiles, signer: Signer, origin: str) -> None:
-        if signer.key.name != origin:
-            raise ValueError(f"the signer is {signer.key.name}, the log {origin}")
+    def __init__(
+        self, entries: EntryStore, files: LogFiles, signers: Sequence[Signer], origin: str
+    ) -> None:
+        if {signer.key.name for signer in signers} != {origin}:
+            names = ", ".join(signer.key.name for signer in signers) or "nobody"
+            raise ValueError(f"the signer is {names}, the log {origin}")
         self._entries = entries
         self._files = files
-        self._signer = signer
+        self._signers = tuple(signers)
         self._origin = origin
         self._lock = RLock()
         # None until the database has been checked, and again after any failure:
@@ -201,7 +204,7 @@ class MatchLog:
         if count < builder.size:
             raise CheckpointError(f"the database lost entries while running: {REMEDY}")
         self._feed(builder, count, self._files.write_tile)
-        if self._note is not None and count == self._size:
+        if self._note is not None and count == self._size and self._has_all_lines(self._note):
             return self._note
         for tile, data in builder.partial_tiles():
             self._files.write_tile(tile, data)
@@ -213,7 +216,7 @@ class MatchLog:
         ):
             raise CheckpointError(f"size {signed[0]} was signed by another writer: {REMEDY}")
         self._entries.save_signed_head(head.size, head.root)
-        note = sign_checkpoint(head, self._signer)
+        note = sign_checkpoint(head, *self._signers)
         self._open(note)
         self._files.write_checkpoint(note)
         self._note, self._size = note, count
@@ -253,12 +256,24 @@ class MatchLog:
 
     def _open(self, note: bytes) -> Checkpoint:
         try:
-            checkpoint = verify_checkpoint(note, [self._signer.key])
+            keys = [signer.key for signer in self._signers]
+            # Of an earlier checkpoint one line is enough: it may be older than the other key.
+            checkpoint = verify_checkpoint(note, keys, every_type=False)
         except SignatureError as error:
             raise CheckpointError("a checkpoint that is not signed by this log's key") from error
         if checkpoint.origin != self._origin:
             raise CheckpointError("a checkpoint of another log")
+        ids = {key.key_id for key in keys}
+        if any(s.key_id not in ids for s in parse_note(note).signatures if s.name == self._origin):
+            # Whoever verifies with that key would refuse all that comes without it.
+            raise CheckpointError(
+                "the log has signed with a key that is not here: restore all of its key files"
+            )
         return checkpoint
+
+    def _has_all_lines(self, note: bytes) -> bool:
+        ids = {line.key_id for line in parse_note(note).signatures}
+        return ids.issuperset(signer.key.key_id for signer in self._signers)
 
     def _check_published(self, in_order: bool, size: int) -> None:
         if not in_order or size > self._size:

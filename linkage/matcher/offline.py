@@ -4,20 +4,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from keys.keystore import open_keystore
-from keys.providers import FileProvider
 from linkage.errors import ConfigError
 from linkage.log.canonical import JsonObject
 from linkage.log.entry import parse_entry
-from linkage.log.note import Ed25519Signer
 from linkage.matcher.config import MatcherConfig
 from linkage.matcher.documents import Documents
 from linkage.matcher.head_record import HeadRecord, RecordedEntries
 from linkage.matcher.journal import Clock, Journal
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.lock import locked
+from linkage.matcher.log_keys import open_log_signers
 from linkage.matcher.match_log import MatchLog
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.log_files import LogFiles
@@ -28,12 +24,12 @@ def open_log(config: MatcherConfig, metadata: Metadata, journal: Journal) -> Mat
     """Return the log of a matcher, checked against its files, and begun if it is new.
 
     Raises:
-        KeystoreError: its signing key cannot be opened.
+        KeystoreError: a signing key of it cannot be opened.
         CheckpointError: the log on disk contradicts what was signed.
     """
-    signer = open_log_signer(config)
+    signers = open_log_signers(config.log)
     recorded = RecordedEntries(metadata, HeadRecord(config.log.signing_key))
-    log = MatchLog(recorded, LogFiles(config.data / "log"), signer, config.log.origin)
+    log = MatchLog(recorded, LogFiles(config.data / "log"), signers, config.log.origin)
     log.recover()
     with metadata.write() as transaction:
         if transaction.entry_count() == 0:
@@ -41,17 +37,6 @@ def open_log(config: MatcherConfig, metadata: Metadata, journal: Journal) -> Mat
     log.publish()
     check_genesis(config, metadata.read_entries(0, 1)[0])
     return log
-
-
-def open_log_signer(config: MatcherConfig) -> Ed25519Signer:
-    """Return the signing key of a matcher's log.
-
-    Raises:
-        KeystoreError: it cannot be opened.
-    """
-    provider = FileProvider(config.log.key_encryption_key)
-    _, seed = open_keystore(config.log.signing_key, provider)
-    return Ed25519Signer(config.log.origin, Ed25519PrivateKey.from_private_bytes(seed))
 
 
 def check_genesis(config: MatcherConfig, leaf: bytes) -> None:

@@ -22,6 +22,7 @@ from linkage.matcher.jobs import Jobs
 from linkage.matcher.journal import Clock, Journal
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.lock import locked
+from linkage.matcher.log_keys import ml_dsa_path
 from linkage.matcher.log_reader import LogReader
 from linkage.matcher.lookup_counts import LookupCounts, Route
 from linkage.matcher.lookup_service import LookupService
@@ -84,6 +85,11 @@ class Matcher:
         provider = FileProvider(config.log.key_encryption_key)
         journal = Journal(clock)
         match_log = open_log(config, self._metadata, journal)
+        if not ml_dsa_path(config.log).exists():
+            self._log.warning(
+                "the log signs with Ed25519 alone: make its ML-DSA-44 key by `padan matcher "
+                "init-log`, bring the new trust file to all, and start again"
+            )
         self._ledger = Ledger(self._metadata, clock)
         self._ledger.refresh()
         documents = Documents(self._metadata, artefacts, self._ledger, match_log, clock)

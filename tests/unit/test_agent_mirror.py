@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from linkage.agent.mirror import Logged, Mirror
 from linkage.errors import (
@@ -17,8 +18,9 @@ from linkage.errors import (
 from linkage.log.builder import TileBuilder
 from linkage.log.canonical import JsonObject, format_json
 from linkage.log.checkpoint import Checkpoint, sign_checkpoint
+from linkage.log.cosignature import Cosigner
 from linkage.log.entry import Entry, commit_body, format_entry, parse_body
-from linkage.log.note import Ed25519Signer
+from linkage.log.note import Ed25519Signer, Signer
 from linkage.log.policy import LogLine, Policy
 
 ORIGIN = "padan.test/log"
@@ -37,7 +39,8 @@ class Log:
     """A log that a matcher shows, whatever it may be."""
 
     def __init__(self, leaves: Sequence[bytes], signer: Ed25519Signer = SIGNER) -> None:
-        self.all, self.size, self._signer = list(leaves), len(leaves), signer
+        self.all, self.size = list(leaves), len(leaves)
+        self.signers: tuple[Signer, ...] = (signer,)
 
     def root(self) -> bytes:
         builder = TileBuilder()
@@ -46,7 +49,7 @@ class Log:
         return builder.root()
 
     def checkpoint(self) -> bytes:
-        return sign_checkpoint(Checkpoint(ORIGIN, self.size, self.root()), self._signer)
+        return sign_checkpoint(Checkpoint(ORIGIN, self.size, self.root()), *self.signers)
 
     def entries(self, start: int, end: int) -> list[Logged]:
         return [Logged(one) for one in self.all[start:end]]
@@ -118,6 +121,22 @@ def test_a_checkpoint_under_another_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SignatureError):
         Mirror(tmp_path / "log", TRUST).update(Log([leaf(0)], other))
     assert not (tmp_path / "log" / "checkpoint").exists()
+
+
+def test_a_copy_goes_on_under_a_trust_file_that_names_a_second_key(tmp_path: Path) -> None:
+    """What is on disk was signed by one key; what comes from now on has to be by both."""
+    log = Log([leaf(i) for i in range(3)])
+    Mirror(tmp_path / "log", TRUST).update(log)
+    second = Cosigner(ORIGIN, MLDSA44PrivateKey.from_seed_bytes(bytes(32)), lambda: 1.0)
+    trust = Policy((LogLine(SIGNER.key), LogLine(second.key)))
+    mirror = Mirror(tmp_path / "log", trust)
+    assert mirror.state.size == 3
+    with pytest.raises(SignatureError, match="0x06"):
+        mirror.update(log)
+    log.signers = (SIGNER, second)
+    log.all.append(leaf(3))
+    log.size = 4
+    assert mirror.update(log).size == 4
 
 
 def test_a_damaged_copy_is_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from linkage.cli import demo_site, padan
 from linkage.cli.demo_data import DemoData
 from linkage.cli.demo_site import DemoSite
 from linkage.errors import ConfigError, LinkageError
+from linkage.log.policy import parse_policy
 from linkage.matcher.config import load_config
 from linkage.rpc.tls import TlsFiles
 
@@ -84,13 +85,26 @@ def test_a_lost_trust_file_is_written_again_from_the_key_there_is(tmp_path: Path
     config, trust = write_matcher(tmp_path), tmp_path / "trust.txt"
     assert invoke("matcher", "init-log", "--config", config, "--trust", trust).exit_code == 0
     first = trust.read_bytes()
+    assert [line.key.algorithm for line in parse_policy(first).logs] == [0x01, 0x06]
     key = (tmp_path / "keystore" / "log.key").read_bytes()
     trust.unlink()
     done = invoke("matcher", "init-log", "--config", config, "--trust", trust)
     assert done.exit_code == 0
-    assert "exists, and is kept" in done.stderr
+    assert done.stderr.count("exists, and is kept") == 2
     assert trust.read_bytes() == first
     assert (tmp_path / "keystore" / "log.key").read_bytes() == key
+
+
+def test_a_log_with_one_key_gets_its_second(tmp_path: Path) -> None:
+    config, trust = write_matcher(tmp_path), tmp_path / "trust.txt"
+    invoke("matcher", "init-log", "--config", config, "--trust", trust)
+    first, lattice = parse_policy(trust.read_bytes()), tmp_path / "keystore" / "log-ml-dsa.key"
+    lattice.unlink()
+    assert invoke("matcher", "init-log", "--config", config, "--trust", trust).exit_code == 0
+    second = parse_policy(trust.read_bytes())
+    assert first.logs[0] == second.logs[0]
+    assert first.logs[1] != second.logs[1]
+    assert lattice.exists()
 
 
 def test_a_key_of_another_kind_signs_no_log(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Site:
         metadata = Metadata(f"sqlite:///{self.root / data / 'matcher.db'}")
         try:
             files = LogFiles(self.root / data / "log")
-            log = MatchLog(RecordedEntries(metadata, self.record), files, SIGNER, ORIGIN)
+            log = MatchLog(RecordedEntries(metadata, self.record), files, [SIGNER], ORIGIN)
             log.recover()
             for _ in range(n):
                 with metadata.write() as transaction:

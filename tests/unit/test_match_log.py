@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from linkage.audit.verify import verify_files
 from linkage.errors import CheckpointError, InputError, UnavailableError
 from linkage.log.bundle import build_bundle
 from linkage.log.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
+from linkage.log.cosignature import Cosigner
 from linkage.log.hashing import leaf_hash
-from linkage.log.note import Ed25519Signer
+from linkage.log.note import Ed25519Signer, Signer, parse_note, verified_signatures
 from linkage.log.policy import LogLine, Policy
 from linkage.log.proof import verify_consistency, verify_inclusion
 from linkage.log.tiles import ENTRIES, Tile
@@ -160,7 +162,7 @@ def files(tmp_path: Path) -> LogFiles:
 
 @pytest.fixture
 def log(store: FakeEntries, files: LogFiles, signer: RecordingSigner) -> MatchLog:
-    return MatchLog(store, files, signer, ORIGIN)
+    return MatchLog(store, files, [signer], ORIGIN)
 
 
 def root(store: FakeEntries, size: int | None = None) -> bytes:
@@ -204,11 +206,11 @@ def test_an_empty_log_can_be_published(log: MatchLog, signer: RecordingSigner) -
 
 def test_a_restart_goes_on(store: FakeEntries, files: LogFiles, signer: RecordingSigner) -> None:
     for _ in range(5):
-        log = MatchLog(store, files, signer, ORIGIN)
+        log = MatchLog(store, files, [signer], ORIGIN)
         log.recover()
         store.add(100)
         log.publish()
-    again = MatchLog(store, files, signer, ORIGIN)
+    again = MatchLog(store, files, [signer], ORIGIN)
     again.recover()
     assert again.checkpoint() == log.checkpoint()
     assert_verifies(again, signer, 500)
@@ -252,13 +254,13 @@ def test_every_crash_point_is_recoverable(tmp_path: Path) -> None:
         directory = tmp_path / str(run)
         # 254 are published; then a crash somewhere while 254 -> 258 closes a tile.
         store.add(254)
-        MatchLog(store, LogFiles(directory), signer, ORIGIN).publish()
+        MatchLog(store, LogFiles(directory), [signer], ORIGIN).publish()
         store.add(1)
-        MatchLog(store, LogFiles(directory), signer, ORIGIN).publish()
+        MatchLog(store, LogFiles(directory), [signer], ORIGIN).publish()
         store.add(3)
         faults = Faults(at, after=after)
         store.faults = signer.faults = faults
-        log = MatchLog(store, LogFiles(directory, FailingDisk(faults)), signer, ORIGIN)
+        log = MatchLog(store, LogFiles(directory, FailingDisk(faults)), [signer], ORIGIN)
         try:
             log.publish()
         except Crash:
@@ -269,7 +271,7 @@ def test_every_crash_point_is_recoverable(tmp_path: Path) -> None:
             log.publish()
             assert_verifies(log, signer, 258)
         store.add(2)
-        log = MatchLog(store, LogFiles(directory), signer, ORIGIN)
+        log = MatchLog(store, LogFiles(directory), [signer], ORIGIN)
         log.recover()
         log.publish()
         assert_verifies(log, signer, 260)
@@ -290,7 +292,7 @@ def test_a_torn_temporary_file_does_no_harm(
     published.with_name("1.tmp").hardlink_to(published)
     published.with_name("2.tmp").write_bytes(b"torn")
     store.add(1)
-    log = MatchLog(store, LogFiles(tmp_path / "log"), signer, ORIGIN)
+    log = MatchLog(store, LogFiles(tmp_path / "log"), [signer], ORIGIN)
     log.publish()
     assert published.read_bytes() == leaf_hash(store.entries[0])
     assert_verifies(log, signer, 2)
@@ -299,7 +301,7 @@ def test_a_torn_temporary_file_does_no_harm(
 def refuse(store: FakeEntries, files: LogFiles, match: str) -> None:
     """Neither recovery nor publishing goes on, and nothing is signed."""
     signer = RecordingSigner()
-    log = MatchLog(store, files, signer, ORIGIN)
+    log = MatchLog(store, files, [signer], ORIGIN)
     for call in (log.recover, log.publish, log.publish):
         with pytest.raises(CheckpointError, match=match):
             call()
@@ -407,18 +409,60 @@ def test_lost_files_are_written_again(
     log.publish()
     for name in ("tile/0/001", "tile/entries/000", "tile/entries/002.p/88"):
         (tmp_path / "log" / name).unlink()
-    again = MatchLog(store, LogFiles(tmp_path / "log"), signer, ORIGIN)
+    again = MatchLog(store, LogFiles(tmp_path / "log"), [signer], ORIGIN)
     again.recover()
     assert_verifies(again, signer, 600)
-    elsewhere = MatchLog(store, LogFiles(tmp_path / "new"), signer, ORIGIN)
+    elsewhere = MatchLog(store, LogFiles(tmp_path / "new"), [signer], ORIGIN)
     elsewhere.publish()
     assert_verifies(elsewhere, signer, 600)
     signer.assert_no_fork()
 
 
+def both_keys(signer: RecordingSigner) -> list[Signer]:
+    return [signer, Cosigner(ORIGIN, MLDSA44PrivateKey.from_seed_bytes(b"\1" * 32), lambda: 1.0)]
+
+
+def test_a_log_with_two_keys_signs_with_both(
+    store: FakeEntries, files: LogFiles, signer: RecordingSigner
+) -> None:
+    signers = both_keys(signer)
+    log = MatchLog(store, files, signers, ORIGIN)
+    store.add(3)
+    keys = [one.key for one in signers]
+    for note in (log.publish(), log.publish()):
+        assert list(verified_signatures(parse_note(note), keys)) == keys
+    assert len(signer.signed) == 1
+
+
+def test_a_log_that_gets_its_second_key_signs_the_same_head_again(
+    log: MatchLog, store: FakeEntries, files: LogFiles, signer: RecordingSigner
+) -> None:
+    store.add(3)
+    before = log.publish()
+    signers = both_keys(signer)
+    again = MatchLog(store, files, signers, ORIGIN)
+    again.recover()
+    note = again.publish()
+    assert parse_note(note).text == parse_note(before).text
+    verify_checkpoint(note, [one.key for one in signers])
+    assert files.read_checkpoint() == note
+    signer.assert_no_fork()
+
+
+def test_a_log_does_not_go_back_to_one_key(
+    store: FakeEntries, files: LogFiles, signer: RecordingSigner
+) -> None:
+    store.add(3)
+    MatchLog(store, files, both_keys(signer), ORIGIN).publish()
+    with pytest.raises(CheckpointError, match="restore all of its key files"):
+        MatchLog(store, files, [signer], ORIGIN).recover()
+
+
 def test_a_signer_of_another_name_is_a_bug(store: FakeEntries, files: LogFiles) -> None:
     with pytest.raises(ValueError, match="the signer is"):
-        MatchLog(store, files, RecordingSigner(), "log.padan.test/b")
+        MatchLog(store, files, [RecordingSigner()], "log.padan.test/b")
+    with pytest.raises(ValueError, match="nobody"):
+        MatchLog(store, files, [], ORIGIN)
 
 
 def test_a_signer_that_signs_wrongly_publishes_nothing(
@@ -427,7 +471,7 @@ def test_a_signer_that_signs_wrongly_publishes_nothing(
     signer.sign = lambda text: bytes(64)  # type: ignore[method-assign]  # noqa: ARG005
     store.add(1)
     with pytest.raises(CheckpointError, match="not signed by this log's key"):
-        MatchLog(store, files, signer, ORIGIN).publish()
+        MatchLog(store, files, [signer], ORIGIN).publish()
     assert files.read_checkpoint() is None
 
 
