@@ -24,9 +24,11 @@ from linkage.agreement.usage import day_of
 LONGEST_GRANT = timedelta(days=1)
 GATE_WAIVED = 1.0
 # The caller is at the other end of a connection, with a certificate and a copy of the log.
-_PRESENT = frozenset[Action]({"submit", "upload", "lookup_grant", "lookup"})
-# The caller encodes records of its own, so it needs the linkage key.
-_ENCODES = frozenset[Action]({"upload", "lookup_grant", "lookup"})
+_PRESENT = frozenset[Action]({"submit", "upload", "lookup"})
+# Records of the caller's own party are what it is about.
+_OWN = frozenset[Action]({"upload", "lookup_grant", "lookup"})
+# The caller encodes them, so it needs the linkage key.
+_ENCODES = frozenset[Action]({"upload", "lookup"})
 # What is handed over goes to the caller.
 _RECEIVES = frozenset[Action]({"release", "lookup_grant", "lookup"})
 
@@ -75,7 +77,8 @@ def _rules(state: State, request: Request) -> _Rules:
         yield "SEEN_STALE", request.seen_size > standing.since
     yield from _in_force(request, agreement)
     yield from _what_for(state, request, agreement, caller)
-    yield from _key_of_epoch(state, request, agreement, caller)
+    if request.action != "lookup_grant":  # it is about leave: every lookup needs the key
+        yield from _key_of_epoch(state, request, agreement, caller)
     if request.action in ("submit", "upload", "start"):
         yield from _how_much(state, request, agreement, caller)
     # A waived gate need not be shown; one that is shown has to be good.
@@ -90,6 +93,9 @@ def _rules(state: State, request: Request) -> _Rules:
 def _who(state: State, request: Request, caller: Principal) -> _Rules:
     head = state.principals.of_party(caller.party) if caller.role == "office" else caller
     yield "PRINCIPAL_REVOKED", head is not None and head.revoked is None is caller.revoked
+    if request.action == "lookup_grant":  # a document: two parties have signed it
+        yield "ROLE_NOT_ALLOWED", caller.role in ("party", "office")
+        return
     key = caller.keys.get(request.key)
     if key is None or key.kind != "tls":
         yield "KEY_UNKNOWN", False
@@ -128,7 +134,7 @@ def _what_for(state: State, request: Request, agreement: Agreement, caller: Prin
     yield "PARTY_REVOKED", all(_is_live(state, agreement, party) for party in parties)
     yield "SCHEMA_MISMATCH", request.schema_id == agreement.method.schema_id
     # What a party encodes is in its own list; what a job compares, in those of its parties.
-    owners = (caller.party,) if request.action in _ENCODES else parties
+    owners = (caller.party,) if request.action in _OWN else parties
     agreed = {(one.name, one.element) for owner in owners for one in agreement.by_id[owner].data}
     yield "ATTRIBUTE_NOT_AGREED", request.attributes != () and agreed.issuperset(request.attributes)
     if request.action != "upload":
@@ -204,7 +210,8 @@ def _gate(state: State, request: Request, agreement: Agreement, caller: Principa
 
 
 def _grant(state: State, request: Request, agreement: Agreement, caller: Principal) -> _Rules:
-    wanted, today = request.n_lookups, day_of(request.time)
+    wanted, begin = request.n_lookups, request.window[0] if request.window else request.time
+    today = day_of(begin)
     used = state.usage.by_party(agreement.id, caller.party, today).lookups
     yield "QUOTA_LOOKUPS", 0 < wanted <= agreement.scope.quota.lookups_per_day - used
     if caller.quota is not None:
@@ -213,7 +220,7 @@ def _grant(state: State, request: Request, agreement: Agreement, caller: Princip
     if request.window is None:
         yield "GRANT_WINDOW", False
         return
-    begin, end = request.window
+    end = request.window[1]
     short = max(begin, request.time) < end and end - begin <= LONGEST_GRANT
     yield "GRANT_WINDOW", short and day_of(end) <= agreement.term.valid_until
 
@@ -223,7 +230,11 @@ def _lookup(state: State, request: Request, caller: Principal) -> _Rules:
     if grant is None:
         yield "GRANT_UNKNOWN", False
         return
-    yield "GRANT_UNKNOWN", (grant.agreement, grant.caller) == (request.agreement, caller.path)
+    mine = (grant.agreement, grant.caller) == (request.agreement, caller.path)
+    asked = all(flow.source == grant.register for flow in request.flows)
+    yield "GRANT_UNKNOWN", mine and asked
+    yield "GRANT_REVOKED", grant.revoked is None
+    yield "GRANT_NOT_COSIGNED", grant.leaf < request.cosigned
     yield "GRANT_EXPIRED", grant.valid_from <= request.time < grant.valid_until
     yield "GRANT_EXHAUSTED", 0 <= request.n_used < grant.number
 
@@ -272,6 +283,6 @@ def _leaves(state: State, request: Request) -> tuple[int, ...]:
         *((standing.since, standing.terminated, standing.stopped) if standing else ()),
         *((epoch.confirmed, epoch.ended, epoch.delegated.get(request.actor)) if epoch else ()),
         gate.leaf if gate else None,
-        grant.leaf if grant else None,
+        *((grant.leaf, grant.revoked) if grant else ()),
     ]
     return tuple(sorted({leaf for leaf in found if leaf is not None}))

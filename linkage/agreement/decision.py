@@ -49,6 +49,8 @@ class Request:
         window: of a grant asked for, from when until when.
         grant: of a lookup, the id of its grant.
         n_used: of a lookup, how many were made under the grant before.
+        cosigned: of a lookup, the size of a checkpoint that all parties of the agreement have
+            cosigned.
     """
 
     action: Action
@@ -73,6 +75,7 @@ class Request:
     window: tuple[datetime, datetime] | None = None
     grant: str = ""
     n_used: int = 0
+    cosigned: int = 0
 
     def __post_init__(self) -> None:
         """Refuse times without a zone: a bug of the caller."""

@@ -1,4 +1,4 @@
-"""What is signed beside agreements: enrolments, changes of keys, endings, stops.
+"""What is signed beside agreements: enrolments, changes of keys, endings, stops, grants.
 
 Each is canonical JSON with the log that it is for, inside a DSSE envelope of its own payload
 type, in the leaf `{"env": ...}`. None counts twice: changes of one principal's keys, and stops
@@ -17,6 +17,7 @@ from linkage.agreement.values import (
     Digest,
     Line,
     Origin,
+    PartyId,
     PrincipalUri,
     SealKey,
     SignKey,
@@ -200,6 +201,58 @@ class Stop(Payload):
     digest: Digest
     serial: _Serial
     stopped: bool
+    reason: Line
+
+
+_GrantId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class LookupGrant(Payload):
+    """Leave to look up one party's register, for a number of times and a time.
+
+    Signed by the party whose register it is, and by the party that looks up, or whose office
+    does: its quota is used.
+
+    Attributes:
+        agreement: id of the agreement.
+        digest: the version in force.
+        grant: 16 random bytes in hexadecimal: its name.
+        caller: the party or office that looks up.
+        register_of: the party whose register it is.
+        purpose: the purpose code of the agreement.
+        number: how many lookups.
+        per_minute: how many of them in one minute.
+        valid_from: the first moment.
+        valid_until: the end.
+    """
+
+    TYPE = "application/vnd.padan.lookup-grant+json"
+
+    agreement: AgreementId
+    digest: Digest
+    grant: _GrantId
+    caller: PrincipalUri
+    register_of: PartyId
+    purpose: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]{0,63}$")]
+    number: Annotated[int, Field(ge=1, le=2_000_000_000)]
+    per_minute: Annotated[int, Field(ge=1, le=1_000_000)]
+    valid_from: Time
+    valid_until: Time
+
+
+class GrantRevocation(Payload):
+    """The end of a grant before its time, signed by either of the two parties.
+
+    Attributes:
+        agreement: id of the agreement.
+        grant: the grant's name.
+        reason: why.
+    """
+
+    TYPE = "application/vnd.padan.grant-revocation+json"
+
+    agreement: AgreementId
+    grant: _GrantId
     reason: Line
 
 

@@ -140,7 +140,7 @@ class Agreements:
         """Return all, with one at its end; raises as `register`."""
         wanted = parse_payload(Termination, envelope)
         standing = self._named(wanted, log, entry)
-        if not _party_signers(standing.agreement, envelope, principals, entry.time):
+        if not party_signers(standing.agreement, envelope, principals, entry.time):
             raise Refused("NOT_SIGNED")
         return self._with(standing.version, replace(standing, terminated=index))
 
@@ -151,7 +151,7 @@ class Agreements:
         wanted = parse_payload(Stop, envelope)
         standing = self._named(wanted, log, entry)
         agreement, time = standing.agreement, entry.time
-        signed = _party_signers(agreement, envelope, principals, time) | frozenset(
+        signed = party_signers(agreement, envelope, principals, time) | frozenset(
             uri for uri in agreement.audit.auditors if _by(uri, envelope, principals, time)
         )
         everybody = {party.principal for party in agreement.parties}
@@ -258,9 +258,10 @@ def _by(uri: str, envelope: Envelope, principals: Principals, time: datetime) ->
     return principal is not None and bool(envelope.signers(principal.sign_keys(time)))
 
 
-def _party_signers(
+def party_signers(
     agreement: Agreement, envelope: Envelope, principals: Principals, time: datetime
 ) -> frozenset[str]:
+    """Return the principals of those parties of an agreement whose signature counts."""
     return frozenset(
         party.principal
         for party in agreement.parties

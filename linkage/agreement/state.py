@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from linkage.agreement.epochs import WORDS, Epochs
+from linkage.agreement.grants import with_grant
 from linkage.agreement.payload import KeyChange, KeyRevocation, envelope_of, parse_payload
 from linkage.agreement.principals import Principals, principals_of
 from linkage.agreement.refusal import Refused, Rejected
@@ -84,6 +85,11 @@ def replay(entries: Iterable[Entry], bodies: Mapping[int, JsonObject] | None = N
 
 def _changed(state: State, index: int, entry: Entry, body: JsonObject | None) -> State:
     family, _, word = entry.type.partition(".")
+    if entry.type == "lookup.grant" and body is not None:
+        granted = with_grant(
+            state.usage, state.log, index, entry, body, state.agreements, state.principals
+        )
+        return replace(state, usage=granted)
     if is_confidential(entry.type):
         return replace(state, usage=state.usage.after(index, entry, body))
     if entry.type == "genesis":

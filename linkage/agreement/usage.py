@@ -1,8 +1,8 @@
-"""How much of an agreement was used, and what its confidential leaves grant: the log's state.
+"""How much of an agreement was used, as its confidential leaves have it: the log's state.
 
 Bodies of these leaves go to an agreement's parties and to auditors only. Who reads the log
-without them sees all agreements and keys, and counts nothing. They are the matcher's own words:
-what was signed by others stands inside them, and auditors check it there.
+without them sees all agreements and keys, and counts nothing. But for grants (`grants`) they are
+the matcher's own words: what was signed by others stands inside them, and auditors check it there.
 """
 
 import re
@@ -66,20 +66,28 @@ class Grant:
     """Leave to look up, for a number and a time.
 
     Attributes:
+        id: its name.
         agreement: under which.
         caller: to whom, as `party/x` or `office/x/y`.
+        register: whose register.
         number: how many lookups.
+        per_minute: how many of them in one minute.
         valid_from: the first moment.
         valid_until: the end.
         leaf: where it is in the log.
+        revoked: the leaf that ended it before its time.
     """
 
+    id: str
     agreement: str
     caller: str
+    register: str
     number: int
+    per_minute: int
     valid_from: datetime
     valid_until: datetime
     leaf: int
+    revoked: int | None = None
 
 
 @dataclass(frozen=True)
@@ -142,16 +150,18 @@ class Usage:
             return _decided(self, entry, _name(body.get("job")))
         # Counted when it is admitted: uploads at the same time count against each other.
         if entry.type == "job.admit":
-            return _used(self, entry, path_of(entry.actor), records=_count(body.get("n_records")))
+            n_records, agreement = _count(body.get("n_records")), entry.agreement or ""
+            caller = path_of(entry.actor)
+            return _used(self, agreement, day_of(entry.time), caller, records=n_records)
         if entry.type == "gate":
             return replace(self, gates={**self.gates, **_gate(index, entry, body)})
-        if entry.type == "lookup.grant":
-            name, grant = _grant(index, entry, body)
-            if name in self.grants:
-                raise Refused("REPLAYED")
-            granted = _used(self, entry, grant.caller, lookups=grant.number)
-            return replace(granted, grants={**self.grants, name: grant})
         return self
+
+    def granted(self, grant: Grant) -> "Usage":
+        """Return the counts with one grant more; it is used on the day on which it begins."""
+        day = day_of(grant.valid_from)
+        counted = _used(self, grant.agreement, day, grant.caller, lookups=grant.number)
+        return replace(counted, grants={**self.grants, grant.id: grant})
 
 
 def _decided(usage: Usage, entry: Entry, job: str) -> Usage:
@@ -163,13 +173,19 @@ def _decided(usage: Usage, entry: Entry, job: str) -> Usage:
         return replace(usage, asked=left)
     agreement = entry.agreement or ""
     jobs = {**usage.jobs, agreement: usage.jobs.get(agreement, 0) + 1}
-    return _used(replace(usage, asked=left, jobs=jobs), entry, caller, jobs=1)
+    asked = replace(usage, asked=left, jobs=jobs)
+    return _used(asked, agreement, day_of(entry.time), caller, jobs=1)
 
 
 def _used(
-    usage: Usage, entry: Entry, caller: str, jobs: int = 0, records: int = 0, lookups: int = 0
+    usage: Usage,
+    agreement: str,
+    day: date,
+    caller: str,
+    jobs: int = 0,
+    records: int = 0,
+    lookups: int = 0,
 ) -> Usage:
-    agreement, day = entry.agreement or "", day_of(entry.time)
     before = usage.on(agreement, caller, day)
     now = Day(before.jobs + jobs, before.records + records, before.lookups + lookups)
     days = usage.days.get(agreement, {})
@@ -193,18 +209,6 @@ def _gate(index: int, entry: Entry, body: JsonObject) -> dict[tuple[str, str, st
         leaf=index,
     )
     return {(entry.agreement or "", _name(body.get("party")), _digest(body.get("gate"))): fact}
-
-
-def _grant(index: int, entry: Entry, body: JsonObject) -> tuple[str, Grant]:
-    grant = Grant(
-        agreement=entry.agreement or "",
-        caller=path_of(_name(body.get("caller"))),
-        number=_count(body.get("number")),
-        valid_from=_time(body.get("from")),
-        valid_until=_time(body.get("until")),
-        leaf=index,
-    )
-    return _name(body.get("grant")), grant
 
 
 def _name(value: Json) -> str:

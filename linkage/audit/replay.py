@@ -11,6 +11,7 @@ What bodies have to carry for this, besides `job`:
     job.authorise|deny       code, rules
     job.admit|refuse         manifest, n_records, gate, key, request, code, rules
     job.plan                 code, rules
+    lookup.grant             env
 
 A `job.refuse` without `job` is of a request that did not count, from which nothing followed. A
 leaf with a decision names the leaves that it rests on. A `result` stands for the decision that
@@ -26,6 +27,8 @@ from keys.errors import KeysError
 from linkage.agreement.articles import Level
 from linkage.agreement.decide import decide
 from linkage.agreement.decision import Action, Decision, Flow, Request
+from linkage.agreement.grants import asked_for, grant_in
+from linkage.agreement.payload import LookupGrant, envelope_of
 from linkage.agreement.principals import Principal
 from linkage.agreement.refusal import Rejected
 from linkage.agreement.request import SignedRequest, check_request
@@ -144,9 +147,11 @@ class _Replay:
                 self._jobs[_text(body, "job")] = self._request(entry, body)
             elif entry.type in ("job.authorise", "job.deny"):
                 self._decided(index, entry, body)
+            elif entry.type == "lookup.grant":
+                self._granted(index, entry, body)
             elif entry.type in _STEPS and not _is_turned_away(entry, body):
                 self._step(index, entry, body)
-        except _Unusable as error:
+        except (_Unusable, MalformedMessageError) as error:
             self._add(REQUEST_INVALID, index, str(error))
 
     def _request(self, entry: Entry, body: JsonObject) -> _Job:
@@ -217,6 +222,18 @@ class _Replay:
             if not decision.allowed:
                 text = f"a result for {party}, and the rules give {decision.code}"
                 self._add(DECISION_DIFFERS, index, text)
+
+    def _granted(self, index: int, entry: Entry, body: JsonObject) -> None:
+        """Check that a grant might be given; whether it is signed is the state's question."""
+        wanted = grant_in(envelope_of(body))
+        if not isinstance(wanted, LookupGrant):
+            return
+        standing = self._state.agreements.get(wanted.agreement)
+        decision = decide(self._state, asked_for(wanted, standing, entry.time))
+        self._n_decisions += 1
+        if not decision.allowed:
+            text = f"a grant of lookups, and the rules give {decision.code}"
+            self._add(DECISION_DIFFERS, index, text)
 
     def _compare(
         self, index: int, entry: Entry, body: JsonObject, decision: Decision, *, allowed: bool

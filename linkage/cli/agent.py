@@ -53,6 +53,7 @@ _CONFIG = click.option(
     type=click.Path(path_type=Path),
     help="Settings of the agent (TOML).",
 )
+_COSIGN_S = 1.0
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
@@ -81,6 +82,36 @@ def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
         client = MatcherClient(channel, config.patience_s)
         for path, content in zip(paths, documents, strict=True):
             click.echo(f"{path}: leaf {client.submit_document(content)}", err=True)
+
+
+@agent.command()
+@_CONFIG
+@click.option("--follow", is_flag=True, help="Go on until it is stopped, every second.")
+def cosign(config_path: Path, follow: bool) -> None:
+    """Cosign the match log as the party's witness, after its own copy has grown to it.
+
+    Grants of lookups count only under a checkpoint that all parties of the agreement have
+    cosigned; what was cosigned once stays so.
+    """
+    import time
+    from contextlib import suppress
+
+    from keys.door import open_provider
+    from linkage.agent.client import MatcherClient
+    from linkage.agent.cosigning import Witness
+    from linkage.agent.session import load_trust, mirror_of, open_cosigner
+    from linkage.errors import MalformedMessageError
+
+    with connected_without_key(config_path) as (config, channel):
+        cosigner = open_cosigner(config, open_provider(config.keys.provider))
+        witness = Witness(mirror_of(config, load_trust(config.trust)), cosigner)
+        client = MatcherClient(channel, config.patience_s)
+        witness.cosign(client)
+        while follow:
+            time.sleep(_COSIGN_S)
+            # The checkpoint's turn may be over when the line arrives: ask again.
+            with suppress(MalformedMessageError):
+                witness.cosign(client)
 
 
 @agent.command("make-key")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from linkage.cli.agreement_grants import countersign, grant, revoke_grant
 from linkage.cli.signer import signing_options, signing_with
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ _OUT = click.option("--out", required=True, type=_PATH, help="Envelope to write 
 @click.group()
 def agreement() -> None:
     """Draft agreements between agencies, check, read and sign them."""
+
+
+agreement.add_command(grant)
+agreement.add_command(revoke_grant)
+agreement.add_command(countersign)
 
 
 @agreement.command()
@@ -207,7 +213,7 @@ def stop(
 ) -> None:
     """Sign the emergency stop of an agreement; one party or auditor is enough.
 
-    Others add their signatures with `padan enrol sign`.
+    Others add their signatures with `padan agreement countersign`.
     """
     from linkage.agreement.payload import Stop
 
@@ -221,6 +227,33 @@ def stop(
     else:
         word = "goes on" if resume else "is stopped"
         click.echo(f"{out}: {document.id} {word}, once it is in the log", err=True)
+
+
+def load_agreement(path: Path) -> "Agreement":
+    """Return the agreement in a TOML draft or in an envelope.
+
+    Raises:
+        ConfigError: the file cannot be read, or has neither.
+    """
+    return _load(path)[0]
+
+
+def load_envelope(path: Path) -> "Envelope":
+    """Return the envelope in a file; its signatures are not checked here.
+
+    Raises:
+        ConfigError: the file cannot be read, or has none.
+    """
+    from keys.dsse import parse_envelope
+    from keys.errors import KeysError
+    from linkage.errors import ConfigError
+
+    try:
+        return parse_envelope(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
+    except KeysError as error:
+        raise ConfigError(str(path), [str(error)]) from error
 
 
 def _load(path: Path) -> "tuple[Agreement, Envelope | None]":
@@ -270,24 +303,30 @@ def _write_registered(path: Path, out: Path, as_json: bool, *, amends: bool) -> 
 def _write_payload(
     kind: "type[Payload]", document: "Agreement", out: Path, key: Path, setting: str, **own: Any
 ) -> None:
-    """Sign and write a document about an agreement.
+    """Sign and write a document about an agreement; raises as `payload_of`."""
+    from keys.dsse import sign as signed
+
+    fields: dict[str, Any] = {"log": document.log, "agreement": document.id, **own}
+    payload = payload_of(kind, **fields, digest=document.digest())
+    with signing_with(key, setting) as signer:
+        _write(out, signed(kind.TYPE, payload.to_bytes(), [signer]))
+
+
+def payload_of(kind: "type[Payload]", **fields: Any) -> "Payload":
+    """Return a payload with some fields.
 
     Raises:
         ConfigError: with every field that is refused.
     """
     from pydantic import ValidationError
 
-    from keys.dsse import sign as signed
     from linkage.agreement.model import problems_of
     from linkage.errors import ConfigError
 
-    fields: dict[str, Any] = {"log": document.log, "agreement": document.id, **own}
     try:
-        payload = kind(**fields | {"digest": document.digest()})
+        return kind(**fields)
     except ValidationError as error:
         raise ConfigError("document", problems_of(error)) from error
-    with signing_with(key, setting) as signer:
-        _write(out, signed(kind.TYPE, payload.to_bytes(), [signer]))
 
 
 def _with_schema(document: "Agreement", schema_file: Path) -> "list[Finding]":

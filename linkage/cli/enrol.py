@@ -4,13 +4,14 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from linkage.cli.signer import signing_options, signing_with
+from linkage.cli.times import parse_time
 
 if TYPE_CHECKING:
     from keys.dsse import Ed25519Signer, Envelope
@@ -30,16 +31,6 @@ _CERTIFICATES = click.option(
 )  # fmt: skip
 _SEAL = click.option("--seal-key", help="Base64 that `padan keys new seal` printed.")
 _WITNESS = click.option("--witness-key", help="Base64 that `padan keys new witness` printed.")
-
-
-def _time(ctx: click.Context, option: click.Parameter, text: str) -> datetime:
-    del ctx
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        problem = "not a time such as 2026-12-31T08:00:00Z"
-        raise click.BadParameter(problem, param=option) from error
-    return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
 
 
 @click.group()
@@ -144,7 +135,7 @@ def offices(origin: str, principal: str, path: Path, folder: Path, key: Path, se
 @click.option(
     "--old-until",
     required=True,
-    callback=_time,
+    callback=parse_time,
     help="The old ones count until then; in UTC if no zone is given.",
 )
 @signing_options

@@ -16,15 +16,19 @@ from keys.dsse import Envelope, parse_envelope
 from keys.errors import KeysError
 from keys.messages import Seal, check_sealed, read_message
 from keys.terms import Terms
+from linkage.agreement.decide import decide
 from linkage.agreement.envelope import AGREEMENT_TYPE, agreement_in
 from linkage.agreement.epochs import WORDS
+from linkage.agreement.grants import asked_for, grant_in
 from linkage.agreement.lint import lint
 from linkage.agreement.model import Agreement
 from linkage.agreement.payload import (
     Enrolment,
+    GrantRevocation,
     KeyChange,
     KeyRevocation,
     KeyRotation,
+    LookupGrant,
     Stop,
     Termination,
     leaf_body,
@@ -35,12 +39,13 @@ from linkage.agreement.terms import terms_of
 from linkage.agreement.usage import day_of
 from linkage.errors import DeniedError, MalformedMessageError, NotFoundError
 from linkage.log.canonical import parse_json
-from linkage.log.entry import Entry, format_entry
-from linkage.matcher.journal import Clock, time_of
+from linkage.log.entry import Entry
+from linkage.matcher.decisions import denied
+from linkage.matcher.journal import Clock, time_of, with_body
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.store.artefacts import ArtefactStore
-from linkage.store.metadata import Metadata, NewEntry, Transaction
+from linkage.store.metadata import Metadata, Transaction
 
 # Ciphertexts are needed until an exchange is over; a complaint carries its own.
 _SEALED_DAYS = 30
@@ -117,15 +122,18 @@ class Documents:
         now, state = time_of(self._clock), self._ledger.state(transaction)
         if envelope.payload_type == AGREEMENT_TYPE:
             _check_lawful(agreement_in(envelope), day_of(now))
-        entry = Entry(leaf_type, now, actor, agreement, body=leaf_body(envelope))
-        after = state.after(state.size, entry)
+        body = leaf_body(envelope)
+        entry, made = with_body(Entry(leaf_type, now, actor, agreement), body)
+        after = state.after(state.size, entry, body)
         if len(after.rejected) > len(state.rejected):
             code = after.rejected[-1].code
             raise DeniedError(code, f"the document does not count in the log: {leaf_type}")
+        if envelope.payload_type == LookupGrant.TYPE:
+            _check_granted(state, parse_payload(LookupGrant, envelope), now)
         # An abort may be signed with a newer key than the agreement's.
         if leaf_type.startswith("epoch.") and leaf_type != "epoch.abort":
             self._keep(_terms(state, envelope), envelope, sealed)
-        return transaction.append(NewEntry(format_entry(entry), agreement))
+        return transaction.append(made)
 
     def sealed(
         self, party: str, agreement_id: str, epoch: int, digests: Sequence[bytes]
@@ -174,6 +182,14 @@ def _check_lawful(agreement: Agreement, today: datetime.date) -> None:
         )
 
 
+def _check_granted(state: State, wanted: LookupGrant, now: datetime.datetime) -> None:
+    """Check that the agreement allows a grant that its two parties have signed."""
+    standing = state.agreements.get(wanted.agreement)
+    decision = decide(state, asked_for(wanted, standing, now))
+    if not decision.allowed:
+        raise denied(decision)
+
+
 def _place(envelope: Envelope) -> tuple[str, str | None]:
     """Return the type of the leaf that carries a document, and the agreement it belongs to."""
     kind = envelope.payload_type
@@ -187,6 +203,8 @@ def _place(envelope: Envelope) -> tuple[str, str | None]:
         return "agreement.stop", parse_payload(Stop, envelope).agreement
     if kind == KeyChange.TYPE:
         return "key.state", parse_payload(KeyChange, envelope).agreement
+    if kind in (LookupGrant.TYPE, GrantRevocation.TYPE):
+        return "lookup.grant", grant_in(envelope).agreement
     if kind in _OF_KEYS:
         return _OF_KEYS[kind], None
     word = kind.removeprefix(_EPOCH).removesuffix("+json")

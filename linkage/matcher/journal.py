@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from linkage.errors import UnavailableError
@@ -75,14 +76,27 @@ class Journal:
             refs: indexes of earlier leaves that it builds on.
             job_id: the job it belongs to: whose parties may read its body.
         """
-        time = self._time(transaction)
-        ref = tuple(sorted(set(refs)))
-        if not is_confidential(leaf_type):
-            entry = Entry(leaf_type, time, actor, agreement_id, ref, body=body)
-            return transaction.append(NewEntry(format_entry(entry), agreement_id, job_id))
-        opening, content = os.urandom(OPENING_BYTES), format_json(body)
-        commitment = commit_body(opening, content)
-        entry = Entry(leaf_type, time, actor, agreement_id, ref, commitment=commitment)
-        return transaction.append(
-            NewEntry(format_entry(entry), agreement_id, job_id, opening, content)
+        entry = Entry(
+            leaf_type, self._time(transaction), actor, agreement_id, tuple(sorted(set(refs)))
         )
+        _, made = with_body(entry, body, job_id)
+        return transaction.append(made)
+
+
+def with_body(entry: Entry, body: JsonObject, job_id: str | None = None) -> tuple[Entry, NewEntry]:
+    """Return an entry with its body, or a commitment to it where it is confidential.
+
+    Args:
+        entry: without either.
+        body: what happened.
+        job_id: the job it belongs to: whose parties may read its body.
+
+    Returns:
+        The entry, and what the database keeps of it.
+    """
+    if not is_confidential(entry.type):
+        entry = replace(entry, body=body)
+        return entry, NewEntry(format_entry(entry), entry.agreement, job_id)
+    opening, content = os.urandom(OPENING_BYTES), format_json(body)
+    entry = replace(entry, commitment=commit_body(opening, content))
+    return entry, NewEntry(format_entry(entry), entry.agreement, job_id, opening, content)

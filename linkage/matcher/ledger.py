@@ -91,6 +91,8 @@ class Ledger:
 def _named(entry: StoredEntry) -> dict[bytes, int]:
     """Return the index of an entry by the digest of its document, if it carries one."""
     body = parse_entry(entry.leaf).body
+    if entry.body is not None:  # of a confidential one
+        body = cast("JsonObject", parse_json(entry.body))
     return {_digest(body): entry.index} if body is not None and body.keys() == {"env"} else {}
 
 

@@ -4,7 +4,9 @@ from keys.identity import Identity
 from linkage.errors import MalformedMessageError
 from linkage.job import Job
 from linkage.log.checkpoint import parse_checkpoint
+from linkage.log.entry import parse_entry
 from linkage.log.note import parse_note
+from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.store.metadata import Metadata, StoredEntry
 
@@ -15,12 +17,13 @@ class LogReader:
     Args:
         metadata: the database.
         log: the published log.
+        ledger: knows the parties of agreements.
     """
 
     PAGE = 512
 
-    def __init__(self, metadata: Metadata, log: MatchLog) -> None:
-        self._metadata, self._log = metadata, log
+    def __init__(self, metadata: Metadata, log: MatchLog, ledger: Ledger) -> None:
+        self._metadata, self._log, self._ledger = metadata, log, ledger
 
     def checkpoint(self) -> bytes:
         """Return the last published checkpoint.
@@ -37,8 +40,8 @@ class LogReader:
     def entries(self, reader: Identity, start: int, end: int) -> list[StoredEntry]:
         """Return a range of published entries, without the bodies that are not the reader's.
 
-        A body is for the parties of its own job and for auditors. Naming an agreement
-        in a request of one's own opens nothing.
+        A body is for the parties of its own job and for auditors, and one about lookups for the
+        parties of its agreement. Naming an agreement in a request of one's own opens nothing.
 
         Raises:
             MalformedMessageError: the range is empty, too long, or not published.
@@ -53,10 +56,18 @@ class LogReader:
             return entries
         return [
             entry
-            if entry.job_id in mine
+            if entry.job_id in mine or self._tells(entry, reader)
             else StoredEntry(entry.leaf, entry.agreement_id, index=entry.index)
             for entry in entries
         ]
+
+    def _tells(self, entry: StoredEntry, reader: Identity) -> bool:
+        """Return whether an entry is about lookups under an agreement of the reader's."""
+        standing = self._ledger.known.agreements.get(entry.agreement_id or "")
+        if standing is None or reader.role != "party" or entry.job_id is not None:
+            return False
+        about = parse_entry(entry.leaf).type
+        return reader.name in standing.agreement.by_id and about.startswith("lookup.")
 
     def inclusion_proof(self, index: int, size: int) -> list[bytes]:
         """Return the proof that a leaf is in the tree of a size."""

@@ -153,7 +153,7 @@ class Matcher:
             clock=clock,
         )
         results = Results(self._metadata, artefacts, match_log, self._ledger)
-        reader = LogReader(self._metadata, match_log)
+        reader = LogReader(self._metadata, match_log, self._ledger)
         self._services = (
             partial(
                 document_pb2_grpc.add_DocumentServiceServicer_to_server,

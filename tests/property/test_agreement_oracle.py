@@ -21,12 +21,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "agreement"))
 
 from agreement_world import (
     AUDITOR,
+    LOG,
     START,
     World,
     agreement,
     amendment,
     changed,
     gate_of,
+    grant_id,
     signer,
     tls,
     uri,
@@ -37,7 +39,7 @@ from linkage.agreement.decide import decide
 from linkage.agreement.decision import ACTIONS, Flow, Request
 from linkage.agreement.denial import DENIALS
 from linkage.agreement.model import Agreement
-from linkage.agreement.payload import OfficeQuota
+from linkage.agreement.payload import GrantRevocation, OfficeQuota
 from linkage.agreement.state import replay
 
 ORDER = list(DENIALS)
@@ -216,17 +218,28 @@ class Oracle:
     def bound(self, key: dict[str, Any]) -> bool:
         return bool(key["of"] == (self.document.method.schema_id, self.document.purpose.code))
 
-    def used(self, kind: str, path: str, *, alone: bool = False) -> int:
-        """How much a party and its offices, or one office alone, used on this day."""
+    def grant(self, name: str, path: str, signers: set[str], **what: Any) -> None:
+        """Both parties sign; an office need not have the key yet."""
+        known = path in ("party/imigrasi", TAWAU, KUCHING) and self.lives(path)
+        both = {"party/imigrasi", "party/dukcapil"}
+        if known and not self.ended and self.parties_in(signers) >= both:
+            self.grants[name] = {"who": path, "leaf": self.size, "revoked": False, **what}
+
+    def end_grant(self, name: str, signers: set[str]) -> None:
+        if name in self.grants and not self.ended and self.parties_in(signers):
+            self.grants[name]["revoked"] = True
+
+    def used(self, kind: str, path: str, *, alone: bool = False, at: datetime | None = None) -> int:
+        """How much a party and its offices, or one office alone, used on a day, such as this."""
         rows: list[tuple[str, datetime, int]] = {
             "jobs": [(who, when, 1) for who, when in self.jobs],
             "records": self.batches,
-            "lookups": [(g["who"], g["at"], g["number"]) for g in self.grants.values()],
+            "lookups": [(g["who"], g["from"], g["number"]) for g in self.grants.values()],
         }[kind]
         total = 0
         for who, when, number in rows:
             mine = who == path if alone else who.split("/")[1] == path.split("/")[1]
-            if mine and local_day(when) == local_day(self.now):
+            if mine and local_day(when) == local_day(at or self.now):
                 total += number
         return total
 
@@ -241,10 +254,13 @@ class Oracle:
         path = asks.actor.removeprefix("spiffe://padan.test/")
         if asks.actor != uri(path) or path not in self.certificates:
             return {"PRINCIPAL_UNKNOWN"}
-        here = asks.action not in ("start", "release")
+        here = asks.action not in ("start", "release", "lookup_grant")
         check("PRINCIPAL_REVOKED", self.lives(path))
         entry = [state for name, state in self.certificates[path] if name == asks.key]
-        check("KEY_UNKNOWN", entry)
+        if asks.action == "lookup_grant":  # a document, which nobody's connection speaks for
+            entry = []
+        else:
+            check("KEY_UNKNOWN", entry)
         for state in entry:
             # A principal that is revoked as a whole takes its keys along.
             check("KEY_REVOKED", state != "revoked" and path not in self.gone)
@@ -291,7 +307,8 @@ class Oracle:
                 if asks.action in ("release", "lookup", "lookup_grant"):
                     check("LEVEL_NOT_AGREED", flow.recipient == party)
             check("LEVEL_NOT_AGREED", asks.flows)
-        self._wrong_with_key(asks, path, check)
+        if asks.action != "lookup_grant":
+            self._wrong_with_key(asks, path, check)
         self._wrong_with_use(asks, path, check)
         return found
 
@@ -311,7 +328,7 @@ class Oracle:
             check("EPOCH_REPLACED", asks.action != "submit" and asks.time < ends)
         else:
             check("EPOCH_EXPIRED", key["made"] and asks.time < key["made"] + timedelta(days=days))
-        if path.startswith("office/") and asks.action in ("upload", "lookup", "lookup_grant"):
+        if path.startswith("office/") and asks.action in ("upload", "lookup"):
             check("EPOCH_NOT_DELEGATED", path in key["holders"])
 
     def _wrong_with_use(self, asks: Request, path: str, check: Any) -> None:
@@ -336,20 +353,23 @@ class Oracle:
             self._wrong_with_gate(asks, path, check)
         if asks.action == "lookup_grant":
             wanted = asks.n_lookups
-            used = self.used("lookups", path)
-            check("QUOTA_LOOKUPS", wanted >= 1 and used + wanted <= quota.lookups_per_day)
-            if own:
-                used = self.used("lookups", path, alone=True)
-                check("QUOTA_OFFICE", used + wanted <= own.lookups_per_day)
             assert asks.window is not None
             first, last = asks.window
+            used = self.used("lookups", path, at=first)
+            check("QUOTA_LOOKUPS", wanted >= 1 and used + wanted <= quota.lookups_per_day)
+            if own:
+                used = self.used("lookups", path, alone=True, at=first)
+                check("QUOTA_OFFICE", used + wanted <= own.lookups_per_day)
             check("GRANT_WINDOW", first < last and asks.time < last)
             check("GRANT_WINDOW", last - first <= timedelta(hours=24))
             check("GRANT_WINDOW", local_day(last) <= self.document.term.valid_until)
         if asks.action == "lookup":
             grant = self.grants.get(asks.grant)
-            check("GRANT_UNKNOWN", grant and grant["who"] == path)
+            about = all(flow.source == "dukcapil" for flow in asks.flows)
+            check("GRANT_UNKNOWN", grant and grant["who"] == path and about)
             if grant:
+                check("GRANT_REVOKED", not grant["revoked"])
+                check("GRANT_NOT_COSIGNED", asks.cosigned > grant["leaf"])
                 check("GRANT_EXPIRED", grant["from"] <= asks.time)
                 check("GRANT_EXPIRED", asks.time < grant["until"])
                 check("GRANT_EXHAUSTED", asks.n_used < grant["number"])
@@ -386,9 +406,9 @@ def start() -> tuple[World, Oracle]:
         }  # fmt: skip
     day = world.now.replace(hour=0)
     for name, who in (("g1", "party/imigrasi"), ("g2", TAWAU)):
-        oracle.grants[name] = {
-            "who": who, "at": world.now, "number": 10, "from": day,
-            "until": day + timedelta(days=1),
+        oracle.grants[grant_id(name)] = {
+            "who": who, "leaf": world.state.usage.grants[grant_id(name)].leaf, "revoked": False,
+            "number": 10, "from": day, "until": day + timedelta(days=1),
         }  # fmt: skip
     return world, oracle
 
@@ -412,7 +432,7 @@ def some_signers(rng: Random) -> list[str]:
 KINDS = (
     *("time", "revoke", "revoke_certificate", "rotate", "enrol", "terminate", "stop", "resume"),
     *["amend", "make_key", "delegate", "enrol"] * 2,
-    *("abort", "begin_key", "lose"),
+    *("abort", "begin_key", "lose", "end_grant"),
     *["batch", "gate", "grant"] * 4,
     *["job"] * 8,
 )
@@ -513,17 +533,24 @@ def happen(world: World, oracle: Oracle, rng: Random) -> None:
         world.gate(document, party, **fact)
         oracle.gates[party, gate_of(party)] = fact
     elif kind == "grant":
-        name = f"g{len(oracle.grants) + 1}"
+        name = f"g{oracle.size}"
         begin = world.now + timedelta(hours=rng.choice([0, 0, 2]))
         until = begin + timedelta(hours=rng.choice([1, 8, 24]))
         number = rng.choice([1, 6, 40])
+        by = rng.choice([["party/imigrasi", "party/dukcapil"], *[signers] * 2])
+        about = "dukcapil"
         world.grant(
-            document, path, grant=name, number=number,
-            **{"from": begin.isoformat(), "until": until.isoformat()},
+            document, path, name, by, number=number, valid_from=begin, valid_until=until,
+            register_of=about,
         )  # fmt: skip
-        oracle.grants[name] = {
-            "who": path, "at": world.now, "number": number, "from": begin, "until": until,
-        }  # fmt: skip
+        oracle.grant(
+            grant_id(name), path, set(by), **{"number": number, "from": begin, "until": until}
+        )
+    elif kind == "end_grant":
+        name = rng.choice([*oracle.grants])
+        envelope = GrantRevocation(log=LOG, agreement=document.id, grant=name, reason="selesai")
+        world.signed("lookup.grant", envelope, signers, document.id)
+        oracle.end_grant(name, set(signers))
     oracle.size = len(world.entries)
 
 
@@ -542,7 +569,7 @@ def ask(world: World, oracle: Oracle, rng: Random) -> Request:
         document,
         "party/imigrasi" if path == "auditor/bpk" else path,
         action=action,
-        grant=rng.choice(mine or ["g1"]),
+        grant=rng.choice(mine or [grant_id("g1")]),
         epoch=rng.choice([max(oracle.keys), 1]),
         candidates=4,
     )
@@ -589,6 +616,7 @@ WRONG: dict[str, list[Any]] = {
         (T0 - timedelta(days=1), T0),
     ],
     "n_used": [0, 1, 10, 49_000],
+    "cosigned": [0, 6, 20],
     "time": [T0 + timedelta(days=700), T0 - timedelta(days=90), T0 + timedelta(days=91)],
 }
 

@@ -21,9 +21,11 @@ from linkage.agreement.envelope import sign_agreement
 from linkage.agreement.model import Agreement, parse_draft
 from linkage.agreement.payload import (
     Enrolment,
+    GrantRevocation,
     KeyChange,
     KeyRevocation,
     KeyRotation,
+    LookupGrant,
     Payload,
     Stop,
     Termination,
@@ -273,12 +275,26 @@ class World:
         }  # fmt: skip
         return self.add("gate", {**body, **changed}, document.id, f"party/{owner}")
 
-    def grant(self, document: Agreement, caller: str, **changed: Any) -> int:
-        body = {
-            "grant": "g1", "caller": caller, "number": 10,
-            "from": "2027-03-01T00:00:00Z", "until": "2027-03-02T00:00:00Z",
+    def grant(
+        self, document: Agreement, caller: str, grant: str = "g1", by: list[str] | None = None,
+        **changed: Any,
+    ) -> int:  # fmt: skip
+        """Leave for a caller to look up the second party, signed by both if not said otherwise."""
+        fields: dict[str, Any] = {
+            "log": LOG, "agreement": document.id, "digest": document.digest(),
+            "grant": grant_id(grant), "caller": uri(caller),
+            "register_of": document.parties[1].id, "purpose": document.purpose.code,
+            "number": 10, "per_minute": 60, "valid_from": datetime(2027, 3, 1, tzinfo=UTC),
+            "valid_until": datetime(2027, 3, 2, tzinfo=UTC),
         }  # fmt: skip
-        return self.add("lookup.grant", {**body, **changed}, document.id)
+        wanted = LookupGrant(**{**fields, **changed})
+        signers = [f"party/{caller.split('/')[1]}", f"party/{wanted.register_of}"]
+        return self.signed("lookup.grant", wanted, signers if by is None else by, document.id)
+
+    def end_grant(self, document: Agreement, grant: str, by: list[str]) -> int:
+        fields = {"log": LOG, "agreement": document.id, "grant": grant_id(grant)}
+        wanted = GrantRevocation(**fields, reason="selesai")
+        return self.signed("lookup.grant", wanted, by, document.id)
 
     def job(self, document: Agreement, caller: str, name: str = "j1") -> int:
         self.add("job.request", {"job": name}, document.id, caller)
@@ -315,9 +331,14 @@ class World:
             "log_root": ROOT,
             "n_lookups": 5,
             "window": (self.now, self.now + timedelta(hours=8)),
-            "grant": "g1",
+            "grant": grant_id("g1"),
+            "cosigned": self.state.size,
         }
         return Request(**{**fields, **own})
+
+
+def grant_id(name: str) -> str:
+    return hashlib.sha256(f"grant {name}".encode()).hexdigest()[:32]
 
 
 def gate_of(party: str) -> str:

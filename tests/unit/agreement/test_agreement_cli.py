@@ -6,18 +6,25 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from agreement_world import LOG, filled, signer
+from agreement_world import DOMAIN, LOG, filled, signer
 from click.testing import CliRunner, Result
 
 from keys.dsse import parse_envelope
+from keys.errors import KeystoreError
 from keys.keystore import new_header, write_keystore
 from keys.providers import FileProvider, create_key_file
 from linkage.agreement.draft import draft
 from linkage.agreement.envelope import agreement_in
-from linkage.agreement.model import parse_draft
-from linkage.agreement.payload import Stop, Termination, parse_payload
+from linkage.agreement.model import Agreement, parse_draft
+from linkage.agreement.payload import (
+    GrantRevocation,
+    LookupGrant,
+    Stop,
+    Termination,
+    parse_payload,
+)
 from linkage.cli import padan
-from linkage.errors import ConfigError, DeniedError
+from linkage.errors import ConfigError, DeniedError, MalformedMessageError
 
 TODAY = datetime.now(UTC).date()
 
@@ -182,6 +189,61 @@ def test_stop_writes_a_stop_and_its_end(folder: Path) -> None:
         assert json.loads(done.stdout)["stopped"] is stopped
         made = parse_payload(Stop, parse_envelope((folder / "s.json").read_bytes()))
         assert (made.stopped, made.serial) == (stopped, serial)
+
+
+def grant(folder: Path, *more: str, out: str = "g.json") -> Result:
+    begin = datetime.now(UTC).replace(microsecond=0)
+    return invoke(
+        "grant", folder / "pks.toml", "--caller", f"spiffe://{DOMAIN}/office/imigrasi/tawau",
+        "--register", "dukcapil", "--number", "500", "--from", begin.isoformat(),
+        "--until", (begin + timedelta(hours=8)).isoformat(), "--key", folder / "dukcapil.key",
+        "--provider", f"file:{folder / 'kek'}", "--out", folder / out, *more,
+    )  # fmt: skip
+
+
+def test_a_grant_is_signed_by_one_party_and_then_by_the_other(folder: Path) -> None:
+    done = grant(folder, "--json")
+    assert done.exit_code == 0, done.exception
+    shown = json.loads(done.stdout)
+    signed = invoke(
+        "countersign", folder / "g.json", "--key", folder / "imigrasi.key",
+        "--provider", f"file:{folder / 'kek'}",
+    )  # fmt: skip
+    assert signed.exit_code == 0, signed.exception
+    envelope = parse_envelope((folder / "g.json").read_bytes())
+    made = parse_payload(LookupGrant, envelope)
+    assert (made.grant, made.register_of, made.number) == (shown["grant"], "dukcapil", 500)
+    assert (made.per_minute, made.purpose) == (60, load(folder).purpose.code)
+    assert {key for key, _ in envelope.signatures} == {
+        signer(f"party/{name}").key_id for name in ("imigrasi", "dukcapil")
+    }
+    assert isinstance(grant(folder).exception, KeystoreError)
+    assert isinstance(grant(folder, "--number", "0", out="h.json").exception, ConfigError)
+
+
+def test_a_grant_is_ended_by_its_file(folder: Path) -> None:
+    grant(folder)
+    done = invoke(
+        "revoke-grant", folder / "g.json", "--reason", "selesai", "--key", folder / "imigrasi.key",
+        "--provider", f"file:{folder / 'kek'}", "--out", folder / "end.json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.exception
+    made = parse_payload(GrantRevocation, parse_envelope((folder / "end.json").read_bytes()))
+    grants = parse_payload(LookupGrant, parse_envelope((folder / "g.json").read_bytes()))
+    assert made.grant == grants.grant
+
+
+def test_nothing_else_is_countersigned_by_the_way(folder: Path) -> None:
+    sign(folder, "pks.toml", "dukcapil")
+    refused = invoke(
+        "countersign", folder / "pks.json", "--key", folder / "imigrasi.key",
+        "--provider", f"file:{folder / 'kek'}",
+    )  # fmt: skip
+    assert isinstance(refused.exception, MalformedMessageError)
+
+
+def load(folder: Path) -> Agreement:
+    return parse_draft((folder / "pks.toml").read_text())
 
 
 def test_diff_names_what_differs(folder: Path) -> None:

@@ -17,6 +17,7 @@ from agreement_world import (
     amendment,
     changed,
     gate_of,
+    grant_id,
     signer,
     tls,
     uri,
@@ -48,7 +49,7 @@ def asked(action: Action, path: str = "party/imigrasi", **own: Any) -> str:
 @pytest.mark.parametrize("path", ["party/imigrasi", OFFICE])
 def test_a_request_inside_the_agreement_is_allowed(action: Action, path: str) -> None:
     world, document = usual()
-    grant = "g1" if path.startswith("party") else "g2"
+    grant = grant_id("g1" if path.startswith("party") else "g2")
     answer = decide(world.state, world.request(document, path, action=action, grant=grant))
     assert (answer.allowed, answer.code) == (True, "ALLOWED")
     assert answer.leaves == tuple(sorted(set(answer.leaves)))
@@ -103,7 +104,9 @@ REQUESTS: list[tuple[Action, dict[str, Any], str]] = [
     ("lookup_grant", {"window": (START, START)}, "GRANT_WINDOW"),
     ("lookup_grant", {"window": (START, START + 2 * DAY)}, "GRANT_WINDOW"),
     ("lookup_grant", {"window": (START - DAY, START)}, "GRANT_WINDOW"),
-    ("lookup", {"grant": "g2"}, "GRANT_UNKNOWN"),
+    ("lookup", {"grant": grant_id("g2")}, "GRANT_UNKNOWN"),
+    ("lookup", {"flows": (Flow("setneg", "imigrasi", "R1"),)}, "LEVEL_NOT_AGREED"),
+    ("lookup", {"cosigned": 0}, "GRANT_NOT_COSIGNED"),
     ("lookup", {"grant": ""}, "GRANT_UNKNOWN"),
     ("lookup", {"time": START + DAY}, "GRANT_EXPIRED"),
     ("lookup", {"time": START - timedelta(hours=2)}, "GRANT_EXPIRED"),
@@ -359,6 +362,27 @@ def test_an_office_needs_its_head_the_key_and_its_quota() -> None:
     assert code(world, world.request(document, new)) == "QUOTA_OFFICE"
     world.revoke("party/imigrasi", ["admin0", "admin2"])
     assert code(world, world.request(document, new)) == "PRINCIPAL_REVOKED"
+
+
+def test_either_party_ends_a_grant_at_once() -> None:
+    for party in ("party/imigrasi", "party/dukcapil"):
+        world, document = usual()
+        assert code(world, world.request(document, action="lookup")) == "ALLOWED"
+        world.end_grant(document, "g1", [party])
+        assert code(world, world.request(document, action="lookup")) == "GRANT_REVOKED"
+
+
+def test_a_grant_is_used_on_the_day_on_which_it_begins() -> None:
+    world, document = usual()
+    tomorrow = START + DAY
+    most = document.scope.quota.lookups_per_day
+    world.grant(
+        document, "party/imigrasi", "g3", number=most, valid_from=tomorrow,
+        valid_until=tomorrow + DAY,
+    )  # fmt: skip
+    for day, denied in ((START, "ALLOWED"), (tomorrow, "QUOTA_LOOKUPS")):
+        asked_for = {"n_lookups": 1, "window": (day, day + timedelta(hours=1))}
+        assert code(world, world.request(document, action="lookup_grant", **asked_for)) == denied
 
 
 def test_a_removed_office_ends_the_key_that_it_had() -> None:

@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "agreement"))
 from agreement_world import (
     LOG,
+    START,
     World,
     agreement,
     changed,
@@ -177,7 +178,7 @@ def test_an_honest_job_follows_from_the_log(site: Site) -> None:
     finished(world, document, spec)
     report = replayed(world)
     assert report.findings == []
-    assert (report.verdict, report.decisions, report.jobs) == ("OK", 8, {"ALLOWED": 1})
+    assert (report.verdict, report.decisions, report.jobs) == ("OK", 10, {"ALLOWED": 1})
     assert report.rejected == []
 
 
@@ -186,6 +187,24 @@ def test_an_honest_denial_follows_from_the_log(site: Site) -> None:
     submitted(world, document, {**spec, "purpose": "lain"})
     report = replayed(world)
     assert (report.verdict, report.jobs) == ("OK", {"PURPOSE_MISMATCH": 1})
+
+
+@pytest.mark.parametrize(
+    ("own", "code"),
+    [
+        ({"number": 1_000_000}, "QUOTA_LOOKUPS"),
+        ({"purpose": "lain"}, "PURPOSE_MISMATCH"),
+        ({"valid_until": START + timedelta(days=9)}, "GRANT_WINDOW"),
+    ],
+)
+def test_a_grant_that_was_logged_against_the_rules(
+    own: dict[str, Any], code: str, site: Site
+) -> None:
+    world, document, _ = site
+    world.grant(document, "party/imigrasi", "g3", **own)
+    (finding,) = replayed(world).findings
+    assert finding.code == "DECISION_DIFFERS"
+    assert f"the rules give {code}" in finding.text
 
 
 def terminated(world: World, document: Agreement) -> None:
