@@ -1,7 +1,10 @@
-"""`padan matcher`: run the matcher, and make the keys of its log."""
+"""`padan matcher`: run the matcher, make the keys of its log, and its log again from mirrors."""
 
 import asyncio
+import json
 import signal
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -126,3 +129,85 @@ def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
     with offline_documents(config) as taken:
         for path, content in zip(paths, documents, strict=True):
             click.echo(f"{path}: leaf {taken.submit('matcher', content)}", err=True)
+
+
+@matcher.command()
+@click.option(
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings (TOML).",
+)
+@click.option(
+    "--from-mirror",
+    "mirrors",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="An agent's copy of the log (the folder log of its work folder), or an auditor's "
+    "bundle; repeat it for several.",
+)
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A checkpoint that somebody has seen, which the copies have to reach; may be repeated.",
+)
+@click.option(
+    "--all-asked",
+    is_flag=True,
+    help="Every party and auditor was asked for its copy: what these lack, nobody saw.",
+)
+@click.option(
+    "--without-bodies",
+    is_flag=True,
+    help="Go on without confidential bodies that are in no copy: use is counted without them.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
+def rebuild(
+    config_path: Path,
+    mirrors: tuple[Path, ...],
+    checkpoints: tuple[Path, ...],
+    all_asked: bool,
+    without_bodies: bool,
+    as_json: bool,
+) -> None:
+    """Make the log of a matcher again, from copies of it, after its data were lost or restored.
+
+    Everything in the copies is verified first. The old data are kept under another name.
+    Jobs that ran are ended by name; results that were not fetched do not come back.
+    """
+    from linkage.audit.bundle_files import read_bundle, write_bundle
+    from linkage.matcher.config import load_config
+    from linkage.matcher.rebuild import rebuild as make_again
+
+    config = load_config(config_path)
+    with tempfile.TemporaryDirectory(prefix="padan-") as unpacked:
+        folders = []
+        for number, path in enumerate(mirrors):
+            if path.is_file():
+                folders.append(Path(unpacked) / f"{number}-{path.stem}")
+                write_bundle(folders[-1], read_bundle(path))
+            else:
+                folders.append(path)
+        made = make_again(
+            config,
+            folders,
+            seen={str(path): path.read_bytes() for path in checkpoints},
+            all_asked=all_asked,
+            without_bodies=without_bodies,
+        )
+    if as_json:
+        click.echo(json.dumps(asdict(made), default=str))
+        return
+    click.echo(f"{config.data}: {made.size} entries, root {made.root}, {made.jobs} jobs")
+    for name in made.ended:
+        click.echo(f"  job {name} ran, and was ended: MATCHER_REBUILT")
+    for agreement, n_bodies in sorted(made.missing.items()):
+        click.echo(f"  {n_bodies} bodies of {agreement or 'no agreement'} are in no copy")
+    for name in made.lost:
+        click.echo(f"  {name}: nothing was there to carry over")
+    if made.kept is not None:
+        click.echo(f"the old data are kept: {made.kept}", err=True)

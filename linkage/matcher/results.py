@@ -75,7 +75,10 @@ class Results:
                 "AGREEMENT_STOPPED", "the agreement was stopped or has ended: nothing is given out"
             )
         if checkpoint is None:
-            raise JobStateError("the job was released under no checkpoint: ask the operator")
+            raise JobStateError(
+                "the matcher was made again after this job's release, and has its result no more: "
+                "ask for the job again"
+            )
         size = parse_checkpoint(parse_note(checkpoint).text).size
         receipt = Receipt(
             leaf_index=index,
