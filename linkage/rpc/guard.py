@@ -1,23 +1,30 @@
 """The interceptor that every call passes: identity, role, fields, deadline, errors.
 
-Handlers behind it decode, call and encode; they hold no try and no check of who
-is calling. Iteration of streams is guarded like the call itself.
+Handlers behind it get messages that were checked, call and encode; they hold no try and no
+check of who is calling. Iteration of streams is guarded like the call itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import grpc.aio
 import structlog
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
-from linkage.errors import DeniedError, LinkageError, QuotaExceededError
+from linkage.errors import (
+    DeniedError,
+    LinkageError,
+    MalformedMessageError,
+    QuotaExceededError,
+)
 from linkage.rpc.fields import check_fields
 from linkage.rpc.limits import POLICIES
 from linkage.rpc.peer import Admits, Peer, peer_of
@@ -39,10 +46,16 @@ class Guard(grpc.aio.ServerInterceptor):
     Args:
         admits: tells whether a caller takes part in this service.
         rates: how many calls each may make.
+        ended: told the method, status and seconds of every call.
     """
 
-    def __init__(self, admits: Admits, rates: Rates | None = None) -> None:
-        self._admits, self._rates = admits, rates or Rates()
+    def __init__(
+        self,
+        admits: Admits,
+        rates: Rates | None = None,
+        ended: Callable[[str, str, float], None] = lambda *_: None,
+    ) -> None:
+        self._admits, self._rates, self._ended = admits, rates or Rates(), ended
         self._log = structlog.get_logger("rpc")
         # Calls at hand: gRPC keeps a connection whose certificate counts no more.
         self._calls: dict[asyncio.Task[Any], Peer] = {}
@@ -74,11 +87,13 @@ class Guard(grpc.aio.ServerInterceptor):
             or handler.stream_stream
         )
 
+        # Decoded here and not by gRPC: of nobody who is not admitted, and what cannot be decoded
+        # is refused in our words, not in the library's.
+        deserialize: Any = handler.request_deserializer
+        decode = partial(_decoded, deserialize=deserialize, method=method)
+
         def admitted(request: Any) -> Any:
-            if handler.request_streaming:
-                return _checked_stream(request, method)
-            _check(request, method)
-            return request
+            return _each(request, decode) if handler.request_streaming else decode(request)
 
         async def unary(request: Any, context: _Context) -> Any:
             async with self._call(method, context):
@@ -101,16 +116,29 @@ class Guard(grpc.aio.ServerInterceptor):
                 if handler.request_streaming
                 else grpc.unary_stream_rpc_method_handler
             )
-            return make(stream, handler.request_deserializer, handler.response_serializer)
+            return make(stream, None, handler.response_serializer)
         make_unary = (
             grpc.stream_unary_rpc_method_handler
             if handler.request_streaming
             else grpc.unary_unary_rpc_method_handler
         )
-        return make_unary(unary, handler.request_deserializer, handler.response_serializer)
+        return make_unary(unary, None, handler.response_serializer)
 
     @asynccontextmanager
     async def _call(self, method: str, context: _Context) -> AsyncIterator[None]:
+        started, status = time.monotonic(), grpc.StatusCode.CANCELLED
+        try:
+            async with self._answered(method, context):
+                yield
+            status = grpc.StatusCode.OK
+        except grpc.aio.AbortError:
+            status = context.code()
+            raise
+        finally:
+            self._ended(method, status.name, time.monotonic() - started)
+
+    @asynccontextmanager
+    async def _answered(self, method: str, context: _Context) -> AsyncIterator[None]:
         try:
             policy = POLICIES.get(method)
             if policy is None:
@@ -130,6 +158,8 @@ class Guard(grpc.aio.ServerInterceptor):
             await _abort(context, error)
         except (asyncio.CancelledError, GeneratorExit, grpc.aio.AbortError):
             raise
+        except NotImplementedError:  # the health service of gRPC has calls that it only names
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this call is not offered")
         except Exception as error:  # noqa: BLE001 -- nothing unknown reaches the peer
             # The text may hold anything: the type and the place are enough to find the cause.
             self._log.error("call failed", method=method, error=type(error).__name__, at=_at(error))
@@ -159,15 +189,23 @@ async def _abort(context: _Context, error: Exception) -> NoReturn:
     await context.abort(code, text, trailing)
 
 
-async def _checked_stream(messages: AsyncIterator[Any], method: str) -> AsyncIterator[Any]:
+async def _each(
+    messages: AsyncIterator[bytes], decode: Callable[[bytes], Message]
+) -> AsyncIterator[Message]:
     async for message in messages:
-        _check(message, method)
-        yield message
+        yield decode(message)
 
 
-def _check(message: Message, method: str) -> None:
+def _decoded(data: bytes, *, deserialize: Callable[[bytes], Message], method: str) -> Message:
+    try:
+        message = deserialize(data)
+    except DecodeError as error:
+        raise MalformedMessageError(
+            "the message cannot be decoded: use the protocol of this version"
+        ) from error
     if method.startswith(_OURS):
         check_fields(message)
+    return message
 
 
 def _at(error: BaseException) -> str:
