@@ -57,6 +57,50 @@ def serve(config_path: Path, address_file: Path | None) -> None:
         ) from error
 
 
+@matcher.command()
+@click.option(
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings (TOML).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--check", is_flag=True, help="Exit with 1 if there is something to do.")
+def status(config_path: Path, as_json: bool, check: bool) -> None:
+    """Show how a matcher is, running or not: jobs, log, registers, disk, certificate."""
+    import json
+
+    from linkage.matcher.config import load_config
+    from linkage.matcher.status import runs, status_of
+    from linkage.store.metadata import Metadata
+
+    config = load_config(config_path)
+    metadata = Metadata(f"sqlite:///{config.data / 'matcher.db'}")
+    try:
+        found, running = status_of(config, metadata), runs(config)
+    finally:
+        metadata.close()
+    problems = found.problems(datetime.now(UTC))
+    if as_json:
+        facts = {"running": running, **found.to_json(), "problems": problems}
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        click.echo("running" if running else "not running")
+        for name, value in found.to_json().items():
+            click.echo(f"{name.replace('_', ' '):18} {_words(value)}")
+        for problem in problems:
+            click.echo(f"to do: {problem}")
+    if check and (problems or not running):
+        raise click.exceptions.Exit(1)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {name}" for name, count in value.items() if count) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value or "none")
+
+
 @matcher.command("init-log")
 @click.option(
     "--config",

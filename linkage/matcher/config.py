@@ -98,6 +98,16 @@ class LookupRule(_Strict):
     per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 60
 
 
+class Watch(_Strict):
+    """Metrics, liveness and readiness for those who watch the matcher.
+
+    Attributes:
+        listen: host and port; beyond this machine a certificate of the authority is asked for.
+    """
+
+    listen: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$"), AfterValidator(_check_port)]
+
+
 class MatcherConfig(_Strict):
     """All settings of a matcher.
 
@@ -108,6 +118,7 @@ class MatcherConfig(_Strict):
         keystore: folder of the keys to the artefacts; leave it out of backups.
         tls: PEM files.
         log: the match log.
+        metrics: where metrics are told; nowhere without it.
         executor: who compares: `local` threads, or a `ray` cluster.
         threads: threads that compare, of the local executor.
         ray_address: host and port of the Ray cluster's head, "auto" for one on this machine.
@@ -129,6 +140,7 @@ class MatcherConfig(_Strict):
     keystore: Path
     tls: Tls
     log: Log
+    metrics: Watch | None = None
     executor: ExecutorName = "local"
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     ray_address: Annotated[str, Field(pattern=r"^(auto|\S+:\d{1,5})$")] = "auto"

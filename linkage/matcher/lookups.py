@@ -153,6 +153,11 @@ class Lookups:
         if self._names:
             self._thread.start()
 
+    @property
+    def loaded(self) -> bool:
+        """Whether all registers are in memory, or there are none."""
+        return self._loading.is_set() or not self._names
+
     def stop(self) -> None:
         """Stop after the scan at hand; whoever waits is told to come again."""
         self._stopping.set()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from keys.providers import FileProvider
 from linkage.engine.executor import executor_of
+from linkage.errors import LinkageError
 from linkage.matcher.batches import Batches
 from linkage.matcher.config import MatcherConfig
 from linkage.matcher.cosignatures import Cosignatures
@@ -27,6 +29,7 @@ from linkage.matcher.log_reader import LogReader
 from linkage.matcher.lookup_counts import LookupCounts, Route
 from linkage.matcher.lookup_service import LookupService
 from linkage.matcher.lookups import Lookups, registers_of
+from linkage.matcher.metrics import Metrics, MetricsServer
 from linkage.matcher.offline import open_log
 from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.refinements import Refinements
@@ -41,6 +44,7 @@ from linkage.matcher.services import (
     RefineService,
     ResultService,
 )
+from linkage.matcher.status import status_of
 from linkage.matcher.worker import Worker
 from linkage.rpc.guard import Guard
 from linkage.rpc.limits import GRACE_S, MAX_CALLS, SERVER_OPTIONS
@@ -60,6 +64,8 @@ from linkage.v1 import (
 )
 
 _CHECK_S, _RECHECK_S = 0.5, 60.0
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class Matcher:
@@ -75,7 +81,7 @@ class Matcher:
     """
 
     def __init__(self, config: MatcherConfig, clock: Clock = time.time) -> None:
-        self._config = config
+        self._config, self._stopping = config, False
         self._log = structlog.get_logger("matcher")
         config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = ExitStack()
@@ -154,6 +160,7 @@ class Matcher:
         )
         results = Results(self._metadata, artefacts, match_log, self._ledger)
         reader = LogReader(self._metadata, match_log, self._ledger)
+        self._metrics = Metrics(lambda: status_of(config, self._metadata))
         self._services = (
             partial(
                 document_pb2_grpc.add_DocumentServiceServicer_to_server,
@@ -189,7 +196,7 @@ class Matcher:
             ConfigError: a TLS file cannot be read.
             RuntimeError: the address is taken.
         """
-        guard = Guard(self._admits)
+        guard = Guard(self._admits, ended=self._metrics.ended)
         server = grpc.aio.server(
             interceptors=[guard], options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS
         )
@@ -202,14 +209,17 @@ class Matcher:
         self._worker.start()
         self._lookups.start()
         await server.start()
-        await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
+        await healthy.set("", _SERVING)
+        watched = ExitStack()
+        if self._config.metrics is not None:
+            watched.enter_context(self._watched(self._config.metrics.listen))
         address = f"{self._config.listen.rpartition(':')[0]}:{port}"
         self._log.info("serving", address=address, origin=self._config.log.origin)
         if address_file is not None:
             temporary = address_file.with_suffix(".part")
             temporary.write_text(address, "utf-8")
             temporary.replace(address_file)
-        watches = asyncio.gather(self._watch(), _recheck(guard))
+        watches = asyncio.gather(self._watch(), _recheck(guard), self._tell_health(healthy))
         try:
             await stop.wait()
         finally:
@@ -217,12 +227,45 @@ class Matcher:
             watches.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watches
+            self._stopping = True
             await healthy.enter_graceful_shutdown()
             await server.stop(GRACE_S)
             await asyncio.to_thread(self._lookups.stop)
             await asyncio.to_thread(self._worker.stop)
+            await asyncio.to_thread(watched.close)
             self._metadata.close()
             self._lock.close()
+
+    @contextlib.contextmanager
+    def _watched(self, listen: str) -> Iterator[None]:
+        server = MetricsServer(listen, self._metrics, self._unready, self._config.tls)
+        server.start()
+        self._log.info("metrics", port=server.port)
+        try:
+            yield
+        finally:
+            server.stop()
+
+    def _unready(self) -> list[str]:
+        """Return why calls cannot be served now; nothing if they can."""
+        reasons = []
+        if self._stopping:
+            reasons.append("the matcher is stopping")
+        if not self._worker.alive:
+            reasons.append("the worker has ended")
+        if not self._lookups.loaded:
+            reasons.append("registers are being brought into memory")
+        try:
+            self._metadata.entry_count()
+        except LinkageError as error:
+            reasons.append(str(error))
+        return reasons
+
+    async def _tell_health(self, healthy: health.aio.HealthServicer) -> None:
+        while True:
+            reasons = await asyncio.to_thread(self._unready)
+            await healthy.set("", _NOT_SERVING if reasons else _SERVING)
+            await asyncio.sleep(_CHECK_S)
 
     def _admits(self, peer: Peer) -> bool:
         own = peer.identity.trust_domain == self._config.trust_domain

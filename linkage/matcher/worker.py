@@ -146,6 +146,11 @@ class Worker:
         """Start the thread; it begins with what an earlier run left unfinished."""
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Stop after the tasks at hand; unfinished jobs go on at the next start."""
         self._stopping.set()
