@@ -70,6 +70,7 @@ def serve(config_path: Path, address_file: Path | None) -> None:
 def status(config_path: Path, as_json: bool, check: bool) -> None:
     """Show how a matcher is, running or not: jobs, log, registers, disk, certificate."""
     import json
+    from datetime import UTC, datetime
 
     from linkage.matcher.config import load_config
     from linkage.matcher.status import runs, status_of
