@@ -8,13 +8,13 @@ from typing import Protocol, TypeVar
 
 import grpc
 
-from linkage.agent.mirror import Logged, LogSource
 from linkage.batch import Chunk, Manifest, Question
 from linkage.errors import MalformedMessageError, UnavailableError
 from linkage.job import Job, JobSpec, JobState
 from linkage.rpc import convert
 from linkage.rpc.channel import repeated, sent, translated
 from linkage.solve.links import Links
+from linkage.store.log_copy import Logged, LogSource
 from linkage.v1 import (
     batch_pb2,
     batch_pb2_grpc,

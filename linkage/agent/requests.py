@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from keys.dsse import Signer
-from linkage.agent.mirror import LogSource, Mirror
+from linkage.agent.mirror import Mirror
 from linkage.agreement.request import (
     LONGEST,
     RANDOM_BYTES,
@@ -18,6 +18,7 @@ from linkage.agreement.request import (
 )
 from linkage.agreement.standing import Standing
 from linkage.errors import DeniedError, UnavailableError
+from linkage.store.log_copy import LogSource
 
 
 class Requests:

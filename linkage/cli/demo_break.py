@@ -30,7 +30,7 @@ from linkage.errors import DeniedError, LinkageError
 from linkage.job import JobSpec, JobState
 
 if TYPE_CHECKING:
-    from linkage.agent.mirror import LogSource
+    from linkage.store.log_copy import LogSource
 
 _SCHEMA = """\
 name = "demo-break"

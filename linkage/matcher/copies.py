@@ -27,10 +27,8 @@ from linkage.log.entry import Entry, parse_body, parse_entry, verify_body
 from linkage.log.hashing import leaf_hash
 from linkage.log.tree import History
 from linkage.log.vkey import VerifierKey
+from linkage.store.log_copy import CONTRADICTION
 from linkage.store.log_files import LogFiles
-
-# What an agent keeps of a checkpoint that contradicts its mirror.
-_CONTRADICTION = "contradiction"
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ class Copies:
 
     def _contradictions(self, folders: Sequence[Path]) -> Iterator[Head]:
         for folder in folders:
-            path = folder / _CONTRADICTION
+            path = folder / CONTRADICTION
             if path.exists():
                 yield self._head(str(path), path.read_bytes())
 

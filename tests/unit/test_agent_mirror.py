@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from linkage.agent.mirror import Logged, Mirror
+from linkage.agent.mirror import Mirror
 from linkage.errors import (
     CheckpointError,
     SignatureError,
@@ -22,6 +22,7 @@ from linkage.log.cosignature import Cosigner
 from linkage.log.entry import Entry, commit_body, format_entry, parse_body
 from linkage.log.note import Ed25519Signer, Signer
 from linkage.log.policy import LogLine, Policy
+from linkage.store.log_copy import Logged
 
 ORIGIN = "padan.test/log"
 SIGNER = Ed25519Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))

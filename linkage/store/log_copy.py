@@ -1,0 +1,218 @@
+"""A reader's own copy of the match log: it may only ever grow.
+
+The whole log is kept. A checkpoint counts if the leaves that came with it give its root, and if
+the leaves that were there before are among them; nothing of that is taken on the matcher's word.
+Beside the leaves are the bodies that the reader may see, each held against its leaf.
+"""
+
+import copy
+import fcntl
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, cast
+
+from linkage.errors import (
+    CheckpointError,
+    MalformedMessageError,
+    SplitViewError,
+    UnavailableError,
+)
+from linkage.log.builder import TileBuilder
+from linkage.log.canonical import JsonObject, parse_json
+from linkage.log.checkpoint import Checkpoint, verify_checkpoint
+from linkage.log.entry import Entry, format_body, parse_body, parse_entry, verify_body
+from linkage.log.tiles import Tile
+from linkage.log.vkey import VerifierKey
+from linkage.store.log_files import LogFiles
+
+CONTRADICTION = "contradiction"
+"""Name of the file beside a copy that keeps a checkpoint which contradicts it."""
+
+
+class Logged(NamedTuple):
+    """An entry of the log as the matcher shows it to a reader.
+
+    Attributes:
+        leaf: its bytes.
+        opening: opens the commitment; nothing where the leaf is public, or its body is not
+            for this reader.
+        body: what the leaf committed to, likewise.
+    """
+
+    leaf: bytes
+    opening: bytes = b""
+    body: bytes = b""
+
+
+class LogSource(Protocol):
+    """Where the log comes from: a client of the matcher."""
+
+    def checkpoint(self) -> bytes:
+        """Return the last signed checkpoint."""
+
+    def entries(self, start: int, end: int) -> Iterable[Logged]:
+        """Return entries of the log, in their order."""
+
+
+class LogCopy:
+    """A copy on disk, under the last checkpoint that was seen.
+
+    Args:
+        folder: of the copy.
+        keys: of the log.
+
+    Attributes:
+        folder: the same.
+        head: the last checkpoint that was seen; None before the first.
+
+    Raises:
+        SignatureError: the checkpoint on disk is not of the log.
+        CheckpointError: a file of the copy is damaged.
+    """
+
+    def __init__(self, folder: Path, keys: Sequence[VerifierKey]) -> None:
+        self.folder, self._files, self._keys = folder, LogFiles(folder), tuple(keys)
+        self._builder = TileBuilder()
+        note = self._files.read_checkpoint()
+        self.head = self._kept(note) if note is not None else None
+        if self.head is not None:
+            for leaf in self.leaves(self.head.size):
+                self._builder.append(leaf)
+            if self._builder.root() != self.head.root:
+                raise self._damaged()
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self._builder.size
+
+    @property
+    def note(self) -> bytes:
+        """The last checkpoint that was seen, as the log signed it; nothing before the first."""
+        return self._files.read_checkpoint() or b""
+
+    def leaves(self, size: int) -> list[bytes]:
+        """Return the first entries of the copy.
+
+        Raises:
+            CheckpointError: a file of the copy is damaged.
+        """
+        try:
+            return self._files.read_entries(size)
+        except (CheckpointError, UnavailableError) as error:
+            raise self._damaged() from error
+
+    def bodies(self) -> dict[int, JsonObject]:
+        """Return what confidential leaves committed to, by index, as far as it is here.
+
+        Raises:
+            CheckpointError: a file of the copy is damaged.
+        """
+        try:
+            return {
+                index: cast("JsonObject", parse_json(parse_body(data)[1]))
+                for index, data in self._files.read_bodies()
+                if index < self.size
+            }
+        except MalformedMessageError as error:
+            raise self._damaged() from error
+
+    def follow(self, note: bytes, source: LogSource) -> list[tuple[Logged, Entry]]:
+        """Move on to a checkpoint, and return the entries up to it that are new.
+
+        Raises:
+            SignatureError: the checkpoint is not signed by the log.
+            SplitViewError: the log has two histories, or other leaves than its checkpoint. The
+                note is kept beside the copy: it is evidence.
+            VerificationError: a body is not what its leaf committed to.
+        """
+        new = verify_checkpoint(note, self._keys)
+        if self.head is not None and new.origin != self.head.origin:
+            raise self._contradiction(note, "it is of another log")
+        if new.size <= self.size:
+            if self.root_at(new.size) != new.root:
+                raise self._contradiction(note, "it has another history")
+            return []
+        # Nothing is kept before all of it has been found to belong together.
+        ahead, tiles = copy.deepcopy(self._builder), list[tuple[Tile, bytes]]()
+        logged = list(source.entries(self.size, new.size))
+        try:
+            for one in logged:
+                tiles += ahead.append(one.leaf)
+            entries = [parse_entry(one.leaf) for one in logged]
+        except (MalformedMessageError, ValueError) as error:
+            raise self._contradiction(note, "it has a leaf that is none") from error
+        if (ahead.size, ahead.root()) != (new.size, new.root):
+            raise self._contradiction(note, "it did not grow out of what was seen before")
+        bodies = _checked_bodies(self.size, entries, logged)
+        self._write(note, new.size, (*tiles, *ahead.partial_tiles()), bodies)
+        self._builder, self.head = ahead, new
+        return list(zip(logged, entries, strict=True))
+
+    def root_at(self, size: int) -> bytes:
+        """Return the root of the first entries of the log.
+
+        Args:
+            size: how many, at most as many as there are.
+        """
+        if self.head is not None and size == self.head.size:
+            return self.head.root
+        before = TileBuilder()
+        for leaf in self.leaves(size):
+            before.append(leaf)
+        return before.root()
+
+    def _write(
+        self,
+        note: bytes,
+        size: int,
+        tiles: Iterable[tuple[Tile, bytes]],
+        bodies: Mapping[int, bytes],
+    ) -> None:
+        """Write what is new, unless another run on this copy was there before."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.folder / "lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            there = self._files.read_checkpoint()
+            if there is not None and self._kept(there).size >= size:
+                return
+            for tile, data in tiles:
+                self._files.write_tile(tile, data)
+            for index, data in bodies.items():
+                self._files.write_body(index, data)
+            self._files.write_checkpoint(note)
+
+    def _kept(self, note: bytes) -> Checkpoint:
+        """Return the checkpoint on disk, which the log had signed as was asked then."""
+        return verify_checkpoint(note, self._keys, every_type=False)
+
+    def _damaged(self) -> CheckpointError:
+        return CheckpointError(
+            f"{self.folder}: the copy of the log is damaged: keep it for the auditors, and "
+            "begin with an empty folder"
+        )
+
+    def _contradiction(self, note: bytes, why: str) -> SplitViewError:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / CONTRADICTION).write_bytes(note)
+        return SplitViewError(
+            f"a checkpoint that the log signed contradicts this copy: {why}. Keep "
+            f"{self.folder} as evidence, and tell the auditors"
+        )
+
+
+def _checked_bodies(
+    start: int, entries: Sequence[Entry], logged: Sequence[Logged]
+) -> dict[int, bytes]:
+    """Return the bodies that came with some entries, as files, by index.
+
+    Raises:
+        VerificationError: one is not what its leaf committed to.
+        MalformedMessageError: one is in another form.
+    """
+    bodies = {}
+    for index, (entry, one) in enumerate(zip(entries, logged, strict=True), start):
+        if one.opening:
+            verify_body(entry, one.opening, one.body)
+            bodies[index] = format_body(one.opening, one.body)
+    return bodies
