@@ -16,17 +16,18 @@ import pyarrow.compute
 from numpy.typing import NDArray
 
 from keys.derive import KeyContext, LinkageKey
-from linkage.agent.blocktokens import block_tokens
+from linkage.agent.blocktokens import block_tokens, book_of
 from linkage.agent.config import SourceConfig
 from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.madeup import made_up_columns
 from linkage.agent.source import Source
 from linkage.encode.encoder import ENCODER_VERSION, Encoder, schema_id
 from linkage.encode.fields import KEY_BYTES, FieldEncoder
-from linkage.encode.oncetokens import within_entries
+from linkage.encode.oncetokens import BlockValues, within_entries
 from linkage.errors import RecordError
 from linkage.fieldrow import FILTER_BYTES
 from linkage.gate import Figure, GateResult, Verdict, profile_digest
+from linkage.job import REFERENCE_BYTES
 from linkage.normalise import NORM_VERSION
 from linkage.normalise.columns import FlaggedColumn
 from linkage.privacy.gate import LEVELS, Outcome, Sent, run_gate
@@ -189,12 +190,15 @@ def tokens_and_values(
         number, shape (n,), 0 for none.
     """
     key = _throw_away_key(schema)
-    encoded = Encoder(schema, key, os.urandom).encode(columns)
     names = [str(entry) for entry in schema.entries]
-    sent = block_tokens(schema, key, encoded.values, [("gate", "left")])
-    tokens = {name: _numbers(of_entry) for name, of_entry in zip(names, sent, strict=True)}
-    for slot, attribute in enumerate(schema.exact_attributes):
-        tokens[f"exact {attribute.name}"] = _numbers(encoded.exact[:, slot : slot + 1])
+    if schema.match.rounds == 2:
+        tokens = _tickets(schema, key, columns)
+    else:
+        encoded = Encoder(schema, key, os.urandom).encode(columns)
+        sent = block_tokens(schema, key, encoded.values, [("gate", "left")])
+        tokens = {name: _numbers(of_entry) for name, of_entry in zip(names, sent, strict=True)}
+        for slot, attribute in enumerate(schema.exact_attributes):
+            tokens[f"exact {attribute.name}"] = _numbers(encoded.exact[:, slot : slot + 1])
     own = SeededKeys(seed)
     plain = Encoder(schema, own, bytes).encode(columns)
     rng = np.random.default_rng(seed)
@@ -212,6 +216,29 @@ def tokens_and_values(
         first[there] = words[column.word_ids[column.offsets[:-1][there]]]
         values[f"first word of {name}"] = first
     return tokens, values
+
+
+def _tickets(
+    schema: LinkageSchema, key: LinkageKey, columns: Columns
+) -> dict[str, NDArray[np.uint64]]:
+    """Return tokens and marks of a job's tickets, by entry, as those of the records they are of.
+
+    The matcher does not have whose they are: the attack is told, to count its hits.
+    """
+    values = BlockValues(schema, key.block_key).of(columns)
+    references = os.urandom(REFERENCE_BYTES * len(values))
+    book = book_of(schema, key, ("gate\0left\0right", "left"), references)
+    found = {}
+    for entry, tickets in zip(schema.entries, book.tickets(values), strict=True):
+        record = book.records(tickets)
+        order = np.argsort(record, kind="stable")
+        whose = record[order]
+        copy = np.arange(len(whose)) - np.searchsorted(whose, whose)
+        for name, seen in (("token", tickets.token), ("mark", tickets.mark)):
+            of_record = np.zeros((len(values), schema.match.block_copies), dtype=np.uint64)
+            of_record[whose, copy] = seen[order]
+            found[f"{name} of {entry}"] = of_record
+    return found
 
 
 def hash_of(word: str) -> int:

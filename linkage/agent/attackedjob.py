@@ -1,11 +1,21 @@
-"""A7 on an agency's own records: a job between two registers drawn from its file."""
+"""A7 on an agency's own records: a job between two registers drawn from its file, or of two files.
+
+Of two files each says of a person what it says, errors and all, and the persons that only one of
+them has are those that it has.
+"""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from linkage.agent.attack import WholeJob
+from linkage.agent.config import SourceConfig
+from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.jobview import job_view
+from linkage.agent.source import Source
+from linkage.errors import RecordError
 from linkage.normalise.columns import FlaggedColumn
 from linkage.privacy.graph import Overlap
 from linkage.privacy.made import take
@@ -18,6 +28,8 @@ Columns = Mapping[str, FlaggedColumn]
 Register = tuple[Columns, NDArray[np.int64]]
 
 _JOB_OVERLAP = 0.5
+# Of two files; an attack holds a table of all of them against all.
+_MOST_PERSONS = 5_000
 
 
 def attack_job(
@@ -38,6 +50,59 @@ def attack_job(
         for person in (drawn.encoded, drawn.plain)
     )
     return attack_registers(schema, left, right, seed, on_attack)
+
+
+def two_files(own: SourceConfig, other: SourceConfig, truth: str) -> WholeJob:
+    """Return A7 on a job between two files whose persons a column names.
+
+    Args:
+        own: the agency's file.
+        other: a file of another register, or an older one of its own.
+        truth: column of both; records without it are left out, and of several records of one
+            person in a file all but the first.
+    """
+
+    def attacked(
+        schema: LinkageSchema, _columns: Columns, seed: int, on_attack: Callable[[str], None]
+    ) -> list[Outcome]:
+        on_attack("A7 whole job, reading both files")
+        left, right = _registers(schema, (own, other), truth, seed)
+        return attack_registers(schema, left, right, seed, on_attack)
+
+    return attacked
+
+
+def _registers(
+    schema: LinkageSchema, files: tuple[SourceConfig, SourceConfig], truth: str, seed: int
+) -> tuple[Register, Register]:
+    """Return the first record of each person in both files, of so many persons as an attack takes.
+
+    Raises:
+        RecordError: a file cannot be used, or the two have no person in common.
+    """
+    tables = [
+        pa.concat_tables(list(Source(config, schema, also=(truth,)).chunks())) for config in files
+    ]
+    named = [
+        np.array([name or "" for name in table[truth].to_pylist()], dtype=np.str_)
+        for table in tables
+    ]
+    both = np.intersect1d(named[0], named[1])
+    if not (both != "").any():
+        raise RecordError(f"no person has a record in both files, by their column {truth!r}")
+    persons = np.unique(np.concatenate(named))
+    persons = persons[persons != ""]
+    if len(persons) > _MOST_PERSONS:
+        persons = np.sort(np.random.default_rng(seed).permutation(persons)[:_MOST_PERSONS])
+    found = []
+    for config, table, names in zip(files, tables, named, strict=True):
+        distinct, first = np.unique(names, return_index=True)
+        kept = np.isin(distinct, persons)
+        person = np.searchsorted(persons, distinct[kept])
+        chosen = table.take(first[kept]).combine_chunks()
+        columns = RecordNormaliser(schema, config).columns(chosen)
+        found.append((columns, person.astype(np.int64)))
+    return found[0], found[1]
 
 
 def attack_registers(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from linkage.agent.attack import Attacked
+    from linkage.agent.attack import Attacked, WholeJob
     from linkage.privacy.outcome import Outcome
     from linkage.privacy.planted import Plant
 
@@ -41,6 +41,12 @@ _DATES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
     show_default=True,
     help="quick: known pairs, structure, frequencies; full: graphs and a whole job too.",
 )
+@click.option(
+    "--other",
+    type=click.Path(path_type=Path),
+    help="With --level full: another register's file, for the attack on a whole job.",
+)
+@click.option("--truth", help="With --other: column that names the person in both files.")
 @click.option("--seed", default=1, show_default=True, help="Equal seeds take equal samples.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write an HTML report.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result as data (JSON).")
@@ -58,6 +64,8 @@ def attack(
     source: Path | None,
     record_id: str,
     level: str,
+    other: Path | None,
+    truth: str | None,
     seed: int,
     report: Path | None,
     out: Path | None,
@@ -81,6 +89,10 @@ def attack(
         raise click.UsageError("name the records by --data or by --source, one of the two")
     if (out is None) != (epoch is None) or (out is None) != (valid_until is None):
         raise click.UsageError("--out, --epoch and --valid-until go together")
+    if (other is None) != (truth is None):
+        raise click.UsageError("--other and --truth go together")
+    if other is not None and level != "full":
+        raise click.UsageError("--other is for --level full, which attacks a whole job")
     plant = None if plant_name is None else _plant(plant_name)
     if plant is not None and out is not None:
         raise click.UsageError("the result of a planted fault is no gate: leave out --out")
@@ -90,11 +102,13 @@ def attack(
         raise click.UsageError("--valid-until has passed")
     config = load_source(source) if source is not None else input_of(data or Path(), record_id)
     schema = load_schema(schema_path)
-    whole_job = None
+    whole_job: WholeJob | None = None
     if level == "full":
-        from linkage.agent.attackedjob import attack_job
+        from linkage.agent.attackedjob import attack_job, two_files
 
         whole_job = attack_job
+        if other is not None and truth is not None:
+            whole_job = two_files(config, input_of(other, record_id), truth)
     with progress_bar() as progress:
         task = progress.add_task("reading", total=None)
         found = run(

@@ -1,12 +1,15 @@
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from linkage.agent.attack import tokens_and_values
-from linkage.agent.attackedjob import Register, attack_job, attacked_job
+from linkage.agent.attackedjob import Register, attack_job, attacked_job, two_files
+from linkage.agent.config import SourceConfig
 from linkage.agent.jobview import job_view
+from linkage.errors import RecordError
 from linkage.normalise.columns import FlaggedColumn
 from linkage.privacy.frequency import best_alignments
 from linkage.privacy.graph import Overlap
@@ -15,6 +18,7 @@ from linkage.privacy.made import take
 from linkage.privacy.rates import Rate
 from linkage.privacy.wholejob import attack_whole_job, control_rate
 from linkage.schema import LinkageSchema
+from linkage.synthetic import Mix, generate_population, make_registers, register_csv_chunks
 
 Columns = Mapping[str, FlaggedColumn]
 _NONE = np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -115,6 +119,42 @@ def test_an_agencys_own_file_is_attacked_in_every_setting(
     }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def two_registers(tmp_path_factory: pytest.TempPathFactory) -> tuple[SourceConfig, SourceConfig]:
+    """Two registers that say unlike things of the persons whom they share."""
+    folder = tmp_path_factory.mktemp("two")
+    names = ("dukcapil", "imigrasi")
+    population = generate_population(500, 5, mix=Mix(passports=0.5))
+    configs = []
+    for name, table in make_registers(population, names, "ordinary", 5).tables.items():
+        path = folder / f"{name}.csv"
+        path.write_bytes(b"".join(register_csv_chunks(table)))
+        configs.append(SourceConfig(path=path, date_order="DMY"))
+    return configs[0], configs[1]
+
+
+def test_a_job_of_two_files_is_attacked_in_every_setting(
+    schema: LinkageSchema, two_registers: tuple[SourceConfig, SourceConfig]
+) -> None:
+    outcomes = two_files(*two_registers, "entity_id")(schema, {}, 1, lambda _: None)
+    assert len(outcomes) == 9
+    again = two_files(*two_registers, "entity_id")(schema, {}, 1, lambda _: None)
+    assert [o.setting for o in again] == [o.setting for o in outcomes]
+
+
+def test_two_files_without_a_common_person_are_refused(
+    schema: LinkageSchema, two_registers: tuple[SourceConfig, SourceConfig], tmp_path: Path
+) -> None:
+    header, *rows = two_registers[0].path.read_text("utf-8").splitlines()
+    parts = []
+    for number, some in enumerate((rows[:5], rows[5:10])):
+        path = tmp_path / f"{number}.csv"
+        path.write_text("\n".join([header, *some]) + "\n", "utf-8")
+        parts.append(SourceConfig(path=path, date_order="DMY"))
+    with pytest.raises(RecordError, match="no person has a record in both files"):
+        two_files(parts[0], parts[1], "entity_id")(schema, {}, 1, lambda _: None)
+
+
 def test_a_job_of_one_round_has_no_pairs_to_look_at(
     schema: LinkageSchema, columns: Columns
 ) -> None:
@@ -124,6 +164,10 @@ def test_a_job_of_one_round_has_no_pairs_to_look_at(
 
 def test_one_time_tokens_keep_no_frequency(schema: LinkageSchema, columns: Columns) -> None:
     tokens, values = tokens_and_values(schema, columns, 1)
-    assert max(alignment.hits for alignment in best_alignments(tokens, values)) <= 1
+    found = best_alignments(tokens, values)
+    # What two rounds upload are tickets, token and mark: none stands twice.
+    assert {alignment.slot.split()[0] for alignment in found} == {"token", "mark"}
+    assert {alignment.most for alignment in found} == {1}
+    assert max(alignment.hits for alignment in found) == 0
     repeating = {name: column[:, None] for name, column in values.items()}
     assert best_alignments(repeating, values)[0].exceeded
