@@ -69,19 +69,15 @@ def serve(config_path: Path, address_file: Path | None) -> None:
 @click.option("--check", is_flag=True, help="Exit with 1 if there is something to do.")
 def status(config_path: Path, as_json: bool, check: bool) -> None:
     """Show how a matcher is, running or not: jobs, log, registers, disk, certificate."""
-    import json
     from datetime import UTC, datetime
 
     from linkage.matcher.config import load_config
+    from linkage.matcher.opened import read_metadata
     from linkage.matcher.status import runs, status_of
-    from linkage.store.metadata import Metadata
 
     config = load_config(config_path)
-    metadata = Metadata(f"sqlite:///{config.data / 'matcher.db'}")
-    try:
+    with read_metadata(config) as metadata:
         found, running = status_of(config, metadata), runs(config)
-    finally:
-        metadata.close()
     problems = found.problems(datetime.now(UTC))
     if as_json:
         facts = {"running": running, **found.to_json(), "problems": problems}
@@ -256,3 +252,34 @@ def rebuild(
         click.echo(f"  {name}: nothing was there to carry over")
     if made.kept is not None:
         click.echo(f"the old data are kept: {made.kept}", err=True)
+
+
+@matcher.command()
+@click.option(
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings (TOML).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the versions as JSON.")
+def migrate(config_path: Path, as_json: bool) -> None:
+    """Bring the database of a matcher that does not run to this program's version.
+
+    There is no way back but a backup of database and log files, taken together while
+    the matcher did not run: make one first.
+    """
+    from linkage.matcher.config import load_config
+    from linkage.matcher.opened import opened_database
+    from linkage.store.migrations import VERSION
+    from linkage.store.migrations import migrate as run_steps
+
+    with opened_database(load_config(config_path)) as database:
+        reached = run_steps(database)
+        name = database.name
+    if as_json:
+        click.echo(json.dumps({"database": name, "version": VERSION, "reached": reached}))
+    elif reached:
+        click.echo(f"{name}: brought to version {VERSION}", err=True)
+    else:
+        click.echo(f"{name}: there was nothing to do", err=True)

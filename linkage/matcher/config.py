@@ -12,6 +12,8 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from linkage.engine.executor import ExecutorName
 from linkage.errors import ConfigError, MalformedMessageError
@@ -81,6 +83,41 @@ class Log(_Strict):
         return self
 
 
+class Store(_Strict):
+    """The database.
+
+    Attributes:
+        url: of PostgreSQL, `postgresql+pg8000://USER@HOST/DATABASE`; None for SQLite in the
+            folder of the data.
+        password_file: file with the user's password, readable by its owner alone.
+        authority: PEM file of who signs the server's certificate; only a server on this machine
+            may be without.
+    """
+
+    url: str | None = None
+    password_file: Path | None = None
+    authority: Path | None = None
+
+    @model_validator(mode="after")
+    def _reachable_safely(self) -> "Store":
+        if self.url is None:
+            if self.password_file is not None or self.authority is not None:
+                raise ValueError("password_file and authority go with a url")
+            return self
+        try:
+            url = make_url(self.url)
+        except ArgumentError as error:
+            raise ValueError("url: write it as postgresql+pg8000://USER@HOST/DATABASE") from error
+        if url.drivername != "postgresql+pg8000" or not (url.username and url.database):
+            raise ValueError("url: write it as postgresql+pg8000://USER@HOST/DATABASE")
+        if url.password is not None:
+            raise ValueError("url: no password belongs here: name a password_file")
+        local = "unix_sock" in url.query or url.host in ("localhost", "127.0.0.1", "::1")
+        if not local and self.authority is None:
+            raise ValueError("authority: a server on another machine is reached by TLS alone")
+        return self
+
+
 class LookupRule(_Strict):
     """One caller that may look one register up. Whoever is not listed may not.
 
@@ -119,6 +156,7 @@ class MatcherConfig(_Strict):
         tls: PEM files.
         log: the match log.
         metrics: where metrics are told; nowhere without it.
+        store: the database.
         executor: who compares: `local` threads, or a `ray` cluster.
         threads: threads that compare, of the local executor.
         ray_address: host and port of the Ray cluster's head, "auto" for one on this machine.
@@ -141,6 +179,7 @@ class MatcherConfig(_Strict):
     tls: Tls
     log: Log
     metrics: Watch | None = None
+    store: Store = Store()
     executor: ExecutorName = "local"
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     ray_address: Annotated[str, Field(pattern=r"^(auto|\S+:\d{1,5})$")] = "auto"
@@ -185,6 +224,13 @@ def load_config(path: Path) -> MatcherConfig:
                 update={
                     "signing_key": base / config.log.signing_key,
                     "key_encryption_key": base / config.log.key_encryption_key,
+                }
+            ),
+            "store": config.store.model_copy(
+                update={
+                    name: base / path
+                    for name in ("password_file", "authority")
+                    if (path := getattr(config.store, name)) is not None
                 }
             ),
         }

@@ -38,7 +38,7 @@ from linkage.agreement.state import State
 from linkage.agreement.terms import terms_of
 from linkage.agreement.usage import day_of
 from linkage.errors import DeniedError, MalformedMessageError, NotFoundError
-from linkage.log.canonical import parse_json
+from linkage.log.canonical import JsonObject, parse_json
 from linkage.log.entry import Entry
 from linkage.matcher.decisions import denied
 from linkage.matcher.journal import Clock, time_of, with_body
@@ -98,11 +98,11 @@ class Documents:
         leaf_type, agreement = _place(envelope)
         body = leaf_body(envelope)
         with self._metadata.write() as transaction:
-            known = self._ledger.index_of(transaction, body)
-            if known is None:
-                index = self._take(transaction, actor, leaf_type, agreement, envelope, sealed)
-            else:
-                index = known
+            index = self._ledger.index_of(transaction, body)
+            if index is None:
+                now = time_of(self._clock)
+                leaf = Entry(leaf_type, now, actor, agreement)
+                index = self._take(transaction, leaf, body, envelope, sealed)
         # First: a revocation that is in the database counts, whatever becomes of the files.
         self._ledger.refresh()
         # Also of one that is there already: the first try may have failed before this.
@@ -112,26 +112,24 @@ class Documents:
     def _take(
         self,
         transaction: Transaction,
-        actor: str,
-        leaf_type: str,
-        agreement: str | None,
+        leaf: Entry,
+        body: JsonObject,
         envelope: Envelope,
         sealed: Sequence[bytes],
     ) -> int:
         """Append the leaf of a new document, if it counts; raises as `submit`."""
-        now, state = time_of(self._clock), self._ledger.state(transaction)
+        state = self._ledger.state(transaction)
         if envelope.payload_type == AGREEMENT_TYPE:
-            _check_lawful(agreement_in(envelope), day_of(now))
-        body = leaf_body(envelope)
-        entry, made = with_body(Entry(leaf_type, now, actor, agreement), body)
+            _check_lawful(agreement_in(envelope), day_of(leaf.time))
+        entry, made = with_body(leaf, body)
         after = state.after(state.size, entry, body)
         if len(after.rejected) > len(state.rejected):
             code = after.rejected[-1].code
-            raise DeniedError(code, f"the document does not count in the log: {leaf_type}")
+            raise DeniedError(code, f"the document does not count in the log: {leaf.type}")
         if envelope.payload_type == LookupGrant.TYPE:
-            _check_granted(state, parse_payload(LookupGrant, envelope), now)
+            _check_granted(state, parse_payload(LookupGrant, envelope), leaf.time)
         # An abort may be signed with a newer key than the agreement's.
-        if leaf_type.startswith("epoch.") and leaf_type != "epoch.abort":
+        if leaf.type.startswith("epoch.") and leaf.type != "epoch.abort":
             self._keep(_terms(state, envelope), envelope, sealed)
         return transaction.append(made)
 

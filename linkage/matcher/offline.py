@@ -12,9 +12,9 @@ from linkage.matcher.documents import Documents
 from linkage.matcher.head_record import HeadRecord, RecordedEntries
 from linkage.matcher.journal import Clock, Journal
 from linkage.matcher.ledger import Ledger
-from linkage.matcher.lock import locked
 from linkage.matcher.log_keys import open_log_signers
 from linkage.matcher.match_log import MatchLog
+from linkage.matcher.opened import opened_metadata
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.log_files import LogFiles
 from linkage.store.metadata import Metadata
@@ -76,14 +76,9 @@ def offline_documents(config: MatcherConfig, clock: Clock = time.time) -> Iterat
         KeystoreError: the log's signing key cannot be opened.
         CheckpointError: the log on disk contradicts what was signed.
     """
-    config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with locked(config.data / "lock"):
-        metadata = Metadata(f"sqlite:///{config.data / 'matcher.db'}")
-        try:
-            log = open_log(config, metadata, Journal(clock))
-            ledger = Ledger(metadata, clock)
-            ledger.refresh()
-            artefacts = ArtefactStore(config.data / "artefacts", config.keystore / "artefacts")
-            yield Documents(metadata, artefacts, ledger, log, clock)
-        finally:
-            metadata.close()
+    with opened_metadata(config) as metadata:
+        log = open_log(config, metadata, Journal(clock))
+        ledger = Ledger(metadata, clock)
+        ledger.refresh()
+        artefacts = ArtefactStore(config.data / "artefacts", config.keystore / "artefacts")
+        yield Documents(metadata, artefacts, ledger, log, clock)

@@ -44,6 +44,7 @@ from linkage.matcher.lock import locked
 from linkage.matcher.log_keys import open_log_signers
 from linkage.matcher.match_log import MatchLog
 from linkage.matcher.offline import check_genesis
+from linkage.matcher.opened import DATABASE, empty_metadata
 from linkage.store.log_files import Disk, LogFiles
 from linkage.store.metadata import Metadata, NewEntry, RequestRow, Transaction
 from linkage.store.registers import LookupRow, LookupRows
@@ -51,7 +52,6 @@ from linkage.store.salvage import salvage_bodies, salvage_cosigned
 
 CODE = "MATCHER_REBUILT"
 _REASON = "the matcher was made again from copies of its log: ask for the job again"
-_DATABASE = "matcher.db"
 # What is no part of the log and serves again, if it is still there.
 _CARRIED = ("artefacts", "pair-keys")
 _PAGE = 1024
@@ -110,7 +110,7 @@ def rebuild(
         clock: the matcher's clock.
 
     Raises:
-        ConfigError: the matcher runs, or a folder is no copy.
+        ConfigError: the matcher runs, a folder is no copy, or its PostgreSQL database is not empty.
         KeystoreError: the log's signing key cannot be opened.
         VerificationError: a copy is forged, forked or damaged, or older than what was signed.
         InputError: bodies are missing.
@@ -124,20 +124,17 @@ def rebuild(
         copies.check([copies.seen(where, note) for where, note in (seen or {}).items()])
         record = HeadRecord(config.log.signing_key)
         copies.check(_remembered(config, copies, record), all_asked=all_asked)
-        copies.add_bodies(salvage_bodies(config.data / _DATABASE))
-        cosigned = salvage_cosigned(config.data / _DATABASE)
+        copies.add_bodies(salvage_bodies(config.data / DATABASE))
+        cosigned = salvage_cosigned(config.data / DATABASE)
         missing = copies.missing()
         if missing and not without_bodies:
             raise _incomplete(missing)
         new = Path(tempfile.mkdtemp(prefix=f"{config.data.name}.new-", dir=config.data.parent))
-        metadata = Metadata(f"sqlite:///{new / _DATABASE}")
-        try:
+        with empty_metadata(config, new) as metadata:
             known = _fill(metadata, copies, cosigned, Journal(clock), missing)
             files = LogFiles(new / "log")
             files.write_checkpoint(copies.note)
             MatchLog(metadata, files, signers, config.log.origin).recover()
-        finally:
-            metadata.close()
         kept = _take_place(config.data, new, clock)
     record.write(copies.head.size, copies.head.root)
     lost = tuple(name for name in _CARRIED if not (config.data / name).exists())

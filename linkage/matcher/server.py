@@ -23,7 +23,6 @@ from linkage.matcher.documents import Documents
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.journal import Clock, Journal
 from linkage.matcher.ledger import Ledger
-from linkage.matcher.lock import locked
 from linkage.matcher.log_keys import ml_dsa_path
 from linkage.matcher.log_reader import LogReader
 from linkage.matcher.lookup_counts import LookupCounts, Route
@@ -31,6 +30,7 @@ from linkage.matcher.lookup_service import LookupService
 from linkage.matcher.lookups import Lookups, registers_of
 from linkage.matcher.metrics import Metrics, MetricsServer
 from linkage.matcher.offline import open_log
+from linkage.matcher.opened import opened_metadata
 from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.refinements import Refinements
 from linkage.matcher.registers import Registers
@@ -51,7 +51,6 @@ from linkage.rpc.limits import GRACE_S, MAX_CALLS, SERVER_OPTIONS
 from linkage.rpc.peer import Peer
 from linkage.rpc.tls import TlsFiles, server_credentials
 from linkage.store.artefacts import ArtefactStore
-from linkage.store.metadata import Metadata
 from linkage.v1 import (
     batch_pb2_grpc,
     document_pb2_grpc,
@@ -83,10 +82,8 @@ class Matcher:
     def __init__(self, config: MatcherConfig, clock: Clock = time.time) -> None:
         self._config, self._stopping = config, False
         self._log = structlog.get_logger("matcher")
-        config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = ExitStack()
-        self._lock.enter_context(locked(config.data / "lock"))
-        self._metadata = Metadata(f"sqlite:///{config.data / 'matcher.db'}")
+        self._opened = ExitStack()
+        self._metadata = self._opened.enter_context(opened_metadata(config))
         artefacts = ArtefactStore(config.data / "artefacts", config.keystore / "artefacts")
         provider = FileProvider(config.log.key_encryption_key)
         journal = Journal(clock)
@@ -104,7 +101,12 @@ class Matcher:
             match_log, self._ledger, clock, lambda: self._worker.wake()
         )
         self._jobs = Jobs(
-            self._metadata, journal, match_log, decisions, self.cosignatures, self._cancel
+            self._metadata,
+            journal,
+            match_log,
+            decisions,
+            self.cosignatures,
+            lambda job_id: self._worker.cancel(job_id),
         )
         refinements = Refinements(
             self._metadata, artefacts, journal, match_log, lambda: self._worker.wake()
@@ -233,8 +235,7 @@ class Matcher:
             await asyncio.to_thread(self._lookups.stop)
             await asyncio.to_thread(self._worker.stop)
             await asyncio.to_thread(watched.close)
-            self._metadata.close()
-            self._lock.close()
+            self._opened.close()
 
     @contextlib.contextmanager
     def _watched(self, listen: str) -> Iterator[None]:
@@ -270,9 +271,6 @@ class Matcher:
     def _admits(self, peer: Peer) -> bool:
         own = peer.identity.trust_domain == self._config.trust_domain
         return own and self._ledger.admits(peer.identity, peer.key)
-
-    def _cancel(self, job_id: str) -> None:
-        self._worker.cancel(job_id)
 
     async def _watch(self) -> None:
         due, waited = False, 0.0

@@ -6,30 +6,19 @@ leaves are kept here; encodings and results are artefacts.
 """
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    inspect,
-    select,
-    update,
-)
-from sqlalchemy.engine import Engine, Row
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, Connection, Row, delete, func, insert, select, update
 
-from linkage.errors import ConfigError, UnavailableError
 from linkage.job import Job, JobCounts, JobSpec, JobState
 from linkage.store import tables
+from linkage.store.database import Database
+from linkage.store.migrations import prepare
 
 
 @dataclass(frozen=True)
@@ -114,25 +103,32 @@ class RefinementRow:
 
 
 class Metadata:
-    """The database, for any number of threads of one process.
+    """What is kept in the database, for any number of threads of one process.
 
     Args:
         url: an SQLAlchemy URL, for example `sqlite:////var/lib/padan/matcher.db`.
+        authority: see `Database`.
+
+    Raises:
+        ConfigError: the database is of another version, or of no known kind.
+        UnavailableError: it is gone.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = create_engine(url)
-        if self._engine.dialect.name == "sqlite":
-            _prepare_sqlite(self._engine)
-        # One writer at a time: log indexes must be dense and in the order of commits.
-        self._writing, self._writer = threading.Lock(), 0
-        with _unavailable():
-            tables.metadata.create_all(self._engine)
-            _check_columns(self._engine)
+    def __init__(self, url: str | URL, authority: Path | None = None) -> None:
+        self._database = Database(url, authority)
+        try:
+            prepare(self._database)
+        except BaseException:
+            self._database.close()
+            raise
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self._database.close()
+
+    def claim(self) -> None:
+        """Keep all other matchers from writing, until this is closed; see `Database.claim`."""
+        self._database.claim()
 
     @contextmanager
     def write(self) -> Iterator["Transaction"]:
@@ -141,27 +137,17 @@ class Metadata:
         Raises:
             UnavailableError: the database is locked, full or gone.
         """
-        if self._writer == threading.get_ident():
-            # It would wait for itself, and everybody for it.
-            raise RuntimeError("a transaction inside a transaction")
-        with self._alone(), _unavailable(), self._engine.connect() as plain:
-            connection = plain.execution_options(writes=True)
-            with connection.begin():
-                yield Transaction(connection)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with self._writing:
-            self._writer = threading.get_ident()
-            try:
-                yield
-            finally:
-                self._writer = 0
+        with self._database.write() as connection:
+            yield Transaction(connection)
 
     @contextmanager
     def read(self) -> Iterator["Transaction"]:
-        """Open a transaction for reading only."""
-        with _unavailable(), self._engine.connect() as connection:
+        """Open a transaction for reading only.
+
+        Raises:
+            UnavailableError: the database is gone.
+        """
+        with self._database.read() as connection:
             yield Transaction(connection)
 
     # What the write path of the log needs (`matcher.match_log.EntryStore`).
@@ -440,50 +426,6 @@ class Transaction:
     def _update_batch(self, batch_id: str, **values: object) -> None:
         table = tables.batches
         self.connection.execute(update(table).where(table.c.batch_id == batch_id).values(**values))
-
-
-def _check_columns(engine: Engine) -> None:
-    """Check that a database that was there before has all columns.
-
-    Raises:
-        ConfigError: it is of another version.
-    """
-    for table in tables.metadata.sorted_tables:
-        there = {column["name"] for column in inspect(engine).get_columns(table.name)}
-        if missing := {column.name for column in table.columns} - there:
-            problem = (
-                f"table {table.name} lacks {', '.join(sorted(missing))}: the database is of "
-                "another version; begin with an empty folder"
-            )
-            raise ConfigError(str(engine.url), [problem])
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    """Make commits durable, and a write transaction one from its first statement."""
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA busy_timeout = 10000")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        # A writer takes its lock at once: two that begin by reading could only fail later.
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        raise UnavailableError("the matcher's database does not answer: try again") from error
 
 
 def _int_or_none(value: Any) -> int | None:

@@ -1,4 +1,7 @@
-"""The tables of the matcher's database."""
+"""The tables of the matcher's database.
+
+A change here needs a step in `migrations`, or databases that exist would not have it.
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -16,6 +19,15 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+
+# One row: the version of the tables (`migrations`), and a mark of the matcher that writes.
+store = Table(
+    "store",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("writer", String(32)),
+)
 
 entries = Table(
     "entries",

@@ -21,8 +21,8 @@ from test_auth_matrix import other_authority
 from linkage.cli import padan
 from linkage.errors import UnavailableError
 from linkage.matcher.metrics import Metrics, MetricsServer
+from linkage.matcher.opened import read_metadata
 from linkage.matcher.status import Status, status_of
-from linkage.store.metadata import Metadata
 from linkage.v1 import job_pb2, job_pb2_grpc
 
 PARTY = "party/dukcapil"
@@ -37,11 +37,8 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
 
 
 def status(members: Members) -> Status:
-    metadata = Metadata(f"sqlite:///{members.config.data / 'matcher.db'}")
-    try:
+    with read_metadata(members.config) as metadata:
         return status_of(members.config, metadata)
-    finally:
-        metadata.close()
 
 
 def values_in(text: str) -> dict[tuple[str, ...], float]:

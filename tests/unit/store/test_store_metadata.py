@@ -1,11 +1,5 @@
-"""One suite for the matcher's database, run on every database that it supports.
+"""One suite for the matcher's database, run on SQLite and on a real PostgreSQL server."""
 
-A URL is a format with `{path}` for a folder of the test's own. More databases are
-named in the environment, one URL after another, for example
-`PADAN_TEST_DATABASES=postgresql+psycopg://...`; each must be empty.
-"""
-
-import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import URL, text
 from sqlalchemy.exc import IntegrityError
 
 from linkage.errors import UnavailableError
@@ -27,8 +21,6 @@ from linkage.store.metadata import (
     StoredEntry,
     Transaction,
 )
-
-URLS = ["sqlite:///{path}/matcher.db", *os.environ.get("PADAN_TEST_DATABASES", "").split()]
 
 CODES = CodeId(b"\0s" * 16, 2**31, b"\xffk" * 4, "clk", 512)
 SPEC = JobSpec(
@@ -53,14 +45,12 @@ JOB = Job(
 BATCH = BatchRow("b1", "j1", "dukcapil", b"\0manifest\xff", "spiffe://d/party/dukcapil", "00" * 32)
 
 
-@pytest.fixture(params=URLS, ids=lambda url: url.split(":")[0])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    url = request.param.format(path=tmp_path)
-    yield url
-    if not url.startswith("sqlite"):
-        engine = create_engine(url)
-        tables.metadata.drop_all(engine)
-        engine.dispose()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/matcher.db"
+    postgres: URL = request.getfixturevalue("postgres")
+    return postgres.render_as_string()
 
 
 @pytest.fixture
