@@ -14,11 +14,13 @@ from linkage.agent.mirror import Mirror
 from linkage.agreement.state import State
 from linkage.errors import MalformedMessageError, SignatureError
 from linkage.job import JobState
+from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.cosignature import Cosigner
 from linkage.log.note import Note, NoteSignature, format_note, is_signed_by, parse_note
 from linkage.log.vkey import VerifierKey, parse_vkey
 
 _POLL_S = 0.5
+_TRIES = 10
 
 
 class Witness:
@@ -32,8 +34,11 @@ class Witness:
     def __init__(self, mirror: Mirror, cosigner: Cosigner) -> None:
         self._mirror, self._cosigner = mirror, cosigner
 
-    def cosign(self, client: MatcherClient) -> None:
+    def cosign(self, client: MatcherClient) -> int:
         """Cosign the checkpoint that the parties cosign now, if it is not signed yet.
+
+        Returns:
+            The number of entries under it.
 
         Raises:
             VerificationError: it contradicts this party's copy of the log.
@@ -41,11 +46,33 @@ class Witness:
         note = client.checkpoint(to_cosign=True)
         self._mirror.follow(note, client)
         read, key = parse_note(note), self._cosigner.key
-        if is_signed_by(read, [key]):
-            return
-        made = self._cosigner.sign(read.text.encode())
-        line = NoteSignature(key.name, key.key_id, made)
-        client.add_cosignature(format_note(Note(read.text, (*read.signatures, line))))
+        if not is_signed_by(read, [key]):
+            made = self._cosigner.sign(read.text.encode())
+            line = NoteSignature(key.name, key.key_id, made)
+            client.add_cosignature(format_note(Note(read.text, (*read.signatures, line))))
+        return parse_checkpoint(read.text).size
+
+    def cosign_all(
+        self, client: MatcherClient, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Cosign until all that the log holds now is under a checkpoint with this party's line.
+
+        Raises:
+            MalformedMessageError: the matcher does not take the line.
+            VerificationError: as `cosign`.
+        """
+        size = parse_checkpoint(parse_note(client.checkpoint()).text).size
+        refused = 0
+        while True:
+            try:
+                if self.cosign(client) >= size:
+                    return
+            except MalformedMessageError:
+                # The checkpoint's turn may be over when the line arrives: ask again.
+                refused += 1
+                if refused == _TRIES:
+                    raise
+            sleep(_POLL_S)
 
     def attend(
         self, client: MatcherClient, job_id: str, sleep: Callable[[float], None] = time.sleep

@@ -5,37 +5,57 @@ say and not what the operator's files say; whether both are the same, and whethe
 the checkpoint covers them, is `verify`'s to find.
 """
 
+from collections.abc import Callable
+
 import grpc
 
-from linkage.errors import CheckpointError
+from linkage.errors import CheckpointError, SignatureError
 from linkage.log.builder import TileBuilder
 from linkage.log.bundle import CHECKPOINT, body_path, build_bundle
 from linkage.log.checkpoint import parse_checkpoint
+from linkage.log.cosigned import cut_to, verify_cosigned
 from linkage.log.entry import format_body
 from linkage.log.note import parse_note
+from linkage.log.policy import NO_QUORUM, Policy
 from linkage.log.tiles import Tile
 from linkage.rpc.channel import repeated
 from linkage.v1 import log_pb2, log_pb2_grpc
 
 _DEADLINE_S = 30.0
 _STREAM_DEADLINE_S = 3600.0
+_ANY_SIZE = 2**63
 
 
-def fetch_bundle(channel: grpc.Channel, patience_s: float = 30.0) -> dict[str, bytes]:
+def fetch_bundle(
+    channel: grpc.Channel, patience_s: float = 30.0, trust: Policy | None = None
+) -> dict[str, bytes]:
     """Return a bundle of everything that the log holds now, by path.
 
     Args:
         channel: an open channel to the matcher, as an auditor or a party.
         patience_s: how long to try again while the matcher cannot be reached.
+        trust: the trust file; where it asks for witnesses the bundle reaches to the newest
+            checkpoint that enough of them have cosigned.
 
     Raises:
         CheckpointError: the matcher serves no well-formed checkpoint, or fewer
             leaves than it covers.
+        SignatureError: no checkpoint is cosigned as the trust file asks; naming who is missing.
     """
     log = log_pb2_grpc.LogServiceStub(channel)
-    note = repeated(
-        lambda: log.GetCheckpoint(log_pb2.GetCheckpointRequest(), timeout=_DEADLINE_S), patience_s
-    ).checkpoint
+
+    def checkpoint(cosigned_before: int = 0) -> bytes:
+        request = log_pb2.GetCheckpointRequest(cosigned_before=cosigned_before)
+        return repeated(
+            lambda: log.GetCheckpoint(request, timeout=_DEADLINE_S), patience_s
+        ).checkpoint
+
+    if trust is None or trust.quorum == NO_QUORUM:
+        note = checkpoint()
+    else:
+        note = _cosigned(checkpoint, trust)
+    if trust is not None:
+        note = cut_to(note, trust)
     size = parse_checkpoint(parse_note(note).text).size
     request = log_pb2.GetEntriesRequest(start=0, end=size)
     entries = repeated(
@@ -52,3 +72,24 @@ def fetch_bundle(channel: grpc.Channel, patience_s: float = 30.0) -> dict[str, b
             files[body_path(entry.index)] = format_body(entry.opening, entry.body)
     tiles += builder.partial_tiles()
     return build_bundle(files | {tile.path: data for tile, data in tiles})
+
+
+def _cosigned(checkpoint: Callable[[int], bytes], trust: Policy) -> bytes:
+    """Return the newest checkpoint that the trust file's quorum has cosigned."""
+    refused: SignatureError | None = None
+    below = _ANY_SIZE
+    while note := checkpoint(below):
+        try:
+            verify_cosigned(note, trust)
+        except SignatureError as error:
+            refused = refused or error
+        else:
+            return note
+        size = parse_checkpoint(parse_note(note).text).size
+        if size >= below:
+            raise CheckpointError("the matcher shows another checkpoint than was asked for")
+        below = size
+    raise refused or SignatureError(
+        f"nobody has cosigned the log yet, and the trust file asks for {trust.quorum}: have the "
+        "parties run `padan agent cosign`"
+    )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -88,30 +89,29 @@ def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
 @_CONFIG
 @click.option("--follow", is_flag=True, help="Go on until it is stopped, every second.")
 def cosign(config_path: Path, follow: bool) -> None:
-    """Cosign the match log as the party's witness, after its own copy has grown to it.
+    """Cosign all that the match log holds, after the party's own copy has grown to it.
 
     Grants of lookups count only under a checkpoint that all parties of the agreement have
-    cosigned; what was cosigned once stays so.
+    cosigned, and auditors whose trust file asks for witnesses see the log as far as these have
+    cosigned it. A log that contradicts the own copy ends this with exit code 3.
     """
-    import time
-    from contextlib import suppress
-
     from keys.door import open_provider
     from linkage.agent.client import MatcherClient
     from linkage.agent.cosigning import Witness
     from linkage.agent.session import load_trust, mirror_of, open_cosigner
-    from linkage.errors import MalformedMessageError
+    from linkage.errors import UnavailableError
 
     with connected_without_key(config_path) as (config, channel):
         cosigner = open_cosigner(config, open_provider(config.keys.provider))
         witness = Witness(mirror_of(config, load_trust(config.trust)), cosigner)
         client = MatcherClient(channel, config.patience_s)
-        witness.cosign(client)
+        witness.cosign_all(client)
         while follow:
             time.sleep(_COSIGN_S)
-            # The checkpoint's turn may be over when the line arrives: ask again.
-            with suppress(MalformedMessageError):
-                witness.cosign(client)
+            try:
+                witness.cosign_all(client)
+            except UnavailableError as error:
+                click.echo(f"{error}: trying again", err=True)
 
 
 @agent.command("make-key")

@@ -1,5 +1,6 @@
 """`padan audit`: fetch the match log; verify and replay it offline, with nothing else at hand."""
 
+import hashlib
 import json
 import sys
 from dataclasses import asdict
@@ -33,16 +34,31 @@ def audit() -> None:
     type=_PATH,
     help="The authority of the matcher's certificate (PEM).",
 )
+@click.option(
+    "--trust",
+    "trust_path",
+    type=_PATH,
+    help="Trust file: take the newest checkpoint that its witnesses have cosigned.",
+)
 @click.option("--out", required=True, type=_PATH, help="Bundle to write: a .tar file, or a folder.")
-def fetch(address: str, certificate: Path, private_key: Path, authority: Path, out: Path) -> None:
+def fetch(
+    address: str,
+    certificate: Path,
+    private_key: Path,
+    authority: Path,
+    trust_path: Path | None,
+    out: Path,
+) -> None:
     """Fetch the whole log from a matcher into a bundle."""
     from linkage.audit.bundle_files import write_bundle
     from linkage.audit.fetch import fetch_bundle
+    from linkage.log.policy import parse_policy
     from linkage.rpc.channel import open_channel
     from linkage.rpc.tls import TlsFiles
 
+    trust = parse_policy(_bytes(trust_path)) if trust_path is not None else None
     with open_channel(address, TlsFiles(certificate, private_key, authority)) as channel:
-        files = fetch_bundle(channel)
+        files = fetch_bundle(channel, trust=trust)
     write_bundle(out, files)
     click.echo(f"{out}: bundle of {len(files)} files", err=True)
 
@@ -179,17 +195,49 @@ def receipt(receipt: Path, entry_path: Path, trust_path: Path) -> None:
     "--party", "parties", multiple=True, metavar="NAME",
     help="Witness or group whose cosignature must be needed; may be repeated.",
 )  # fmt: skip
-def check_trust(trust_path: Path, parties: tuple[str, ...]) -> None:
-    """Check a trust file: whether its quorum keeps two readers from seeing two histories."""
+@click.option(
+    "--add",
+    "enrolments",
+    multiple=True,
+    type=_PATH,
+    metavar="ENROLMENT",
+    help="Enrolment of a party (`padan enrol new`) whose cosignature is asked for; repeat.",
+)
+@click.option("--quorum", type=int, help="How many of them; if absent the least that is safe.")
+@click.option("--out", type=_PATH, help="Trust file to write, with the witnesses added.")
+def check_trust(
+    trust_path: Path,
+    parties: tuple[str, ...],
+    enrolments: tuple[Path, ...],
+    quorum: int | None,
+    out: Path | None,
+) -> None:
+    """Check a trust file: whether its quorum keeps two readers from seeing two histories.
+
+    With --add and --out it writes one that asks for witnesses: `padan matcher init-log` can name
+    the keys of the log only. Take the enrolments from the parties themselves, and compare the
+    keys that are shown with them.
+    """
+    from linkage.audit.trust import with_witnesses, witness_in
     from linkage.cli import REFUSED
-    from linkage.log.policy import parse_policy
+    from linkage.log.policy import format_policy, parse_policy
     from linkage.log.policy_lint import lint_policy
 
-    problems = lint_policy(parse_policy(_bytes(trust_path)), parties)
+    if bool(enrolments) != (out is not None):
+        raise click.UsageError("--add and --out go together")
+    policy = parse_policy(_bytes(trust_path))
+    if out is not None:
+        keys = [witness_in(_bytes(path)) for path in enrolments]
+        policy = with_witnesses(policy, keys, quorum)
+    problems = lint_policy(policy, parties)
     for problem in problems:
         click.echo(problem)
     if problems:
         sys.exit(REFUSED)
+    if out is not None:
+        out.write_bytes(format_policy(policy, _comment_of(_bytes(trust_path))))
+        for line in policy.witnesses:
+            click.echo(f"{line.name}  {hashlib.sha256(line.key.public).hexdigest()}", err=True)
     click.echo("OK: any two quorums share a witness, and enough of them")
 
 
@@ -230,3 +278,9 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
+
+
+def _comment_of(trust: bytes) -> str:
+    """Return what a trust file says above its first line."""
+    lines = trust.decode().split("\n")
+    return "\n".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))

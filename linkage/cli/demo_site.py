@@ -28,12 +28,14 @@ from linkage.agreement.decide import GATE_WAIVED
 from linkage.agreement.envelope import sign_agreement
 from linkage.agreement.payload import Enrolment
 from linkage.agreement.usage import day_of
+from linkage.audit.trust import with_witnesses
 from linkage.cli.demo_agreement import DemoKeys, demo_agreement
 from linkage.cli.demo_data import DemoData
 from linkage.encode.encoder import resolve_schema, schema_id
 from linkage.errors import LinkageError, UnavailableError
 from linkage.log.canonical import encode_base64
 from linkage.log.cosignature import Cosigner
+from linkage.log.policy import format_policy, parse_policy
 from linkage.log.vkey import format_vkey
 from linkage.schema import parse_schema
 
@@ -104,8 +106,17 @@ class DemoSite:
         config = str(self.root / "matcher" / "matcher.toml")
         self.padan("matcher", "init-log", "--config", config, "--trust", str(self.trust))
         keys = {party: self._prepare_agent(party) for party in self.parties}
+        self._add_witnesses()
         self._documents.append(self._agreement(keys))
         self._submit(config)
+
+    def _add_witnesses(self) -> None:
+        """Let the trust file ask for the cosignatures of the parties."""
+        policy = parse_policy(self.trust.read_bytes())
+        keys = [self.cosigners[party].key for party in self.parties]
+        self.trust.write_bytes(
+            format_policy(with_witnesses(policy, keys), f"Trust file of the match log {ORIGIN}")
+        )
 
     def _submit(self, config: str) -> None:
         """Put all documents into the log of the matcher, at the moment of the agreement."""
@@ -268,14 +279,24 @@ class DemoSite:
             _stop(running.values())
         return printed
 
-    def fetch_bundle(self) -> None:
-        """Let the auditor fetch the log."""
+    def cosign_log(self) -> None:
+        """Let all parties cosign what the log holds now."""
+        self._together("agent", "cosign")
+
+    def fetch_bundle(self, *, cosigned: bool = True) -> None:
+        """Let the auditor fetch the log.
+
+        Args:
+            cosigned: as far as the parties have cosigned it; else all of it.
+        """
         folder = self.root / "auditor"
+        trust = ("--trust", str(self.trust)) if cosigned else ()
         self.padan(
             "audit", "fetch", "--matcher", self.address,
             "--certificate", str(folder / "certificate.pem"),
             "--private-key", str(folder / "private-key.pem"),
             "--authority", str(folder / "authority.pem"),
+            *trust,
             "--out", str(self.bundle),
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from linkage.errors import SignatureError
 from linkage.log.checkpoint import Checkpoint, check_signed_by_log, parse_checkpoint
-from linkage.log.note import parse_note, verified_signatures
+from linkage.log.note import Note, format_note, parse_note, verified_signatures
 from linkage.log.policy import Policy
 
 
@@ -48,6 +48,20 @@ def read_cosigned(data: bytes, policy: Policy) -> CosignedCheckpoint:
         line.name: time for line in policy.witnesses if (time := signed.get(line.key)) is not None
     }
     return CosignedCheckpoint(checkpoint, times, policy.met_by(times.keys()))
+
+
+def cut_to(data: bytes, policy: Policy) -> bytes:
+    """Return a checkpoint without the lines of keys that a trust file does not name.
+
+    Raises:
+        CheckpointError: the text is no checkpoint.
+        SignatureError: the note is malformed, or no line is left.
+    """
+    note = parse_note(data)
+    origin = parse_checkpoint(note.text).origin
+    known = {(key.name, key.key_id) for key in (*policy.log_keys(origin), *policy.witness_keys())}
+    kept = tuple(line for line in note.signatures if (line.name, line.key_id) in known)
+    return format_note(Note(note.text, kept))
 
 
 def verify_cosigned(data: bytes, policy: Policy) -> CosignedCheckpoint:

@@ -2,7 +2,7 @@
 
 A party that cosigns has a copy of the whole log and has checked that it grew out of what it saw
 before. Under a checkpoint with the lines of all parties of a job none of them can be shown
-another log later. Lines are kept in memory only: after a restart the parties cosign again, and
+another log later. The newest are kept on disk, for auditors whose trust file asks for witnesses;
 what was released has its checkpoint in the database.
 """
 
@@ -11,13 +11,19 @@ import time
 from collections.abc import Callable, Sequence
 
 from keys.identity import Identity
-from linkage.errors import DeniedError, MalformedMessageError, SignatureError
-from linkage.log.checkpoint import add_cosignatures, parse_checkpoint
+from linkage.errors import (
+    DeniedError,
+    MalformedMessageError,
+    SignatureError,
+    VerificationError,
+)
+from linkage.log.checkpoint import add_cosignatures, parse_checkpoint, verify_checkpoint
 from linkage.log.note import is_signed_by, parse_note
 from linkage.log.vkey import VerifierKey, parse_vkey
 from linkage.matcher.journal import Clock, time_of
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
+from linkage.store.cosigned_files import CosignedFiles
 
 # While it holds, all parties cosign one checkpoint, though the log goes on.
 _HOLD_S = 2.0
@@ -30,6 +36,7 @@ class Cosignatures:
     Args:
         log: the published log.
         ledger: knows whose keys cosign.
+        files: keep what is cosigned.
         clock: the matcher's clock.
         on_line: called when a line has come.
         monotonic: seconds that never go back.
@@ -39,15 +46,17 @@ class Cosignatures:
         self,
         log: MatchLog,
         ledger: Ledger,
+        files: CosignedFiles,
         clock: Clock,
         on_line: Callable[[], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log, self._ledger, self._clock = log, ledger, clock
+        self._files = files
         self._on_line, self._monotonic = on_line, monotonic
         # The note of each size with the lines so far, the newest last.
-        self._notes: dict[int, bytes] = {}
-        self._held_since = 0.0
+        self._notes = self._on_disk()
+        self._held_since = -_HOLD_S
         self._lock = threading.Lock()
 
     def head(self) -> bytes:
@@ -55,12 +64,22 @@ class Cosignatures:
         now, newest = self._monotonic(), self._log.checkpoint()
         size = parse_checkpoint(parse_note(newest).text).size
         with self._lock:
-            if not self._notes or (size not in self._notes and now >= self._held_since + _HOLD_S):
+            if size not in self._notes and self._may_move_on(now):
                 self._notes[size] = newest
                 self._held_since = now
                 for old in sorted(self._notes)[:-_KEPT]:
                     del self._notes[old]
+                    self._files.remove(old)
             return self._notes[max(self._notes)]
+
+    def before(self, size: int) -> bytes:
+        """Return the newest checkpoint of fewer entries that a party has cosigned, or nothing."""
+        for one, note in self._newest():
+            if one < size and any(
+                line.name != self._log.origin for line in parse_note(note).signatures
+            ):
+                return note
+        return b""
 
     def add(self, identity: Identity, note: bytes) -> None:
         """Take the line of a party.
@@ -90,6 +109,7 @@ class Cosignatures:
                 if known is None or parse_note(known).text != sent.text:
                     raise MalformedMessageError("not a checkpoint that is cosigned now: ask again")
                 self._notes[size] = add_cosignatures(known, lines, keys)
+                self._files.write(size, self._notes[size])
         except SignatureError as error:
             raise MalformedMessageError(str(error)) from error
         self._on_line()
@@ -116,6 +136,29 @@ class Cosignatures:
     def _newest(self) -> list[tuple[int, bytes]]:
         with self._lock:
             return sorted(self._notes.items(), reverse=True)
+
+    def _may_move_on(self, now: float) -> bool:
+        """Return whether the next checkpoint may be cosigned: time is over, or all have."""
+        if not self._notes or now >= self._held_since + _HOLD_S:
+            return True
+        principals = self._ledger.known.principals.by_uri.values()
+        witnesses = [p.party for p in principals if p.role == "party" and self._keys_of(p.party)]
+        return not self._missing(self._notes[max(self._notes)], witnesses)
+
+    def _on_disk(self) -> dict[int, bytes]:
+        """Return what is there and of this log; what is not goes, and is cosigned again."""
+        notes = {}
+        for size, note in self._files.read().items():
+            try:
+                head = verify_checkpoint(note, self._log.keys)
+                whole = (head.size, head.root) == (size, self._log.root_at(size))
+            except VerificationError:
+                whole = False
+            if whole:
+                notes[size] = note
+            else:
+                self._files.remove(size)
+        return notes
 
     def _missing(self, note: bytes, parties: Sequence[str]) -> tuple[str, ...]:
         read = parse_note(note)

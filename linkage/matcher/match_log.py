@@ -25,6 +25,7 @@ from linkage.log.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoin
 from linkage.log.note import Signer, parse_note
 from linkage.log.proof import consistency_proof, inclusion_proof, root_of_first
 from linkage.log.tiles import Tile
+from linkage.log.vkey import VerifierKey
 from linkage.store.log_files import LogFiles
 
 _CHUNK = 1024
@@ -80,6 +81,16 @@ class MatchLog:
         self._builder: TileBuilder | None = None
         self._note: bytes | None = None
         self._size = 0
+
+    @property
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """The keys that verify what it signs."""
+        return tuple(signer.key for signer in self._signers)
+
+    @property
+    def origin(self) -> str:
+        """The name of the log, and of its keys."""
+        return self._origin
 
     def recover(self) -> None:
         """Check database, signed head and files against each other, and mend the files.
@@ -256,14 +267,13 @@ class MatchLog:
 
     def _open(self, note: bytes) -> Checkpoint:
         try:
-            keys = [signer.key for signer in self._signers]
             # Of an earlier checkpoint one line is enough: it may be older than the other key.
-            checkpoint = verify_checkpoint(note, keys, every_type=False)
+            checkpoint = verify_checkpoint(note, self.keys, every_type=False)
         except SignatureError as error:
             raise CheckpointError("a checkpoint that is not signed by this log's key") from error
         if checkpoint.origin != self._origin:
             raise CheckpointError("a checkpoint of another log")
-        ids = {key.key_id for key in keys}
+        ids = {key.key_id for key in self.keys}
         if any(s.key_id not in ids for s in parse_note(note).signatures if s.name == self._origin):
             # Whoever verifies with that key would refuse all that comes without it.
             raise CheckpointError(
@@ -273,7 +283,7 @@ class MatchLog:
 
     def _has_all_lines(self, note: bytes) -> bool:
         ids = {line.key_id for line in parse_note(note).signatures}
-        return ids.issuperset(signer.key.key_id for signer in self._signers)
+        return ids.issuperset(key.key_id for key in self.keys)
 
     def _check_published(self, in_order: bool, size: int) -> None:
         if not in_order or size > self._size:

@@ -51,6 +51,7 @@ from linkage.rpc.limits import GRACE_S, MAX_CALLS, SERVER_OPTIONS
 from linkage.rpc.peer import Peer
 from linkage.rpc.tls import TlsFiles, server_credentials
 from linkage.store.artefacts import ArtefactStore
+from linkage.store.cosigned_files import CosignedFiles
 from linkage.v1 import (
     batch_pb2_grpc,
     document_pb2_grpc,
@@ -98,7 +99,11 @@ class Matcher:
         documents = Documents(self._metadata, artefacts, self._ledger, match_log, clock)
         decisions = Decisions(self._ledger, match_log, config.log.origin, clock)
         self.cosignatures = Cosignatures(
-            match_log, self._ledger, clock, lambda: self._worker.wake()
+            match_log,
+            self._ledger,
+            CosignedFiles(config.data / "cosigned"),
+            clock,
+            lambda: self._worker.wake(),
         )
         self._jobs = Jobs(
             self._metadata,

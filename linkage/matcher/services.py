@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
@@ -258,9 +259,11 @@ class LogService(log_pb2_grpc.LogServiceServicer):
     async def GetCheckpoint(  # noqa: N802
         self, request: log_pb2.GetCheckpointRequest, context: _Context
     ) -> log_pb2.GetCheckpointResponse:
-        """Return the last published checkpoint, or the one to cosign."""
+        """Return the last published checkpoint, the one to cosign, or one that is cosigned."""
         del context
         read = self._cosignatures.head if request.to_cosign else self._reader.checkpoint
+        if request.cosigned_before:
+            read = partial(self._cosignatures.before, request.cosigned_before)
         return log_pb2.GetCheckpointResponse(checkpoint=await asyncio.to_thread(read))
 
     async def AddCosignature(  # noqa: N802

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14linkage/v1/log.proto\x12\nlinkage.v1\")\n\x14GetCheckpointRequest\x12\x11\n\tto_cosign\x18\x01 \x01(\x08\"+\n\x15\x41\x64\x64\x43osignatureRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"\x18\n\x16\x41\x64\x64\x43osignatureResponse\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"/\n\x11GetEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x04\"P\n\x12GetEntriesResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\x0f\n\x07opening\x18\x03 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\"<\n\x18GetInclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\"+\n\x19GetInclusionProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x32\xd4\x03\n\nLogService\x12T\n\rGetCheckpoint\x12 .linkage.v1.GetCheckpointRequest\x1a!.linkage.v1.GetCheckpointResponse\x12M\n\nGetEntries\x12\x1d.linkage.v1.GetEntriesRequest\x1a\x1e.linkage.v1.GetEntriesResponse0\x01\x12`\n\x11GetInclusionProof\x12$.linkage.v1.GetInclusionProofRequest\x1a%.linkage.v1.GetInclusionProofResponse\x12\x66\n\x13GetConsistencyProof\x12&.linkage.v1.GetConsistencyProofRequest\x1a\'.linkage.v1.GetConsistencyProofResponse\x12W\n\x0e\x41\x64\x64\x43osignature\x12!.linkage.v1.AddCosignatureRequest\x1a\".linkage.v1.AddCosignatureResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14linkage/v1/log.proto\x12\nlinkage.v1\"B\n\x14GetCheckpointRequest\x12\x11\n\tto_cosign\x18\x01 \x01(\x08\x12\x17\n\x0f\x63osigned_before\x18\x02 \x01(\x04\"+\n\x15\x41\x64\x64\x43osignatureRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"\x18\n\x16\x41\x64\x64\x43osignatureResponse\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"/\n\x11GetEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x04\"P\n\x12GetEntriesResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\x0f\n\x07opening\x18\x03 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\"<\n\x18GetInclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x11\n\ttree_size\x18\x02 \x01(\x04\"+\n\x19GetInclusionProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x32\xd4\x03\n\nLogService\x12T\n\rGetCheckpoint\x12 .linkage.v1.GetCheckpointRequest\x1a!.linkage.v1.GetCheckpointResponse\x12M\n\nGetEntries\x12\x1d.linkage.v1.GetEntriesRequest\x1a\x1e.linkage.v1.GetEntriesResponse0\x01\x12`\n\x11GetInclusionProof\x12$.linkage.v1.GetInclusionProofRequest\x1a%.linkage.v1.GetInclusionProofResponse\x12\x66\n\x13GetConsistencyProof\x12&.linkage.v1.GetConsistencyProofRequest\x1a\'.linkage.v1.GetConsistencyProofResponse\x12W\n\x0e\x41\x64\x64\x43osignature\x12!.linkage.v1.AddCosignatureRequest\x1a\".linkage.v1.AddCosignatureResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,25 +32,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'linkage.v1.log_pb2', _globa
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETCHECKPOINTREQUEST']._serialized_start=36
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=77
-  _globals['_ADDCOSIGNATUREREQUEST']._serialized_start=79
-  _globals['_ADDCOSIGNATUREREQUEST']._serialized_end=122
-  _globals['_ADDCOSIGNATURERESPONSE']._serialized_start=124
-  _globals['_ADDCOSIGNATURERESPONSE']._serialized_end=148
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=150
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=193
-  _globals['_GETENTRIESREQUEST']._serialized_start=195
-  _globals['_GETENTRIESREQUEST']._serialized_end=242
-  _globals['_GETENTRIESRESPONSE']._serialized_start=244
-  _globals['_GETENTRIESRESPONSE']._serialized_end=324
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=326
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=386
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=388
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=431
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=433
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=497
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=499
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=544
-  _globals['_LOGSERVICE']._serialized_start=547
-  _globals['_LOGSERVICE']._serialized_end=1015
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=102
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_start=104
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_end=147
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_start=149
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_end=173
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=175
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=218
+  _globals['_GETENTRIESREQUEST']._serialized_start=220
+  _globals['_GETENTRIESREQUEST']._serialized_end=267
+  _globals['_GETENTRIESRESPONSE']._serialized_start=269
+  _globals['_GETENTRIESRESPONSE']._serialized_end=349
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=351
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=411
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=413
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=456
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=458
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=522
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=524
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=569
+  _globals['_LOGSERVICE']._serialized_start=572
+  _globals['_LOGSERVICE']._serialized_end=1040
 # @@protoc_insertion_point(module_scope)

@@ -23,18 +23,24 @@ class GetCheckpointRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TO_COSIGN_FIELD_NUMBER: _builtins.int
+    COSIGNED_BEFORE_FIELD_NUMBER: _builtins.int
     to_cosign: _builtins.bool
     """Asks for the checkpoint that parties cosign now: for a moment the same for all, though the
     log goes on.
+    """
+    cosigned_before: _builtins.int
+    """Asks for the newest checkpoint of fewer entries than this that a party has cosigned; the
+    answer is empty when there is none. 0 asks for the last one, whoever has cosigned it.
     """
     def __init__(
         self,
         *,
         to_cosign: _builtins.bool = ...,
+        cosigned_before: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["to_cosign", b"to_cosign"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigned_before", b"cosigned_before", "to_cosign", b"to_cosign"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

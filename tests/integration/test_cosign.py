@@ -1,13 +1,26 @@
 """Nothing is released before the parties have cosigned the log over it."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from in_process import Service, links, people
 from refining import until, upload_for_all, wait_for
 
-from linkage.errors import DeniedError, JobStateError, MalformedMessageError, SignatureError
+from linkage.audit.verdict import QUORUM_NOT_MET
+from linkage.audit.verify import verify_bundle
+from linkage.cli import padan
+from linkage.errors import (
+    DeniedError,
+    JobStateError,
+    LinkageError,
+    MalformedMessageError,
+    SignatureError,
+)
 from linkage.job import JobState
 from linkage.log.cosignature import Cosigner
 from linkage.log.note import Note, NoteSignature, format_note, is_signed_by, parse_note
@@ -150,3 +163,69 @@ def test_the_parties_cosign_one_checkpoint_while_the_log_goes_on(running: Servic
     running.request("dukcapil")
     assert head(running).text == first.text
     wait_for(lambda: head(running).text != first.text)
+
+
+# What auditors see
+
+
+def second_verifier(service: Service) -> int:
+    program = Path(__file__).parents[2] / "contrib" / "verify.py"
+    site = service.site
+    command = [sys.executable, program, site.bundle, "--trust", site.trust]
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def test_the_log_of_a_job_verifies_under_a_trust_file_that_asks_for_all_parties(
+    service: Service,
+) -> None:
+    site = service.site
+    with service.running():
+        service.run_all(service.request("imigrasi"))
+        site.fetch_bundle()
+    report = site.verify_bundle()
+    entries = report["entries"]
+    assert isinstance(entries, dict)
+    assert entries["release"] == 1
+    assert second_verifier(service) == 0
+    # What was cosigned outlives the matcher's process, but not a file that was tampered with.
+    cosigned = site.root / "matcher" / "data" / "cosigned"
+    newest = max(cosigned.iterdir(), key=lambda path: int(path.name))
+    (cosigned / "9999").write_bytes(newest.read_bytes())
+    (cosigned / "1").write_bytes(b"torn")
+    with service.running():
+        site.fetch_bundle()
+        assert site.verify_bundle() == report
+        assert not {"9999", "1"} & {path.name for path in cosigned.iterdir()}
+
+
+def test_without_the_lines_that_the_trust_file_asks_for_nothing_is_fetched(
+    running: Service,
+) -> None:
+    site = running.site
+    with pytest.raises(LinkageError, match="nobody has cosigned"):
+        site.fetch_bundle()
+    cosign(running, "dukcapil")
+    with pytest.raises(LinkageError, match="missing: party/imigrasi"):
+        site.fetch_bundle()
+    site.fetch_bundle(cosigned=False)
+    report = verify_bundle(site.bundle, site.trust.read_bytes(), None)
+    assert report.verdict == QUORUM_NOT_MET
+    assert second_verifier(running) == 3
+    for party in site.parties:
+        config = running.folder(party) / "agent.toml"
+        done = CliRunner().invoke(padan, ["agent", "cosign", "--config", str(config)])
+        assert done.exit_code == 0, done.exception
+    site.fetch_bundle()
+    assert site.verify_bundle()["verdict"] == "OK"
+
+
+def test_lines_of_witnesses_that_a_trust_file_does_not_name_are_left_out(running: Service) -> None:
+    site = running.site
+    for party in site.parties:
+        cosign(running, party)
+    cut = (b"group", b"quorum", b"witness party/imigrasi")
+    lines = site.trust.read_bytes().splitlines(keepends=True)
+    one = [line for line in lines if not line.startswith(cut)]
+    site.trust.write_bytes(b"".join([*one, b"quorum party/dukcapil\n"]))
+    site.fetch_bundle()
+    assert site.verify_bundle()["verdict"] == "OK"

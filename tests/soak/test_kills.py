@@ -153,6 +153,7 @@ def test_whatever_is_killed_every_job_ends_with_the_same_links_and_a_whole_log(
         expected = expected or found[0]
         assert found[0] == expected
     site.start_matcher()
+    site.cosign_log()
     site.fetch_bundle()
     site.stop_matcher()
     report = site.verify_bundle()

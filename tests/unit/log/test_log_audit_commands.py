@@ -11,16 +11,20 @@ from log_site import Site, bundle_of, head_of, job_leaves, seconds, signed_bundl
 from memory_witness import nodes_of
 from three_verifiers import write_archive
 
+from keys import dsse
+from linkage.agreement.payload import Enrolment
 from linkage.cli.audit import audit
 from linkage.errors import ConfigError, ProofError
-from linkage.log.canonical import format_json
+from linkage.log.canonical import encode_base64, format_json
 from linkage.log.checkpoint import sign_checkpoint
+from linkage.log.cosignature import Cosigner
 from linkage.log.entry import format_body, format_entry
 from linkage.log.hashing import leaf_hash
 from linkage.log.note import Ed25519Signer
-from linkage.log.policy import LogLine, Policy, format_policy
+from linkage.log.policy import GroupLine, LogLine, Policy, format_policy, parse_policy
 from linkage.log.proof import inclusion_proof
 from linkage.log.receipt import Receipt, format_receipt
+from linkage.log.vkey import format_vkey
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "agreement"))
 from agreement_world import LOG, World, usual
@@ -99,6 +103,69 @@ def test_a_trust_file(tmp_path: Path) -> None:
     done = run("trust", saved(tmp_path / "weak", weak))
     assert done.exit_code == 1
     assert "everyone asks for 2 of 3, and needs 3" in done.stdout
+
+
+def enrolment(folder: Path, party: str, cosigns_as: str | None = None) -> Path:
+    """Write the enrolment of a party, as it signs it itself."""
+    sign_key, witness_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    signer = dsse.Ed25519Signer(sign_key)
+    document = Enrolment(
+        log=LOG,
+        principal=f"spiffe://padan.test/party/{party}",
+        tls_keys=(),
+        sign_key=encode_base64(signer.public),
+        witness_key=format_vkey(
+            Cosigner(cosigns_as or f"party/{party}", witness_key, lambda: 1.0).key
+        ),
+    )
+    envelope = dsse.sign(Enrolment.TYPE, document.to_bytes(), [signer])
+    return saved(folder / f"{party}.json", envelope.to_bytes())
+
+
+def test_a_trust_file_is_written_with_witnesses(tmp_path: Path) -> None:
+    signer = Ed25519Signer(LOG, Ed25519PrivateKey.from_private_bytes(b"\5" * 32))
+    log = saved(tmp_path / "log", format_policy(Policy((LogLine(signer.key),)), "Of a test"))
+    paths = [enrolment(tmp_path, name) for name in ("dukcapil", "imigrasi", "kemenlu", "ahu")]
+    three, out = [word for path in paths[:3] for word in ("--add", path)], tmp_path / "trust"
+    done = run("trust", log, *three, "--out", out)
+    assert done.exit_code == 0, done.exception
+    policy = parse_policy(out.read_bytes())
+    assert policy.groups == (
+        GroupLine("parties", 3, ("party/dukcapil", "party/imigrasi", "party/kemenlu")),
+    )
+    assert out.read_bytes().startswith(b"# Of a test\n")
+    # A fourth is added to those that are there; a quorum that is too weak is not written.
+    done = run("trust", out, "--add", paths[3], "--quorum", "2", "--out", tmp_path / "weak")
+    assert done.exit_code == 1
+    assert not (tmp_path / "weak").exists()
+    assert run("trust", out, "--add", paths[3], "--out", tmp_path / "more").exit_code == 0
+    assert run("trust", tmp_path / "more", "--party", "party/ahu").exit_code == 1
+    done = run("trust", out, "--add", paths[3], "--quorum", "4", "--out", tmp_path / "all")
+    assert run("trust", tmp_path / "all", "--party", "party/ahu").exit_code == 0
+    # A party twice is one key twice.
+    assert isinstance(run("trust", out, "--add", paths[0], "--out", log).exception, ConfigError)
+
+
+def test_a_witness_is_taken_only_from_its_own_enrolment(tmp_path: Path) -> None:
+    log = saved(tmp_path / "log", SITE.trust)
+    other = enrolment(tmp_path, "setneg", cosigns_as="party/dukcapil")
+    done = run("trust", log, "--add", other, "--out", tmp_path / "out")
+    assert "under another name" in str(done.exception)
+    whole = json.loads(enrolment(tmp_path, "ahu").read_bytes())
+    whole["signatures"] = []
+    unsigned = saved(tmp_path / "unsigned", json.dumps(whole, separators=(",", ":")).encode())
+    done = run("trust", log, "--add", unsigned, "--out", tmp_path / "out")
+    assert "has not signed its own enrolment" in str(done.exception)
+    done = run("trust", log, "--add", log, "--out", tmp_path / "out")
+    assert "not an envelope" in str(done.exception)
+    assert run("trust", log, "--add", unsigned).exit_code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trust_file_with_groups_of_its_own_is_left_to_its_author(tmp_path: Path) -> None:
+    log = saved(tmp_path / "log", SITE.trust)
+    done = run("trust", log, "--add", enrolment(tmp_path, "ahu"), "--out", tmp_path / "out")
+    assert "groups of its own" in str(done.exception)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
