@@ -145,7 +145,7 @@ def attack(
     persons = distinct_persons(schema, columns, seed)
     columns, real = {name: take(column, persons) for name, column in columns.items()}, real[persons]
     if not real.any():
-        raise RecordError(f"{source.path.name}: no record has a value to link on")
+        raise RecordError(f"{source.name}: no record has a value to link on")
     faulty = plant.schema(schema) if plant is not None else schema
     program = plant.program if plant is not None else coder
     subject = subject_of(faulty, columns, _throw_away_key(schema), seed, real, program)

@@ -2,11 +2,19 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from keys.door import based
+from linkage.agent.databaseurl import checked_url, url_from
 from linkage.errors import ConfigError, MalformedMessageError
 from linkage.gate import GateResult, parse_result
 from linkage.normalise.dateparts import DateOrder
@@ -109,11 +117,44 @@ class AgentConfig(_Strict):
     gate: Gate | None = None
 
 
+class Database(_Strict):
+    """A table of a PostgreSQL or SQLite database.
+
+    Attributes:
+        url: as SQLAlchemy has it, without a password: `postgresql://user@host/database`,
+            `sqlite:///file`.
+        table: the table or view, with its schema before a dot where it has one.
+        query: a SELECT in the place of a table.
+        password: where the password is: `prompt`, `fd:NUMBER` or `file:PATH`. Where absent,
+            the file that the environment variable PGPASSFILE names is looked in.
+        authority: PEM file of who signed the server's certificate; needed unless the server
+            is on this machine.
+    """
+
+    url: str
+    table: Annotated[str, Field(min_length=1)] | None = None
+    query: Annotated[str, Field(min_length=1)] | None = None
+    password: str | None = None
+    authority: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_known(cls, url: str) -> str:
+        return checked_url(url)
+
+    @model_validator(mode="after")
+    def _has_one_of_both(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("name either a table or a query")
+        return self
+
+
 class SourceConfig(_Strict):
-    """Where an agency's records are, and how it writes them.
+    """Where an agency's records are, and how it writes them: in a file, or in a database.
 
     Attributes:
         path: CSV (also .gz) or Parquet file.
+        database: a table of a database.
         record_id: column of the agency's own record numbers; each occurs once.
         encoding: encoding of a CSV file.
         delimiter: what separates the columns of a CSV file.
@@ -125,7 +166,8 @@ class SourceConfig(_Strict):
         values: what the agency's codes mean, by attribute.
     """
 
-    path: Path
+    path: Path | None = None
+    database: Database | None = None
     record_id: str = "record_id"
     encoding: str = "utf-8"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -134,6 +176,19 @@ class SourceConfig(_Strict):
     reference_year: Annotated[int, Field(ge=1900, le=2100)] | None = None
     columns: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        if (self.path is None) == (self.database is None):
+            raise ValueError("name either a path or a [database]")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What errors call the source."""
+        if self.path is not None:
+            return self.path.name
+        return (self.database and self.database.table) or "the query"
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -173,8 +228,21 @@ def load_source(path: Path) -> SourceConfig:
     Raises:
         ConfigError: the file cannot be read or breaks a rule; lists every problem.
     """
-    config = _load(path, SourceConfig)
-    return config.model_copy(update={"path": path.resolve().parent / config.path})
+    config, base = _load(path, SourceConfig), path.resolve().parent
+    if config.path is not None:
+        return config.model_copy(update={"path": base / config.path})
+    database = config.database and database_from(config.database, base)
+    return config.model_copy(update={"database": database})
+
+
+def database_from(database: Database, base: Path) -> Database:
+    """Return a database's settings with paths that count from a folder."""
+    update: dict[str, Any] = {"url": url_from(database.url, base)}
+    if database.authority is not None:
+        update["authority"] = base / database.authority
+    if database.password is not None and database.password.startswith("file:"):
+        update["password"] = f"file:{base / database.password.removeprefix('file:')}"
+    return database.model_copy(update=update)
 
 
 def load_schema(path: Path) -> LinkageSchema:

@@ -19,7 +19,7 @@ from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.fieldrows import ColumnsDigest, FieldRows
 from linkage.agent.references import References
 from linkage.agent.session import Session
-from linkage.agent.source import Source
+from linkage.agent.spool import Spool
 from linkage.batch import Question, QuestionKind
 from linkage.encode.oncetokens import Side
 from linkage.encode.pairkeys import pair_keys, secret_order
@@ -53,12 +53,13 @@ class Answerer:
         session: the agent at work.
         job: the job, whose terms have been checked.
         references: the own references.
-        source_digest: digest of the source that the batch was made of.
+        spool: the batch of the job, and the records that it was made of.
         today: the day of the run.
 
     Raises:
-        RecordError: the source cannot be used, or has changed: another value under the
-            same one-time key could be compared with the first.
+        RecordError: the batch was made elsewhere, or this version reads its records
+            otherwise: another value under the same one-time key could be compared with the
+            first.
     """
 
     def __init__(
@@ -66,13 +67,13 @@ class Answerer:
         session: Session,
         job: Job,
         references: References,
-        source_digest: bytes,
+        spool: Spool,
         today: datetime.date,
     ) -> None:
         refinement = job.spec.refinement
         if refinement is None:
             raise ValueError("a job of one round asks nothing")
-        self._rows, own = _read(session, references, source_digest)
+        self._rows, own = _read(session, references, spool)
         self._references = np.concatenate([own, _NOBODY])  # the last one is number -1
         self._token_bytes = session.codes.block_bytes
         party, parties = session.config.party, job.spec.parties
@@ -170,25 +171,25 @@ def answer_all(
 
 
 def _read(
-    session: Session, references: References, source_digest: bytes
+    session: Session, references: References, spool: Spool
 ) -> tuple[FieldRows, NDArray[np.void]]:
-    """Return the field rows and the references of all records of the source.
+    """Return the field rows and the references of all records of a batch.
 
     Raises:
-        RecordError: the source is another one than that which was encoded.
+        RecordError: they are not what was encoded.
     """
     seen = ColumnsDigest()
     normaliser = RecordNormaliser(session.schema, session.source)
     rows, parts = FieldRows(session.schema), list[bytes]()
-    for table in Source(session.source, session.schema).chunks():
+    for table in spool.records():
         columns = normaliser.columns(table)
         seen.add(columns)
         rows.add(columns)
         parts.append(references.of(cast("list[str]", table["record_id"].to_pylist())))
-    if seen.digest() != source_digest:
+    if seen.digest() != spool.source_digest():
         raise RecordError(
-            "the source has changed since it was encoded for this job: run the job with the "
-            "source as it was, or cancel it and request another one"
+            "the source file or this program reads the records otherwise than when they were "
+            "encoded: run the job with both as they were, or cancel it and request another one"
         )
     return rows, np.frombuffer(b"".join(parts), dtype=f"V{REFERENCE_BYTES}")
 

@@ -150,7 +150,7 @@ def run_job(
         reporter.waiting(progress)
         waits = progress.state in ASKING and session.config.party in progress.waiting_for
         if waits and progress.state not in answered:
-            answerer = answerer or Answerer(session, job, references, spool.source_digest(), today)
+            answerer = answerer or Answerer(session, job, references, spool, today)
             answer_all(client, job_id, answerer, reporter.answering)
             # What is told now may be older than the answer.
             answered.add(progress.state)

@@ -1,36 +1,31 @@
-"""An agency's own records, read in chunks from CSV or Parquet.
+"""An agency's own records, read in chunks from a file or a database.
 
 Checks what a linkage needs of a source, and says what to mend: no text of an
 error holds a value of a record, only columns and row numbers.
 """
 
-import codecs
-import csv
 import hashlib
-import io
-from collections.abc import Iterator, Sequence
-from typing import IO, Literal, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pa_parquet
 from numpy.typing import NDArray
 
 from linkage.agent.config import SourceConfig
 from linkage.agent.refusals import OnRefused, Refusals
+from linkage.agent.tablefile import TableFile
+from linkage.agent.tablequery import TableQuery
 from linkage.errors import RecordError
 from linkage.schema import LinkageSchema
 
-# Some 65,000 records at once: their codes and words are what an agent needs memory for.
-_CSV_BLOCK_BYTES = 6 << 20
-_ROWS_PER_CHUNK = 65_536
 DIGEST_BYTES = 16
-_HEAD_BYTES = 1 << 16
+# Numbers that may begin with zeros: how many digits they have, 0 where that varies.
+_DIGITS = {"nik": 16, "nit": 16, "kk": 16, "postcode": 5, "phone": 0}
 
 
 class Source:
-    """The records of one source file, as columns named by attribute.
+    """The records of one source, as columns named by attribute.
 
     Args:
         config: the source file.
@@ -40,7 +35,7 @@ class Source:
         refuse: False keeps those records all the same, to look at them.
 
     Raises:
-        RecordError: the file cannot be read, is empty, lacks columns, or has two of
+        RecordError: the source cannot be read, is empty, lacks columns, or has two of
             a name that is wanted.
     """
 
@@ -60,11 +55,16 @@ class Source:
             attribute.name: config.columns.get(attribute.name, attribute.name)
             for attribute in schema.attributes
         }
+        self._digits = {
+            self._column_of[attribute.name]: _DIGITS[attribute.type]
+            for attribute in schema.attributes
+            if attribute.type in _DIGITS
+        }
         self._wanted = list(dict.fromkeys([config.record_id, *self._column_of.values(), *also]))
         unknown = sorted(set(config.columns) - set(self._column_of))
         if unknown:
             raise RecordError(
-                f"{config.path.name}: the source file maps {', '.join(unknown)}, "
+                f"{config.name}: the source file maps {', '.join(unknown)}, "
                 "which the schema does not have: correct the names under [columns]"
             )
         self._also = also
@@ -76,24 +76,28 @@ class Source:
         if len(missing) == len(self._wanted):
             # What stands there instead may be a record: it is not shown.
             raise RecordError(
-                f"{config.path.name}: none of the columns {', '.join(missing)} is among its "
+                f"{config.name}: none of the columns {', '.join(missing)} is among its "
                 f"{len(present)}: it needs a first row of names, and the right delimiter"
             )
         if missing:
             raise RecordError(
-                f"{config.path.name}: no column {', '.join(missing)}; it has "
+                f"{config.name}: no column {', '.join(missing)}; it has "
                 f"{', '.join(present)}: name the right ones under [columns] of the source file"
             )
         # Which of the two is meant, nobody can tell: a reader would take either.
         twice = [column for column in self._wanted if present.count(column) > 1]
         if twice:
             raise RecordError(
-                f"{config.path.name}: more than one column {', '.join(twice)}: rename the "
+                f"{config.name}: more than one column {', '.join(twice)}: rename the "
                 "others, or take them away"
             )
 
+    def n_records(self) -> int | None:
+        """Return how many records there are, refused ones too; None where that is not known."""
+        return _reader(self._config).n_records()
+
     def chunks(self) -> Iterator[pa.Table]:
-        """Yield the records as tables of text columns, in the order of the file.
+        """Yield the records as tables of text columns, in the order of the source.
 
         Columns are `record_id`, then one for each attribute, then those read also. Records
         that the schema refuses are left out (`refusals`).
@@ -102,8 +106,8 @@ class Source:
             RecordError: a row or a byte cannot be read, a record number is missing
                 or occurs twice, or there is no record at all, or none that is not refused.
         """
-        seen, n_kept, n_read = _RecordIds(self._config.path.name), 0, 0
-        for text in read_columns(self._config, self._wanted):
+        seen, n_kept, n_read = _RecordIds(self._config.name), 0, 0
+        for text in read_columns(self._config, self._wanted, self._digits):
             columns = {"record_id": text[self._config.record_id]}
             columns |= {name: text[column] for name, column in self._column_of.items()}
             columns |= {name: text[name] for name in self._also}
@@ -118,108 +122,42 @@ class Source:
         seen.close()
         if not n_kept:
             raise RecordError(
-                f"{self._config.path.name}: the schema refuses every record: look at them with "
+                f"{self._config.name}: the schema refuses every record: look at them with "
                 '`padan agent profile`, or agree on invalid = "missing"'
             )
 
 
 def column_names(config: SourceConfig) -> list[str]:
-    """Return the names of a file's columns, in its order.
+    """Return the names of a source's columns, in its order.
 
     Raises:
-        RecordError: the file cannot be read, or is empty.
+        RecordError: the source cannot be read, or is empty.
     """
-    try:
-        if config.path.suffix == ".parquet":
-            return list(pa_parquet.read_schema(config.path).names)
-        codecs.lookup(config.encoding)
-        with pa.input_stream(str(config.path), compression="detect") as stream:
-            head = stream.read(_HEAD_BYTES)
-    except OSError as error:
-        raise RecordError(f"{config.path}: cannot be read: {_reason(error)}") from error
-    except pa.ArrowInvalid as error:
-        raise RecordError(f"{config.path.name}: not a Parquet file, or damaged") from error
-    except LookupError as error:
-        raise RecordError(f"encoding {config.encoding!r} is unknown: try utf-8") from error
-    if not head.strip():
-        raise RecordError(f"{config.path.name}: the file is empty")
-    text = codecs.decode(head, config.encoding, "replace").removeprefix("\ufeff")
-    if "\n" not in text.strip() and len(head) < _HEAD_BYTES:
-        raise RecordError(f"{config.path.name}: it has a header and no records")
-    return next(csv.reader(io.StringIO(text), delimiter=config.delimiter), [])
+    return _reader(config).column_names()
 
 
-def read_columns(config: SourceConfig, wanted: list[str]) -> Iterator[pa.Table]:
-    """Yield some columns of a file as tables of text, under the file's own names.
+def read_columns(
+    config: SourceConfig, wanted: list[str], digits: Mapping[str, int] | None = None
+) -> Iterator[pa.Table]:
+    """Yield some columns of a source as tables of text, under the source's own names.
+
+    Args:
+        config: the source file.
+        wanted: names of columns.
+        digits: how many digits the numbers of a column have, where its type says so.
 
     Raises:
-        RecordError: a row or a byte cannot be read.
+        RecordError: a row, a value or a byte cannot be read, or the source changed meanwhile.
     """
-    schema = pa.schema([(name, pa.string()) for name in wanted])
-    parquet = config.path.suffix == ".parquet"
-    for table in (_parquet_chunks if parquet else _csv_chunks)(config, wanted):
-        yield table.select(wanted).cast(schema)
+    return _reader(config).chunks(wanted, digits or {})
 
 
-def _parquet_chunks(config: SourceConfig, wanted: list[str]) -> Iterator[pa.Table]:
-    schema = pa.schema([(name, pa.string()) for name in wanted])
-    try:
-        with pa_parquet.ParquetFile(config.path) as file:
-            for batch in file.iter_batches(_ROWS_PER_CHUNK, columns=wanted):
-                table = pa.Table.from_batches([batch]).select(wanted).cast(schema)
-                table.validate(full=True)
-                yield table
-    except (pa.ArrowException, KeyError, OSError):
-        # The library's own text may quote a value, so it is not passed on.
-        raise RecordError(
-            f"{config.path.name}: damaged, a column is there twice, or one of "
-            f"{', '.join(wanted)} holds something that is no text, number or date"
-        ) from None
-
-
-def _csv_chunks(config: SourceConfig, wanted: list[str]) -> Iterator[pa.Table]:
-    wrong: list[str] = []
-
-    def refuse(row: pa_csv.InvalidRow) -> Literal["error"]:
-        # The row's text is personal data: only its number goes on.
-        where = f"row {row.number}" if row.number else "a row"
-        wrong.append(f"{where} has {row.actual_columns} columns, not {row.expected_columns}")
-        return "error"
-
-    try:
-        with pa.input_stream(str(config.path), compression="detect") as stream:
-            reader = pa_csv.open_csv(
-                cast("IO[bytes]", stream),
-                read_options=pa_csv.ReadOptions(
-                    block_size=_CSV_BLOCK_BYTES, encoding=config.encoding, use_threads=False
-                ),
-                parse_options=pa_csv.ParseOptions(
-                    delimiter=config.delimiter,
-                    newlines_in_values=True,
-                    invalid_row_handler=refuse,
-                ),
-                convert_options=pa_csv.ConvertOptions(
-                    column_types=dict.fromkeys(wanted, pa.string()),
-                    include_columns=wanted,
-                    strings_can_be_null=False,
-                ),
-            )
-            for batch in reader:
-                yield pa.Table.from_batches([batch])
-    except (pa.ArrowException, UnicodeError) as error:
-        if wrong:
-            problem = f"{wrong[0]}: quote the values that hold a {config.delimiter!r}"
-        elif isinstance(error, UnicodeError) or "utf8" in str(error).lower():
-            problem = (
-                f"not written in {config.encoding}: name the right encoding in the source file, "
-                "for example windows-1252"
-            )
-        else:
-            problem = "cannot be read as CSV: check its delimiter and quotes"
-        # The library's own text may quote the row, so it is not passed on.
-        raise RecordError(f"{config.path.name}: {problem}") from None
-    except OSError as error:
-        raise RecordError(f"{config.path.name}: cannot be read: {_reason(error)}") from None
+def _reader(config: SourceConfig) -> TableFile | TableQuery:
+    if config.path is not None:
+        return TableFile(config.path, config)
+    if config.database is None:
+        raise ValueError("a source has a path or a database")
+    return TableQuery(config.database, config.name, config.record_id)
 
 
 class _RecordIds:
@@ -260,7 +198,3 @@ def digests_of(values: Sequence[str]) -> NDArray[np.void]:
         hashlib.blake2b(value.encode(), digest_size=DIGEST_BYTES).digest() for value in values
     )
     return np.frombuffer(made, dtype="V16")
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or "not a readable file"

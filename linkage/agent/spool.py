@@ -1,6 +1,12 @@
-"""The spool: a batch encoded on disk before it is sent, encrypted, sent as often as needed."""
+"""The spool: a batch encoded on disk before it is sent, encrypted, sent as often as needed.
+
+For a job of two rounds it keeps what was read as well, encrypted like the rest, until the job has
+ended: what is asked later is answered from it. So a register may go on changing, and a file
+that was brought to a place need not stay there.
+"""
 
 import datetime
+import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -21,6 +27,7 @@ from linkage.ticket import Tickets, rows_of, ticket_bytes
 
 _MANIFEST = "manifest"
 _SOURCE = "source"
+_RECORDS = "records-"
 
 
 class Spool:
@@ -138,6 +145,7 @@ class Spool:
         self._empty()
         parts, all_own = list[NDArray[np.uint64]](), list[bytes]()
         for table in tables:
+            self._keep_records(len(parts), table)
             parts.append(values(table))
             all_own.append(references.of(cast("list[str]", table["record_id"].to_pylist())))
         all_values = np.concatenate(parts)
@@ -153,6 +161,28 @@ class Spool:
                 digests.append(self._keep(len(digests), Chunk(tokens=rows.tobytes())))
         manifest = Manifest(codes, len(all_values), 0, tuple(digests), tuple(counts))
         return self._complete(manifest, source_digest())
+
+    def records(self) -> Iterator[pa.Table]:
+        """Yield the tables that tickets were made of, as they were read.
+
+        Raises:
+            RecordError: nothing was encoded here, or the job has ended.
+        """
+        names = [n for n in self._store.names(self._dataset) if n.startswith(_RECORDS)]
+        if not names:
+            raise RecordError(
+                "the batch of this job was not encoded with this work folder: answer where it was"
+            )
+        for name in names:
+            with pa.ipc.open_stream(io.BytesIO(self._store.read(self._dataset, name))) as stream:
+                yield stream.read_all()
+
+    def _keep_records(self, number: int, table: pa.Table) -> None:
+        out = io.BytesIO()
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_stream(out, table.schema, options=options) as stream:
+            stream.write_table(table)
+        self._store.write(self._dataset, f"{_RECORDS}{number:06}", out.getvalue())
 
     def _empty(self) -> None:
         for name in self._store.names(self._dataset):
@@ -179,7 +209,7 @@ class Spool:
         return Chunk.from_bytes(content, manifest.codes)
 
     def forget_chunks(self) -> None:
-        """Remove all of the batch but its manifest and the digest of its source."""
+        """Remove all that was kept but the manifest and the digest of its source."""
         for name in self._store.names(self._dataset):
             if name not in (_MANIFEST, _SOURCE):
                 self._store.remove(self._dataset, name)

@@ -91,7 +91,7 @@ def suggest(config: SourceConfig, n_records: int = SAMPLE_RECORDS) -> Suggestion
         if n_read >= n_records:
             break
     if not n_read:
-        raise RecordError(f"{config.path.name}: it has a header and no records")
+        raise RecordError(f"{config.name}: it has a header and no records")
     sample = pa.concat_tables(parts)
     names = _attribute_names(columns)
     shares = [value_shares(sample[column]) for column in columns]
@@ -101,7 +101,7 @@ def suggest(config: SourceConfig, n_records: int = SAMPLE_RECORDS) -> Suggestion
     ]
     guesses = _without_excess(_without_age(guesses))
     if not any(guess.role == "attribute" for guess in guesses):
-        raise RecordError(f"{config.path.name}: none of its columns is one that can be linked on")
+        raise RecordError(f"{config.name}: none of its columns is one that can be linked on")
     dates = [v for g, v in zip(guesses, shares, strict=True) if g.type == "date"]
     day_first = sum(values.day_first * values.n_filled for values in dates)
     month_first = sum(values.month_first * values.n_filled for values in dates)
@@ -111,12 +111,12 @@ def suggest(config: SourceConfig, n_records: int = SAMPLE_RECORDS) -> Suggestion
 
 def _check_header(config: SourceConfig, columns: Sequence[str]) -> None:
     if len(set(columns)) < len(columns):
-        raise RecordError(f"{config.path.name}: two of its columns have the same name")
+        raise RecordError(f"{config.name}: two of its columns have the same name")
     looks = [value_shares(pa.chunked_array([[column]])) for column in columns]
     if any(values.share(form) for values in looks for form in ("date", "nik", "email", "phone")):
         # The names themselves are not told: they would be values of a person.
         raise RecordError(
-            f"{config.path.name}: its first row looks like a record: it must name the columns"
+            f"{config.name}: its first row looks like a record: it must name the columns"
         )
 
 

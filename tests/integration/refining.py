@@ -12,12 +12,11 @@ from test_job import Upload
 
 from linkage.agent.blocktokens import book_of, meetings
 from linkage.agent.client import MatcherClient
-from linkage.agent.encoding import RecordNormaliser, RecordValues
-from linkage.agent.fieldrows import ColumnsDigest
+from linkage.agent.encoding import RecordValues
 from linkage.agent.references import References
 from linkage.agent.refine import Answerer, answer_all
-from linkage.agent.session import Session
 from linkage.agent.source import Source
+from linkage.agent.spool import Spool
 from linkage.batch import Question, QuestionKind
 from linkage.encode.tickets import TicketBook
 from linkage.job import Job, JobState
@@ -78,15 +77,8 @@ def answer_as(service: Service, party: str, job_id: str) -> None:
 def answerer_of(service: Service, party: str, job: Job) -> Answerer:
     """Return an agent's part that answers, as new as after a start of its program."""
     session = service.session(party)
-    return Answerer(session, job, references_of(service, party), digest_of(session), TODAY)
-
-
-def digest_of(session: Session) -> bytes:
-    """Return the digest of a party's source as it is now."""
-    seen, normaliser = ColumnsDigest(), RecordNormaliser(session.schema, session.source)
-    for table in Source(session.source, session.schema).chunks():
-        seen.add(normaliser.columns(table))
-    return seen.digest()
+    spool = Spool(session.store, job.job_id, FAR)
+    return Answerer(session, job, references_of(service, party), spool, TODAY)
 
 
 def references_of(service: Service, party: str) -> References:
@@ -148,6 +140,7 @@ class Matcher:
             known = client.job(service.request(party))
         self.job = replace(known, job_id=uuid.uuid4().hex)
         assert self.job.spec.refinement == session.refinement
+        Upload(service, party, self.job.job_id)  # made and spooled, and sent to nobody
         self._width = session.codes.block_bytes
         self.tickets = tickets_for(service, party, other, self.job)
         self.records = book_for(service, party, other, self.job).records(self.tickets)

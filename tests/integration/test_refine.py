@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from in_process import TWO_ROUNDS, Service, links, people
+from in_process import PLACES, TWO_ROUNDS, Service, links, people
 from refining import (
     FAR,
     FIELDS,
@@ -1445,18 +1445,35 @@ def test_a_matcher_that_answers_with_another_job_is_not_believed(
         assert client.cancel(first).state is JobState.CANCELLED
 
 
-def test_a_source_that_changed_since_it_was_encoded_is_not_answered_from(
+def test_a_source_may_change_and_go_once_it_has_been_encoded(
     new_service: Callable[..., Service],
 ) -> None:
     service = new_service(TWO_ROUNDS, dukcapil=people(20), imigrasi=people(20))
     with service.running():
         job_id = asked(service)
-        digest = Spool(service.session("dukcapil").store, job_id, FAR).source_digest()
         path = service.session("dukcapil").source.path
         lines = path.read_text("utf-8").splitlines()
         number, name, *rest = lines[1].split(",")
         lines[1] = ",".join([number, name + " Susilo", *rest])
+        before = answers_to(service, "dukcapil", job_id, questions_to(service, "dukcapil", job_id))
         path.write_text("\n".join(lines) + "\n", "utf-8")
+        after = answers_to(service, "dukcapil", job_id, questions_to(service, "dukcapil", job_id))
+        path.unlink()
+        assert before == after
+        outcomes = service.run_all(job_id)
+    assert persons_linked(outcomes, "dukcapil", "imigrasi") == shared(0, 20)
+
+
+def test_records_are_not_answered_for_when_they_are_read_otherwise(
+    new_service: Callable[..., Service],
+) -> None:
+    """Another value under the same one-time key could be compared with the first."""
+    service = new_service(TWO_ROUNDS, dukcapil=people(20), imigrasi=people(20))
+    with service.running():
+        job_id = asked(service)
         session = service.session("dukcapil")
-        with service.client("dukcapil") as client, pytest.raises(RecordError, match="has changed"):
-            Answerer(session, client.job(job_id), references_of(service, "dukcapil"), digest, TODAY)
+        values = {"tempat_lahir": dict.fromkeys(PLACES, "Ambon")}
+        session.source = session.source.model_copy(update={"values": values})
+        spool = Spool(session.store, job_id, FAR)
+        with service.client("dukcapil") as client, pytest.raises(RecordError, match="otherwise"):
+            Answerer(session, client.job(job_id), references_of(service, "dukcapil"), spool, TODAY)

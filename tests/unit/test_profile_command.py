@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from linkage.agent import source as source_module
+from linkage.agent import tablefile
 from linkage.agent.config import SourceConfig
 from linkage.agent.fieldlength import FieldLength
 from linkage.agent.profile import SourceProfile, profile_source
@@ -165,7 +165,7 @@ def profile_of(config: SourceConfig, schema: LinkageSchema, **options: int) -> S
 def test_chunks_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config, schema = large(tmp_path, 400)
     whole = profile_of(config, schema)
-    monkeypatch.setattr(source_module, "_CSV_BLOCK_BYTES", 600)
+    monkeypatch.setattr(tablefile, "CSV_BLOCK_BYTES", 600)
     seen: list[int] = []
     parted = profile_source(config, schema, seen.append)
     assert len(seen) > 5

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from linkage.agent import source as source_module
+from linkage.agent import tablefile
 from linkage.agent.config import SourceConfig
 from linkage.agent.refusals import RefusedFile
 from linkage.agent.source import Source
@@ -49,7 +49,7 @@ def test_what_cannot_be_read_counts_as_missing_by_default(tmp_path: Path) -> Non
 def test_records_are_left_out_and_told_by_row_attribute_and_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
 ) -> None:
-    monkeypatch.setattr(source_module, "_CSV_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(tablefile, "CSV_BLOCK_BYTES", block_bytes)
     told: list[tuple[int, str, str]] = []
 
     def tell(row: int, number: str, attribute: Attribute) -> None:

@@ -4,12 +4,12 @@ import re
 import tomllib
 from pathlib import Path
 
-from linkage.agent.config import SourceConfig
+from linkage.agent.config import Database, SourceConfig
 from linkage.schema import Attribute, Encoding, LinkageSchema, Match, parse_schema
 from linkage.types import ATTRIBUTE_TYPES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "schema.md").read_text("utf-8")
-SCHEMA, SOURCE = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+SCHEMA, SOURCE, DATABASE = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 
 
 def test_the_table_of_types_is_that_of_the_code() -> None:
@@ -51,6 +51,12 @@ def test_every_setting_is_shown() -> None:
 
 def test_the_source_file_shown_can_be_read_and_shows_every_setting() -> None:
     shown = tomllib.loads(SOURCE)
-    assert set(shown) == set(SourceConfig.model_fields)
+    assert {*shown, "database"} == set(SourceConfig.model_fields)
     source = SourceConfig.model_validate({**shown, "path": Path(shown["path"])})
     assert source.values == {"jenis_kelamin": {"1": "L", "2": "P"}}
+
+
+def test_the_database_shown_can_be_read_and_shows_every_setting() -> None:
+    shown = tomllib.loads(DATABASE)
+    assert {*shown["database"], "query"} == set(Database.model_fields)
+    assert SourceConfig.model_validate(shown).name == "sipil.penduduk"

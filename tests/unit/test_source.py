@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 import pytest
 
-from linkage.agent import source as source_module
+from linkage.agent import tablefile
 from linkage.agent.config import SourceConfig
 from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.source import Source
@@ -144,7 +144,7 @@ def test_parquet_is_read_as_text(tmp_path: Path) -> None:
 def test_a_file_of_many_blocks_is_read_as_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_module, "_CSV_BLOCK_BYTES", 200)
+    monkeypatch.setattr(tablefile, "CSV_BLOCK_BYTES", 200)
     rows = "".join(f'{i},"BUDI\n{i}",1990-02-13\n' for i in range(100))
     config = SourceConfig(path=write(tmp_path, HEADER + rows))
     tables = list(Source(config, SCHEMA).chunks())
@@ -224,7 +224,7 @@ def test_a_record_number_twice_is_told_by_the_two_records(tmp_path: Path) -> Non
 def test_a_record_number_twice_is_found_across_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_module, "_CSV_BLOCK_BYTES", 200)
+    monkeypatch.setattr(tablefile, "CSV_BLOCK_BYTES", 200)
     rows = "".join(f"{i},{SENTINEL},\n" for i in range(100)) + f"7,{SENTINEL},\n"
     assert "records 8 and 101" in refused(write(tmp_path, HEADER + rows))
 
