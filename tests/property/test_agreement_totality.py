@@ -43,7 +43,7 @@ json_values = st.recursive(
     ),
     max_leaves=6,
 )  # fmt: skip
-times = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23)).map(
+times = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23)).map(  # noqa: DTZ001
     lambda time: time.replace(tzinfo=UTC, microsecond=0)
 )
 NAMES = ["admin0", "admin1", "party/imigrasi", "party/dukcapil", "auditor/bpk", "nobody"]

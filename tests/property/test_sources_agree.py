@@ -69,7 +69,7 @@ COLUMNS = {
 }
 DAYS = st.dates(datetime.date(1900, 1, 1), datetime.date(2026, 1, 1))
 LETTERS = st.characters(codec="utf-8", categories=("L", "P", "Zs", "Sc"), exclude_characters="\r")
-MOMENTS = st.datetimes(datetime.datetime(1950, 1, 1), datetime.datetime(2026, 1, 1))
+MOMENTS = st.datetimes(datetime.datetime(1950, 1, 1), datetime.datetime(2026, 1, 1))  # noqa: DTZ001 -- as registers hold them
 PERSONS = st.tuples(
     st.none() | st.text(LETTERS | st.sampled_from("\",;\n'%:\\"), max_size=20),
     st.none() | DAYS,

@@ -16,7 +16,7 @@ from linkage.agent.valuetext import ValueTexts
 from linkage.errors import RecordError
 from linkage.schema import parse_schema
 
-NOON = datetime.datetime(1990, 2, 13, 12, 30)
+NOON = datetime.datetime(1990, 2, 13, 12, 30)  # noqa: DTZ001 -- as registers hold them
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ NOON = datetime.datetime(1990, 2, 13, 12, 30)
         (Decimal("NaN"), None),
         (True, "true"),
         (datetime.date(1990, 2, 13), "1990-02-13"),
-        (datetime.datetime(1990, 2, 13), "1990-02-13"),
+        (datetime.datetime(1990, 2, 13), "1990-02-13"),  # noqa: DTZ001 -- as registers hold them
         (NOON, "1990-02-13 12:30:00"),
         (uuid.UUID(int=5), "00000000-0000-0000-0000-000000000005"),
     ],

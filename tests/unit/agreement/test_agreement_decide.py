@@ -470,7 +470,7 @@ def test_who_is_not_admitted_is_not_told_why() -> None:
 def test_times_without_a_zone_are_a_bug_of_the_caller() -> None:
     world, document = usual()
     with pytest.raises(ValueError, match="zone"):
-        world.request(document, time=datetime(2027, 3, 1))
+        world.request(document, time=datetime(2027, 3, 1))  # noqa: DTZ001
 
 
 def test_the_last_hours_that_can_be_written_are_decided_too() -> None:

@@ -142,7 +142,7 @@ def test_a_repeat_gets_the_same_answer_and_other_bytes_none() -> None:
 
 
 @given(
-    st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1)),
+    st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1)),  # noqa: DTZ001
     st.binary(min_size=10, max_size=10),
 )
 def test_ids_are_of_version_seven_and_carry_their_time(time: datetime, drawn: bytes) -> None:

@@ -141,7 +141,7 @@ def test_what_is_not_canonical_json_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize(
     "time",
     [
-        datetime(2026, 11, 21, 8, 30),
+        datetime(2026, 11, 21, 8, 30),  # noqa: DTZ001
         TIME.replace(microsecond=1),
         TIME.astimezone(timezone(timedelta(hours=7))),
     ],
