@@ -470,8 +470,8 @@ def read_entries(data: bytes, width: int) -> list[bytes]:
 
 PUBLIC_TYPES = {"genesis", "enrol", "destruction", "anchor", "freeze"}
 SECRET_TYPES = {"gate", "batch", "refine", "result", "release", "lookup.grant", "lookup.minute"}
-PUBLIC_FAMILIES = {"key", "agreement", "epoch", "rights", "incident", "admin"}
-SECRET_FAMILIES = {"job"}
+PUBLIC_FAMILIES = {"key", "agreement", "epoch", "admin"}
+SECRET_FAMILIES = {"job", "rights", "incident"}
 MEMBERS = {"v", "type", "time", "actor", "agreement", "ref"}
 WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 NAME = re.compile(r"[!-~]{1,255}")

@@ -82,10 +82,13 @@ def after_hours(receipt: datetime, hours: int = RIGHTS_HOURS) -> Deadline:
 
     Args:
         receipt: when they begin, with its zone; clocks that are set meanwhile change nothing.
-        hours: how many, at least 1.
+        hours: how many.
     """
     _check(receipt, hours)
-    return Deadline(receipt.astimezone(UTC) + timedelta(hours=hours))
+    try:
+        return Deadline(receipt.astimezone(UTC) + timedelta(hours=hours))
+    except OverflowError:  # the last hours that can be written
+        return Deadline(datetime.max.replace(tzinfo=UTC))
 
 
 def after_working_days(receipt: datetime, days: int, where: tzinfo) -> Deadline:
@@ -95,7 +98,7 @@ def after_working_days(receipt: datetime, days: int, where: tzinfo) -> Deadline:
 
     Args:
         receipt: when the request came, with its zone.
-        days: how many working days, at least 1.
+        days: how many working days.
         where: zone of the office that received it: its days are meant.
     """
     _check(receipt, days)
@@ -132,5 +135,5 @@ def _holidays(year: int) -> Mapping[date, str]:
 def _check(receipt: datetime, number: int) -> None:
     if receipt.utcoffset() is None:
         raise ValueError("a receipt has a time zone")
-    if number < 1:
-        raise ValueError("a deadline is at least 1 hour or day away")
+    if number < 0:
+        raise ValueError("a deadline does not lie before its receipt")

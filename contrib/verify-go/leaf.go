@@ -11,8 +11,8 @@ import (
 var (
 	publicTypes    = set("genesis", "enrol", "destruction", "anchor", "freeze")
 	secretTypes    = set("gate", "batch", "refine", "result", "release", "lookup.grant", "lookup.minute")
-	publicFamilies = set("key", "agreement", "epoch", "rights", "incident", "admin")
-	secretFamilies = set("job")
+	publicFamilies = set("key", "agreement", "epoch", "admin")
+	secretFamilies = set("job", "rights", "incident")
 
 	secondWord = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 	visible    = regexp.MustCompile(`^[!-~]{1,255}$`)

@@ -13,6 +13,9 @@ from linkage.log.entry import Entry, parse_entry
 from linkage.log.policy import Policy
 from linkage.store.log_copy import LogCopy, LogSource
 
+# What parties of an agreement tell each other is part of what the log says to them.
+_TOLD = ("rights.", "incident.")
+
 
 class Mirror:
     """A copy of the log on disk, and what it says.
@@ -25,6 +28,8 @@ class Mirror:
         copy: the copy.
         state: what the log says under its last checkpoint.
         documents: its entries that carry a signed document and count, in their order.
+        withheld: entries about rights and incidents without their bodies, by index: of other
+            parties' agreements, unless the matcher kept something back.
 
     Raises:
         SignatureError: the checkpoint on disk is not of a log of the trust file.
@@ -34,6 +39,7 @@ class Mirror:
     def __init__(self, folder: Path, trust: Policy) -> None:
         self.copy = LogCopy(folder, [line.key for line in trust.logs])
         self.documents: list[Entry] = []
+        self.withheld: dict[int, Entry] = {}
         self.state = State()
         self._read(map(parse_entry, self.copy.leaves(self.copy.size)))
 
@@ -61,7 +67,11 @@ class Mirror:
 
     def _read(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            before, self.state = self.state, self.state.after(self.state.size, entry)
+            index, told = self.state.size, entry.type.startswith(_TOLD)
+            body = self.copy.body(index) if told else None
+            if told and body is None:
+                self.withheld[index] = entry
+            before, self.state = self.state, self.state.after(index, entry, body)
             counts = len(self.state.rejected) == len(before.rejected)
             if counts and entry.body is not None and "env" in entry.body:
                 self.documents.append(entry)

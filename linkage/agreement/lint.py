@@ -17,12 +17,13 @@ from linkage.agreement.envelope import leaf_bytes
 from linkage.agreement.finding import Finding
 from linkage.agreement.matrix import class_of, highest_level, missing_rows, need, takes_part
 from linkage.agreement.model import Agreement
+from linkage.deadlines import RIGHTS_HOURS
 from linkage.log.tiles import MAX_ENTRY_BYTES
 from linkage.types import refused_word_in
 
 HOME = "IDN"
 _YEAR = timedelta(days=366)
-_RIGHTS_HOURS, _PROCESSOR_HOURS = 72, 24
+_PROCESSOR_HOURS = 24
 _LONG_RETENTION_DAYS, _LONGEST_KEY_DAYS, _LONGEST_AUDIT_MONTHS = 90, 366, 12
 
 
@@ -219,8 +220,8 @@ def _keeping(agreement: Agreement) -> Iterator[Finding]:
 def _answering(agreement: Agreement, today: date) -> Iterator[Finding]:
     incident = agreement.incident
     for where, hours, most in (
-        ("rights.hours", agreement.rights.hours, _RIGHTS_HOURS),
-        ("incident.notify_hours", incident.notify_hours, _RIGHTS_HOURS),
+        ("rights.hours", agreement.rights.hours, RIGHTS_HOURS),
+        ("incident.notify_hours", incident.notify_hours, RIGHTS_HOURS),
         ("incident.processor_hours", incident.processor_hours, _PROCESSOR_HOURS),
     ):
         if hours > most:

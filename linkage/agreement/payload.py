@@ -58,6 +58,18 @@ class Payload(Strict):
         return format_json(self.model_dump(mode="json"))
 
 
+class OfParty(Payload):
+    """What one party says under an agreement; signed by it, and by nobody else.
+
+    Attributes:
+        agreement: its id.
+        party: who says it.
+    """
+
+    agreement: AgreementId
+    party: PartyId
+
+
 class OfficeQuota(Strict):
     """What a head office lets one of its offices do on a day."""
 

@@ -13,7 +13,7 @@ from keys.dsse import Envelope
 from linkage.agreement.articles import Party
 from linkage.agreement.envelope import agreement_in, signed_by
 from linkage.agreement.model import Agreement, sign_keys
-from linkage.agreement.payload import Stop, Termination, parse_payload
+from linkage.agreement.payload import OfParty, Stop, Termination, parse_payload
 from linkage.agreement.principals import Principals
 from linkage.agreement.refusal import Refused
 from linkage.log.entry import Entry
@@ -81,6 +81,39 @@ class Agreements:
     def get(self, agreement_id: str) -> Standing | None:
         """Return an agreement that is or was in force."""
         return self.by_id.get(agreement_id)
+
+    def signed(
+        self, said: OfParty, log: str, entry: Entry, envelope: Envelope, principals: Principals
+    ) -> Standing:
+        """Return the agreement under which a party said something, and signed it alone.
+
+        Also one that was stopped or has ended: what the parties owe persons does not end with it.
+
+        Args:
+            said: what it said.
+            log: origin of the log.
+            entry: the leaf that has it.
+            envelope: what it signed.
+            principals: who is enrolled.
+
+        Raises:
+            Refused: it does not count.
+        """
+        if said.log != log:
+            raise Refused("OTHER_LOG")
+        if said.agreement != entry.agreement:
+            raise Refused("OTHER_AGREEMENT")
+        standing = self.by_id.get(said.agreement)
+        if standing is None:
+            raise Refused("NOT_IN_FORCE")
+        party = standing.agreement.by_id.get(said.party)
+        if party is None:
+            raise Refused("NOT_A_PARTY")
+        if len(envelope.signatures) != 1 or not _by(
+            party.principal, envelope, principals, entry.time
+        ):
+            raise Refused("NOT_SIGNED")
+        return standing
 
     def register(
         self,

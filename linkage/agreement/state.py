@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 
 from linkage.agreement.epochs import WORDS, Epochs
 from linkage.agreement.grants import with_grant
+from linkage.agreement.incidents import Incidents
 from linkage.agreement.payload import KeyChange, KeyRevocation, envelope_of, parse_payload
 from linkage.agreement.principals import Principals, principals_of
 from linkage.agreement.refusal import Refused, Rejected
+from linkage.agreement.rights import Rights
 from linkage.agreement.standing import Agreements
 from linkage.agreement.usage import Usage
 from linkage.errors import MalformedMessageError
@@ -36,6 +38,8 @@ class State:
         agreements: what was registered, and what is in force.
         epochs: which linkage keys there are.
         usage: what was used, as far as bodies were given.
+        rights: what parties told each other of persons' rights, likewise.
+        incidents: what was reported, likewise.
         rejected: entries that changed nothing, and why.
     """
 
@@ -46,6 +50,8 @@ class State:
     agreements: Agreements = field(default_factory=Agreements)
     epochs: Epochs = field(default_factory=Epochs)
     usage: Usage = field(default_factory=Usage)
+    rights: Rights = field(default_factory=Rights)
+    incidents: Incidents = field(default_factory=Incidents)
     rejected: tuple[Rejected, ...] = ()
 
     def after(self, index: int, entry: Entry, body: JsonObject | None = None) -> "State":
@@ -90,6 +96,8 @@ def _changed(state: State, index: int, entry: Entry, body: JsonObject | None) ->
             state.usage, state.log, index, entry, body, state.agreements, state.principals
         )
         return replace(state, usage=granted)
+    if family in ("rights", "incident") and body is not None:
+        return _with_told(state, index, entry, body)
     if is_confidential(entry.type):
         return replace(state, usage=state.usage.after(index, entry, body))
     if entry.type == "genesis":
@@ -103,6 +111,13 @@ def _changed(state: State, index: int, entry: Entry, body: JsonObject | None) ->
     if family == "epoch":
         return _with_epoch(state, index, entry, word)
     return state
+
+
+def _with_told(state: State, index: int, entry: Entry, body: JsonObject) -> State:
+    known = state.log, index, entry, body, state.agreements, state.principals
+    if entry.type.startswith("rights."):
+        return replace(state, rights=state.rights.after(*known))
+    return replace(state, incidents=state.incidents.after(*known))
 
 
 def _opened(state: State, index: int, entry: Entry) -> State:

@@ -45,7 +45,7 @@ FAMILIES = frozenset({"key", "agreement", "epoch", "job", "rights", "incident", 
 _CONFIDENTIAL_TYPES = frozenset(
     {"gate", "batch", "refine", "result", "release", "lookup.grant", "lookup.minute"}
 )
-_CONFIDENTIAL_FAMILIES = frozenset({"job"})
+_CONFIDENTIAL_FAMILIES = frozenset({"job", "rights", "incident"})
 
 _SECOND_WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _NAME = re.compile(r"[!-~]{1,255}")

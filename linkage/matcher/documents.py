@@ -20,6 +20,7 @@ from linkage.agreement.decide import decide
 from linkage.agreement.envelope import AGREEMENT_TYPE, agreement_in
 from linkage.agreement.epochs import WORDS
 from linkage.agreement.grants import asked_for, grant_in
+from linkage.agreement.incidents import IncidentReport, IncidentStep
 from linkage.agreement.lint import lint
 from linkage.agreement.model import Agreement
 from linkage.agreement.payload import (
@@ -29,11 +30,13 @@ from linkage.agreement.payload import (
     KeyRevocation,
     KeyRotation,
     LookupGrant,
+    OfParty,
     Stop,
     Termination,
     leaf_body,
     parse_payload,
 )
+from linkage.agreement.rights import RightsAnswer, RightsNotice
 from linkage.agreement.state import State
 from linkage.agreement.terms import terms_of
 from linkage.agreement.usage import day_of
@@ -54,6 +57,12 @@ _OF_KEYS = {
     Enrolment.TYPE: "enrol",
     KeyRotation.TYPE: "key.rotate",
     KeyRevocation.TYPE: "key.revoke",
+}
+_OF_PARTIES: dict[str, tuple[str, type[OfParty]]] = {
+    RightsNotice.TYPE: ("rights.notice", RightsNotice),
+    RightsAnswer.TYPE: ("rights.answer", RightsAnswer),
+    IncidentReport.TYPE: ("incident.report", IncidentReport),
+    IncidentStep.TYPE: ("incident.step", IncidentStep),
 }
 
 
@@ -203,6 +212,9 @@ def _place(envelope: Envelope) -> tuple[str, str | None]:
         return "key.state", parse_payload(KeyChange, envelope).agreement
     if kind in (LookupGrant.TYPE, GrantRevocation.TYPE):
         return "lookup.grant", grant_in(envelope).agreement
+    if kind in _OF_PARTIES:
+        leaf_type, form = _OF_PARTIES[kind]
+        return leaf_type, parse_payload(form, envelope).agreement
     if kind in _OF_KEYS:
         return _OF_KEYS[kind], None
     word = kind.removeprefix(_EPOCH).removesuffix("+json")

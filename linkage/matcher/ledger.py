@@ -44,8 +44,7 @@ class Ledger:
         state = self._state
         while entries := transaction.entries(state.size, state.size + _PAGE):
             for entry in entries:
-                body = None if entry.body is None else cast("JsonObject", parse_json(entry.body))
-                state = state.after(entry.index, parse_entry(entry.leaf), body)
+                state = state.after(entry.index, parse_entry(entry.leaf), body_of(entry))
         return state
 
     def refresh(self) -> State:
@@ -88,11 +87,14 @@ class Ledger:
         return seen != self._seen
 
 
+def body_of(entry: StoredEntry) -> JsonObject | None:
+    """Return what a confidential entry committed to."""
+    return None if entry.body is None else cast("JsonObject", parse_json(entry.body))
+
+
 def _named(entry: StoredEntry) -> dict[bytes, int]:
     """Return the index of an entry by the digest of its document, if it carries one."""
-    body = parse_entry(entry.leaf).body
-    if entry.body is not None:  # of a confidential one
-        body = cast("JsonObject", parse_json(entry.body))
+    body = parse_entry(entry.leaf).body if entry.body is None else body_of(entry)
     return {_digest(body): entry.index} if body is not None and body.keys() == {"env"} else {}
 
 

@@ -10,6 +10,8 @@ from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.store.metadata import Metadata, StoredEntry
 
+_FOR_PARTIES = ("lookup.", "rights.", "incident.")
+
 
 class LogReader:
     """Reads the log for parties and auditors.
@@ -40,8 +42,9 @@ class LogReader:
     def entries(self, reader: Identity, start: int, end: int) -> list[StoredEntry]:
         """Return a range of published entries, without the bodies that are not the reader's.
 
-        A body is for the parties of its own job and for auditors, and one about lookups for the
-        parties of its agreement. Naming an agreement in a request of one's own opens nothing.
+        A body is for the parties of its own job and for auditors; one about lookups, rights of
+        persons or incidents for the parties of its agreement, also for who left it since. Naming
+        an agreement in a request of one's own opens nothing.
 
         Raises:
             MalformedMessageError: the range is empty, too long, or not published.
@@ -62,12 +65,15 @@ class LogReader:
         ]
 
     def _tells(self, entry: StoredEntry, reader: Identity) -> bool:
-        """Return whether an entry is about lookups under an agreement of the reader's."""
-        standing = self._ledger.known.agreements.get(entry.agreement_id or "")
-        if standing is None or reader.role != "party" or entry.job_id is not None:
+        """Return whether an entry says to all parties of an agreement what the reader may know."""
+        if entry.job_id is not None or entry.body is None or reader.role != "party":
             return False
-        about = parse_entry(entry.leaf).type
-        return reader.name in standing.agreement.by_id and about.startswith("lookup.")
+        agreements = self._ledger.known.agreements
+        standing = agreements.get(entry.agreement_id or "")
+        if standing is None or not parse_entry(entry.leaf).type.startswith(_FOR_PARTIES):
+            return False
+        versions = (agreements.versions[digest] for digest in standing.history)
+        return any(reader.name in version.agreement.by_id for version in versions)
 
     def inclusion_proof(self, index: int, size: int) -> list[bytes]:
         """Return the proof that a leaf is in the tree of a size."""

@@ -102,6 +102,14 @@ class LogCopy:
         except (CheckpointError, UnavailableError) as error:
             raise self._damaged() from error
 
+    def body(self, index: int) -> JsonObject | None:
+        """Return what one leaf committed to; None if it is not here; raises as `bodies`."""
+        data = self._files.read_body(index)
+        try:
+            return None if data is None else cast("JsonObject", parse_json(parse_body(data)[1]))
+        except MalformedMessageError as error:
+            raise self._damaged() from error
+
     def bodies(self) -> dict[int, JsonObject]:
         """Return what confidential leaves committed to, by index, as far as it is here.
 

@@ -183,6 +183,10 @@ class LogFiles:
         self._disk.replace(self._write_temporary(path, data), path)
         self._disk.sync_directory(path.parent)
 
+    def read_body(self, index: int) -> bytes | None:
+        """Return what one leaf committed to; None if it is not there."""
+        return self._disk.read(self._directory / body_path(index))
+
     def read_bodies(self) -> Iterator[tuple[int, bytes]]:
         """Yield the bodies that are there, with the indexes of their leaves."""
         folder = self._directory / _BODIES_FOLDER

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "agreement"))
 
 from agreement_world import AUDITOR, World, agreement, signer, tls, uri, usual
+from told_world import Told
 
 from keys.dsse import Envelope, sign
 from linkage.agreement.decide import decide
@@ -32,7 +33,8 @@ TYPES = [
     "agreement.amend", "agreement.terminate", "agreement.stop", "agreement.other", "epoch.commit",
     "epoch.seal", "epoch.confirm", "epoch.abort", "epoch.delegate", "epoch.other", "gate", "batch",
     "job.request", "job.authorise", "job.deny", "job.other", "lookup.grant", "lookup.minute",
-    "release", "freeze", "anchor", "incident.report", "rights.restrict",
+    "release", "freeze", "anchor", "incident.report", "incident.step", "incident.other",
+    "rights.notice", "rights.answer", "rights.other",
 ]  # fmt: skip
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 2**40)
@@ -67,10 +69,16 @@ def payloads() -> tuple[tuple[str, str, bytes], ...]:
     world.stop(document, ["auditor/bpk"])
     world.epoch(document, "abort", "imigrasi", reason="withdrawn")
     world.terminate(document, ["party/imigrasi"])
+    told = Told(world, document)
+    told.notice()
+    told.answer()
+    told.incident()
+    told.step("dukcapil", "subjects")
     found = []
-    for entry in world.entries:
-        if entry.body and "env" in entry.body:
-            env: Any = entry.body["env"]
+    for index, entry in enumerate(world.entries):
+        body = entry.body or world.bodies[index]
+        if "env" in body:
+            env: Any = body["env"]
             found.append((entry.type, env["payloadType"], base64.b64decode(env["payload"])))
     return tuple(found)
 
@@ -125,7 +133,10 @@ def entry_of(data: st.DataObject) -> tuple[Entry, Any] | None:
 
 
 def parts(state: State) -> tuple[Any, ...]:
-    return state.log, state.principals, state.agreements, state.epochs, state.usage
+    return (
+        state.log, state.principals, state.agreements, state.epochs, state.usage,
+        state.rights, state.incidents,
+    )  # fmt: skip
 
 
 @given(st.data())
@@ -155,8 +166,9 @@ def test_nothing_that_is_signed_by_nobody_changes_anything(data: st.DataObject) 
         envelope = Envelope(
             kind, payload, tuple(sorted({**dict(envelope.signatures), **forged}.items()))
         )
-    entry = Entry(leaf_type, world.now, "matcher/m", "PKS-2027-1", body=leaf_body(envelope))
-    moved = world.state.after(world.state.size, entry)
+    body = leaf_body(envelope)
+    entry = Entry(leaf_type, world.now, "matcher/m", "PKS-2027-1", body=body)
+    moved = world.state.after(world.state.size, entry, body)
     assert parts(moved) == parts(world.state)
     assert len(moved.rejected) == len(world.state.rejected) + 1
 

@@ -98,5 +98,5 @@ def test_a_receipt_without_a_zone_is_a_bug_of_the_caller() -> None:
     naive = datetime(2026, 11, 22)  # noqa: DTZ001 -- the point
     with pytest.raises(ValueError, match="time zone"):
         after_hours(naive)
-    with pytest.raises(ValueError, match="at least 1"):
-        after_working_days(moment("2026-11-22T09:30"), 0, zone("WIB"))
+    with pytest.raises(ValueError, match="before its receipt"):
+        after_working_days(moment("2026-11-22T09:30"), -1, zone("WIB"))

@@ -43,7 +43,7 @@ def test_which_types_are_confidential() -> None:
     assert confidential == {
         "gate", "batch", "refine", "result", "release", "lookup.grant", "lookup.minute",
     }  # fmt: skip
-    assert {f for f in FAMILIES if is_confidential(f + ".x")} == {"job"}
+    assert {f for f in FAMILIES if is_confidential(f + ".x")} == {"job", "rights", "incident"}
 
 
 @pytest.mark.parametrize(
