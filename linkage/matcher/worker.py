@@ -50,6 +50,7 @@ from linkage.solve.groups import Groups, grades_of, pairs_between
 from linkage.solve.links import Links, links_digest, links_of_pair
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import BatchRow, Metadata, Transaction
+from linkage.tracing import span
 
 # A link whose every pair has this probability is a match; between this and the threshold it
 # is undetermined.
@@ -223,10 +224,12 @@ class Worker:
             raise JobStateError("the job is not to be run")
         if job.state is JobState.AWAITING_COSIGNATURES:
             self._release_cosigned(job)
-        elif job.spec.refinement is not None:
-            self._two_round_job(job)
-        else:
-            self._one_round_job(job)
+            return
+        with span("job", **{"padan.job": job_id, "padan.state": job.state.value}):
+            if job.spec.refinement is not None:
+                self._two_round_job(job)
+            else:
+                self._one_round_job(job)
 
     def _one_round_job(self, job: Job) -> None:
         uploads = self._load(job)

@@ -30,6 +30,7 @@ from linkage.rpc.limits import POLICIES
 from linkage.rpc.peer import Admits, Peer, peer_of
 from linkage.rpc.rates import Rates
 from linkage.rpc.status import status_of
+from linkage.tracing import span
 
 if TYPE_CHECKING:
     # Generic for type checkers only.
@@ -127,15 +128,17 @@ class Guard(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _call(self, method: str, context: _Context) -> AsyncIterator[None]:
         started, status = time.monotonic(), grpc.StatusCode.CANCELLED
-        try:
-            async with self._answered(method, context):
-                yield
-            status = grpc.StatusCode.OK
-        except grpc.aio.AbortError:
-            status = context.code()
-            raise
-        finally:
-            self._ended(method, status.name, time.monotonic() - started)
+        with span(method.rpartition("/")[2], **{"rpc.method": method}) as note:
+            try:
+                async with self._answered(method, context):
+                    yield
+                status = grpc.StatusCode.OK
+            except grpc.aio.AbortError:
+                status = context.code()
+                raise
+            finally:
+                note("rpc.response.status_code", status.name)
+                self._ended(method, status.name, time.monotonic() - started)
 
     @asynccontextmanager
     async def _answered(self, method: str, context: _Context) -> AsyncIterator[None]:
