@@ -87,6 +87,78 @@ class Gate(_Strict):
     limit: Annotated[float, Field(ge=0, le=1)] = 0.005
 
 
+class Connection(_Strict):
+    """A PostgreSQL or SQLite database.
+
+    Attributes:
+        url: as SQLAlchemy has it, without a password: `postgresql://user@host/database`,
+            `sqlite:///file`.
+        password: where the password is: `prompt`, `fd:NUMBER` or `file:PATH`. Where absent,
+            the file that the environment variable PGPASSFILE names is looked in.
+        authority: PEM file of who signed the server's certificate; needed unless the server
+            is on this machine.
+    """
+
+    url: str
+    password: str | None = None
+    authority: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_known(cls, url: str) -> str:
+        return checked_url(url)
+
+    def based(self, base: Path) -> Self:
+        """Return the same with paths that count from a folder."""
+        update: dict[str, Any] = {"url": url_from(self.url, base)}
+        if self.authority is not None:
+            update["authority"] = base / self.authority
+        if self.password is not None and self.password.startswith("file:"):
+            update["password"] = f"file:{base / self.password.removeprefix('file:')}"
+        return self.model_copy(update=update)
+
+
+class Database(Connection):
+    """A table of a database.
+
+    Attributes:
+        table: the table or view, with its schema before a dot where it has one.
+        query: a SELECT in the place of a table.
+    """
+
+    table: Annotated[str, Field(min_length=1)] | None = None
+    query: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_of_both(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("name either a table or a query")
+        return self
+
+
+class ResultTable(Connection):
+    """A table that results are written to.
+
+    Attributes:
+        table: its name, with its schema before a dot where it has one; made where it is not
+            there. Rows of one job take the place of earlier ones of that job.
+    """
+
+    table: Annotated[str, Field(min_length=1)]
+
+
+class Delivery(_Strict):
+    """Where results are brought to, beside the agent's work folder.
+
+    Attributes:
+        path: a CSV or Parquet file; `{job}` stands for the job's id.
+        database: a table of a database.
+    """
+
+    path: Path | None = None
+    database: ResultTable | None = None
+
+
 class AgentConfig(_Strict):
     """All settings of an agent; paths count from the settings file's folder.
 
@@ -102,6 +174,7 @@ class AgentConfig(_Strict):
         tls: PEM files.
         patience_s: how long to try again while the matcher cannot be reached.
         gate: the risk gate, None where the agreement asks for none.
+        result: where results are brought to, beside the work folder.
     """
 
     party: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -115,38 +188,7 @@ class AgentConfig(_Strict):
     tls: Tls
     patience_s: Annotated[float, Field(ge=0)] = 60.0
     gate: Gate | None = None
-
-
-class Database(_Strict):
-    """A table of a PostgreSQL or SQLite database.
-
-    Attributes:
-        url: as SQLAlchemy has it, without a password: `postgresql://user@host/database`,
-            `sqlite:///file`.
-        table: the table or view, with its schema before a dot where it has one.
-        query: a SELECT in the place of a table.
-        password: where the password is: `prompt`, `fd:NUMBER` or `file:PATH`. Where absent,
-            the file that the environment variable PGPASSFILE names is looked in.
-        authority: PEM file of who signed the server's certificate; needed unless the server
-            is on this machine.
-    """
-
-    url: str
-    table: Annotated[str, Field(min_length=1)] | None = None
-    query: Annotated[str, Field(min_length=1)] | None = None
-    password: str | None = None
-    authority: Path | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _is_known(cls, url: str) -> str:
-        return checked_url(url)
-
-    @model_validator(mode="after")
-    def _has_one_of_both(self) -> Self:
-        if (self.table is None) == (self.query is None):
-            raise ValueError("name either a table or a query")
-        return self
+    result: Delivery = Delivery()
 
 
 class SourceConfig(_Strict):
@@ -219,6 +261,13 @@ def load_agent(path: Path) -> AgentConfig:
     if config.gate is not None:
         result = base / config.gate.result
         update["gate"] = config.gate.model_copy(update={"result": result})
+    if config.result.path is not None:
+        path = base / config.result.path
+        update["result"] = config.result.model_copy(update={"path": path})
+    if config.result.database is not None:
+        database = config.result.database.based(base)
+        result = update.get("result", config.result)
+        update["result"] = result.model_copy(update={"database": database})
     return config.model_copy(update=update)
 
 
@@ -231,18 +280,8 @@ def load_source(path: Path) -> SourceConfig:
     config, base = _load(path, SourceConfig), path.resolve().parent
     if config.path is not None:
         return config.model_copy(update={"path": base / config.path})
-    database = config.database and database_from(config.database, base)
+    database = config.database and config.database.based(base)
     return config.model_copy(update={"database": database})
-
-
-def database_from(database: Database, base: Path) -> Database:
-    """Return a database's settings with paths that count from a folder."""
-    update: dict[str, Any] = {"url": url_from(database.url, base)}
-    if database.authority is not None:
-        update["authority"] = base / database.authority
-    if database.password is not None and database.password.startswith("file:"):
-        update["password"] = f"file:{base / database.password.removeprefix('file:')}"
-    return database.model_copy(update=update)
 
 
 def load_schema(path: Path) -> LinkageSchema:

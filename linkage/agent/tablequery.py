@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from keys.errors import KeystoreError
 from keys.secretsource import SecretSource
-from linkage.agent.config import Database
+from linkage.agent.config import Connection, Database
 from linkage.agent.databaseurl import driver_url, is_local
 from linkage.agent.valuetext import ValueTexts
 from linkage.errors import RecordError
@@ -108,7 +108,7 @@ class TableQuery:
 
 
 @contextmanager
-def opened(database: Database, name: str, *, read_only: bool) -> Iterator[sa.Connection]:
+def opened(database: Connection, name: str, *, read_only: bool) -> Iterator[sa.Connection]:
     """Open a connection in a transaction, which is undone if the block does not end well.
 
     Args:
@@ -149,7 +149,7 @@ def _sqlite_engine(path: Path, *, read_only: bool) -> sa.Engine:
     )
 
 
-def _postgresql_engine(url: sa.URL, database: Database, *, read_only: bool) -> sa.Engine:
+def _postgresql_engine(url: sa.URL, database: Connection, *, read_only: bool) -> sa.Engine:
     arguments: dict[str, Any] = {}
     if (password := _password(url, database)) is not None:
         arguments["password"] = password
@@ -170,7 +170,7 @@ def _postgresql_engine(url: sa.URL, database: Database, *, read_only: bool) -> s
     return engine.execution_options(**options)
 
 
-def _password(url: sa.URL, database: Database) -> str | None:
+def _password(url: sa.URL, database: Connection) -> str | None:
     if database.password is not None:
         try:
             return SecretSource(database.password, "password of the database").read().decode()

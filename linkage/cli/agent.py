@@ -210,17 +210,27 @@ def request(
 @agent.command()
 @_CONFIG
 @_JOB
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV or Parquet file for the result, in the place of [result] path.",
+)
 @_JSON
-def run(config_path: Path, job_id: str, as_json: bool) -> None:
+def run(config_path: Path, job_id: str, out: Path | None, as_json: bool) -> None:
     """Take part in a job: encode, upload, wait, fetch and verify the own result.
 
     Stop it at any time: run again, it goes on where it was.
     """
+    from linkage.agent.delivery import deliver
     from linkage.agent.run import run_job
 
     with _connected(config_path) as (session, client), progress_bar() as bar:
         today = datetime.now(UTC).date()
         outcome = run_job(session, client, job_id, _Bars(bar), today)
+        to = session.config.result
+        if out is not None:
+            to = to.model_copy(update={"path": out})
+        places = deliver(to, job_id, {"R3": outcome.path})
     if as_json:
         click.echo(
             json.dumps(
@@ -229,6 +239,7 @@ def run(config_path: Path, job_id: str, as_json: bool) -> None:
                     "records": outcome.n_records,
                     "links": outcome.n_links,
                     "path": str(outcome.path),
+                    "delivered": places,
                     "notes": list(outcome.notes),
                     "refused": None if outcome.refused is None else str(outcome.refused),
                 }
@@ -239,7 +250,7 @@ def run(config_path: Path, job_id: str, as_json: bool) -> None:
         click.echo(f"doubtful: {note}", err=True)
     if outcome.refused is not None:
         click.echo(f"records left out, as the schema says: {outcome.refused}", err=True)
-    click.echo(f"{outcome.n_links} links: {outcome.path}")
+    click.echo(f"{outcome.n_links} links: {', '.join([str(outcome.path), *places])}")
 
 
 @agent.command()

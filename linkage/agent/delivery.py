@@ -1,0 +1,121 @@
+"""A result brought where an operator wants it: a CSV or Parquet file, or a table of a database.
+
+What the columns are is the result's matter: here they are names and texts. Half a result is
+never seen: a file takes the place of the one before it at once, and a table changes in one
+transaction. A second delivery of a job takes the place of the first.
+"""
+
+import csv
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pa_parquet
+import sqlalchemy as sa
+
+from linkage.agent.config import Delivery, ResultTable
+from linkage.agent.tablequery import opened
+from linkage.errors import RecordError
+
+_JOB_ID = "job_id"
+# A statement has no more than 32,767 parameters.
+_ROWS_PER_STATEMENT = 500
+
+
+def deliver(to: Delivery, job_id: str, files: Mapping[str, Path]) -> list[str]:
+    """Bring the result of a job to where the settings say, and return the places.
+
+    Args:
+        to: where; the highest level goes to the place itself, others to one with their name.
+        job_id: the job; takes the place of `{job}`.
+        files: a CSV file for each result level.
+
+    Raises:
+        RecordError: a file or table cannot be written; what was there before is still there.
+    """
+    places = list[str]()
+    for level in sorted(files, reverse=True):
+        lower = "" if not places else level.lower()
+        if to.path is not None:
+            path = Path(str(to.path).replace("{job}", job_id))
+            path = path.with_name(f"{path.stem}.{lower}{path.suffix}") if lower else path
+            _to_file(files[level], path)
+            places.append(str(path))
+        if to.database is not None:
+            schema, dot, name = to.database.table.rpartition(".")
+            name = f"{name}_{lower}" if lower else name
+            _to_table(files[level], to.database, schema if dot else None, name, job_id)
+            places.append(f"{schema}{dot}{name}")
+    return places
+
+
+def _to_file(result: Path, path: Path) -> None:
+    write = _write_parquet if path.suffix == ".parquet" else shutil.copyfile
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            write(result, temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordError(
+            f"{path}: the result cannot be written: {error.strerror}; it is in {result}"
+        ) from error
+
+
+def _write_parquet(result: Path, path: Path) -> None:
+    schema = pa.schema([(name, pa.string()) for name in _columns(result)])
+    with pa_parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in _batches(result):
+            writer.write_batch(batch)
+
+
+def _to_table(result: Path, to: ResultTable, schema: str | None, name: str, job_id: str) -> None:
+    columns = _columns(result)
+    table = sa.Table(
+        name,
+        sa.MetaData(),
+        *(sa.Column(column, sa.Text) for column in [_JOB_ID, *columns]),
+        schema=schema,
+    )
+    with opened(to, name, read_only=False) as connection:
+        inspector = sa.inspect(connection)
+        if inspector.has_table(name, schema):
+            there = {str(column["name"]) for column in inspector.get_columns(name, schema)}
+            if missing := [column.name for column in table.columns if column.name not in there]:
+                raise RecordError(
+                    f"{name}: the table has no column {', '.join(missing)}: add what is missing, "
+                    "as text, or name another table"
+                )
+        else:
+            table.create(connection)
+        connection.execute(table.delete().where(table.c[_JOB_ID] == job_id))
+        for batch in _batches(result):
+            rows = ({_JOB_ID: job_id, **row} for row in batch.to_pylist())
+            while some := list(itertools.islice(rows, _ROWS_PER_STATEMENT)):
+                connection.execute(table.insert().values(some))
+
+
+def _columns(result: Path) -> list[str]:
+    with result.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file))
+
+
+def _batches(result: Path) -> Iterator[pa.RecordBatch]:
+    texts = pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(_columns(result), pa.string()), strings_can_be_null=False
+    )
+    options = pa_csv.ParseOptions(newlines_in_values=True)
+    with pa_csv.open_csv(result, parse_options=options, convert_options=texts) as reader:
+        yield from reader
