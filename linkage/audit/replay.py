@@ -108,14 +108,16 @@ def replay_decisions(contents: Contents) -> ReplayReport:
     Args:
         contents: of a bundle that was verified; with the bodies of all confidential leaves.
     """
-    return _Replay(contents).report()
+    run = Replay()
+    for index, (entry, leaf) in enumerate(zip(contents.entries, contents.leaf_hashes, strict=True)):
+        run.add(entry, leaf, contents.bodies.get(index))
+    return run.report()
 
 
-class _Replay:
+class Replay:
     """One run over one log; the state is always the one before the leaf that is looked at."""
 
-    def __init__(self, contents: Contents) -> None:
-        self._contents = contents
+    def __init__(self) -> None:
         self._state = State()
         self._history = History()
         self._jobs: dict[str, _Job] = {}
@@ -123,13 +125,24 @@ class _Replay:
         self._n_decisions = 0
         self._findings: list[Finding] = []
 
+    def add(self, entry: Entry, leaf: bytes, body: JsonObject | None) -> list[Finding]:
+        """Take the next entry, and return what is wrong with it.
+
+        Args:
+            entry: the entry.
+            leaf: the hash of its leaf.
+            body: of a confidential leaf, what it committed to, which has been checked; None
+                where it is not at hand.
+        """
+        index, before = self._state.size, len(self._findings)
+        if entry.commitment is not None:
+            self._look_at(index, entry, body)
+        self._state = self._state.after(index, entry, body)
+        self._history.append(leaf)
+        return self._findings[before:]
+
     def report(self) -> ReplayReport:
-        for index, entry in enumerate(self._contents.entries):
-            body = self._contents.bodies.get(index)
-            if entry.commitment is not None:
-                self._look_at(index, entry, body)
-            self._state = self._state.after(index, entry, body)
-            self._history.append(self._contents.leaf_hashes[index])
+        """Return the outcome so far."""
         code = self._findings[0].code if self._findings else OK
         return ReplayReport(
             code, self._n_decisions, self._asked, self._findings, list(self._state.rejected)

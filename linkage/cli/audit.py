@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from linkage.cli.audit_monitor import monitor
+from linkage.cli.files import read_file
+
 if TYPE_CHECKING:
     from linkage.audit.replay import ReplayReport
     from linkage.audit.verdict import VerifyReport
@@ -22,6 +25,9 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.group()
 def audit() -> None:
     """Check the match log without trusting its operator."""
+
+
+audit.add_command(monitor)
 
 
 @audit.command()
@@ -56,7 +62,7 @@ def fetch(
     from linkage.rpc.channel import open_channel
     from linkage.rpc.tls import TlsFiles
 
-    trust = parse_policy(_bytes(trust_path)) if trust_path is not None else None
+    trust = parse_policy(read_file(trust_path)) if trust_path is not None else None
     with open_channel(address, TlsFiles(certificate, private_key, authority)) as channel:
         files = fetch_bundle(channel, trust=trust)
     write_bundle(out, files)
@@ -181,8 +187,8 @@ def receipt(receipt: Path, entry_path: Path, trust_path: Path) -> None:
     from linkage.log.policy import parse_policy
     from linkage.log.receipt import verify_receipt
 
-    policy = parse_policy(_bytes(trust_path))
-    cosigned = verify_receipt(_bytes(receipt), _bytes(entry_path), policy)
+    policy = parse_policy(read_file(trust_path))
+    cosigned = verify_receipt(read_file(receipt), read_file(entry_path), policy)
     head = cosigned.checkpoint
     click.echo(f"OK: in the log {head.origin} at {head.size} entries, root {head.root.hex()}")
     for name, time in sorted(cosigned.times.items()):
@@ -225,9 +231,9 @@ def check_trust(
 
     if bool(enrolments) != (out is not None):
         raise click.UsageError("--add and --out go together")
-    policy = parse_policy(_bytes(trust_path))
+    policy = parse_policy(read_file(trust_path))
     if out is not None:
-        keys = [witness_in(_bytes(path)) for path in enrolments]
+        keys = [witness_in(read_file(path)) for path in enrolments]
         policy = with_witnesses(policy, keys, quorum)
     problems = lint_policy(policy, parties)
     for problem in problems:
@@ -235,7 +241,7 @@ def check_trust(
     if problems:
         sys.exit(REFUSED)
     if out is not None:
-        out.write_bytes(format_policy(policy, _comment_of(_bytes(trust_path))))
+        out.write_bytes(format_policy(policy, _comment_of(read_file(trust_path))))
         for line in policy.witnesses:
             click.echo(f"{line.name}  {hashlib.sha256(line.key.public).hexdigest()}", err=True)
     click.echo("OK: any two quorums share a witness, and enough of them")
@@ -252,7 +258,7 @@ def _verified(
     from linkage.audit.verify import open_bundle
     from linkage.cli import UNVERIFIED
 
-    report, contents = open_bundle(bundle, _bytes(trust_path), _read(since_path))
+    report, contents = open_bundle(bundle, read_file(trust_path), _read(since_path))
     if contents is None:
         click.echo(f"padan: {report.verdict}: {MEANING[report.verdict]}", err=True)
         if as_json:
@@ -268,16 +274,7 @@ def _print_json(report: "VerifyReport | ReplayReport") -> None:
 
 
 def _read(path: Path | None) -> bytes | None:
-    return _bytes(path) if path is not None else None
-
-
-def _bytes(path: Path) -> bytes:
-    from linkage.errors import ConfigError
-
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
+    return read_file(path) if path is not None else None
 
 
 def _comment_of(trust: bytes) -> str:

@@ -54,6 +54,8 @@ CODE = "MATCHER_REBUILT"
 _REASON = "the matcher was made again from copies of its log: ask for the job again"
 # What is no part of the log and serves again, if it is still there.
 _CARRIED = ("artefacts", "pair-keys")
+# What parties do again without a word.
+_CARRIED_QUIETLY = ("cosigned",)
 _PAGE = 1024
 _ENDS = {f"job.{state.value}": state for state in JobState if state.final}
 
@@ -280,7 +282,7 @@ def _take_place(data: Path, new: Path, clock: Clock) -> Path | None:
         kept = data.with_name(f"{data.name}.before-{time_of(clock):%Y%m%dT%H%M%SZ}")
         if kept.exists():
             raise ConfigError(str(kept), ["is there already: move it away"])
-        for name in _CARRIED:
+        for name in (*_CARRIED, *_CARRIED_QUIETLY):
             if (data / name).exists():
                 shutil.copytree(data / name, new / name, copy_function=_link)
         data.rename(kept)

@@ -54,14 +54,36 @@ class Lost:
             self.running = service.request("dukcapil")
             self.follow("dukcapil")
             shutil.copytree(self.mirror("imigrasi"), self.root / "older")
-            self.follow("imigrasi")
+            self.cosign()
             service.site.fetch_bundle()
+            self.monitor()
         self.released = (first, second)
         shutil.copytree(self.root, self.root.with_name(f"{self.root.name}-kept"))
 
     def follow(self, party: str) -> None:
         with self.service.client(party) as client:
             self.service.session(party).mirror.update(client)
+
+    def cosign(self) -> None:
+        """Let all parties follow the log to its end, and cosign it."""
+        for party in self.service.site.parties:
+            with self.service.client(party) as client:
+                self.service.session(party).witness.cosign(client)
+
+    def monitor(self) -> None:
+        """Let the auditor's monitor look once; it must not find anything."""
+        folder = self.root / "auditor"
+        options = {
+            "--matcher": self.service.site.address,
+            "--certificate": folder / "certificate.pem",
+            "--private-key": folder / "private-key.pem",
+            "--authority": folder / "authority.pem",
+            "--trust": self.service.site.trust,
+            "--state": folder / "monitor",
+        }
+        named = [str(part) for option in options.items() for part in option]
+        done = CliRunner().invoke(padan, ["audit", "monitor", "--once", *named])
+        assert (done.exit_code, done.stdout) == (0, ""), (done.output, done.exception)
 
     def again(self) -> None:
         """Set everything back to the moment of the loss."""
@@ -86,8 +108,8 @@ class Lost:
 
     def check(self) -> str:
         """Check that the log verifies and replays, and has grown out of all mirrors."""
-        for party in self.service.site.parties:
-            self.follow(party)
+        self.cosign()
+        self.monitor()
         self.service.site.bundle.unlink()
         self.service.site.fetch_bundle()
         trust = self.service.site.trust.read_bytes()
