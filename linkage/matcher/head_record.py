@@ -77,7 +77,9 @@ class HeadRecord:
 
 
 class RecordedEntries:
-    """A database whose signed head is also kept in the record; an `EntryStore`.
+    """A database whose signed head is kept in the record; an `EntryStore`.
+
+    A head that the database has is from before there was a record.
 
     Args:
         entries: the database.
@@ -111,7 +113,6 @@ class RecordedEntries:
     def save_signed_head(self, size: int, root: bytes) -> None:
         """Record durably, before it returns, that (size, root) is about to be signed."""
         self._record.write(size, root)
-        self._entries.save_signed_head(size, root)
 
 
 def _format(size: int, root: bytes) -> bytes:

@@ -200,13 +200,14 @@ class MatchLog:
         missing = []
 
         def compare(tile: Tile, data: bytes) -> None:
-            if not self._files.has_tile(tile, data):
+            if not self._files.is_whole(tile, data):
                 missing.append(tile)
 
-        # Writing waits until all of the history has been found to be the same.
+        # Writing waits until all of the history has been found to be what was signed. What the
+        # files have else is damage then, as from a loss of power, and no other history.
         builder = self._replay(count, size, heads, compare)
         if missing:
-            builder = self._replay(count, size, heads, self._files.write_tile)
+            builder = self._replay(count, size, heads, self._files.mend_tile)
         self._size, self._note = size, note
         return builder
 

@@ -29,7 +29,9 @@ def open_log(config: MatcherConfig, metadata: Metadata, journal: Journal) -> Mat
     """
     signers = open_log_signers(config.log)
     recorded = RecordedEntries(metadata, HeadRecord(config.log.signing_key))
-    log = MatchLog(recorded, LogFiles(config.data / "log"), signers, config.log.origin)
+    log = MatchLog(
+        recorded, LogFiles(config.data / "log", derived=True), signers, config.log.origin
+    )
     log.recover()
     with metadata.write() as transaction:
         if transaction.entry_count() == 0:

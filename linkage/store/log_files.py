@@ -1,10 +1,15 @@
 """The match log on disk: tiles that never change, and one checkpoint that does.
 
-Every path is written once. A tile goes to a temporary file, is forced to disk,
-and appears under its name by a hard link, so that a name either has all of its
-bytes or does not exist; writing it again is harmless with the same bytes and
-refused with others. What to write, and when, is decided by `matcher.match_log`,
-which is also the one that keeps two writers apart.
+Every path is written once. A tile goes to a temporary file and appears under its name
+by a hard link, so that a name either has all of its bytes or does not exist; writing
+it again is harmless with the same bytes and refused with others. What to write, and
+when, is decided by `matcher.match_log`, which is also the one that keeps two writers
+apart.
+
+Where these files are all that there is, as at an agent, each is forced to disk before it
+appears. A matcher's database has every entry, durably: its tiles need not be forced, for
+what a loss of power takes of them it makes again at the next start. A process that is
+killed loses nothing of either.
 """
 
 import os
@@ -57,6 +62,11 @@ class Disk:
             file.flush()
             os.fsync(file.fileno())
 
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a new file; the disk has it when the system sees fit."""
+        with path.open("xb") as file:
+            file.write(data)
+
     def link(self, source: Path, target: Path) -> None:
         """Give a file a second name, which must be free."""
         target.hardlink_to(source)
@@ -92,10 +102,12 @@ class LogFiles:
     Args:
         directory: where they are; made when the first file is written.
         disk: the file operations.
+        derived: whether all of it can be made again from a database, which is durable: then
+            only the checkpoint is forced to disk.
     """
 
-    def __init__(self, directory: Path, disk: Disk | None = None) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, disk: Disk | None = None, *, derived: bool = False) -> None:
+        self._directory, self._derived = directory, derived
         self._disk = disk or Disk()
 
     def read_checkpoint(self) -> bytes | None:
@@ -103,15 +115,15 @@ class LogFiles:
         return self._disk.read(self._directory / CHECKPOINT)
 
     def write_checkpoint(self, note: bytes) -> None:
-        """Replace the checkpoint, at once and durably."""
+        """Replace the checkpoint, at once and durably; of derived files the older may return."""
         self._make_directories(self._directory)
         path = self._directory / CHECKPOINT
-        temporary = self._write_temporary(path, note)
+        temporary = self._write_temporary(path, note, force=True)
         self._disk.replace(temporary, path)
-        self._disk.sync_directory(path.parent)
+        self._sync(path.parent)
 
     def write_tile(self, tile: Tile, data: bytes) -> None:
-        """Write a tile durably; once it is full, its partial forms go.
+        """Write a tile; once it is full, its partial forms go.
 
         Raises:
             CheckpointError: the tile is there with other bytes, so this is
@@ -120,12 +132,26 @@ class LogFiles:
         if not self.has_tile(tile, data):
             path = self._directory / tile.path
             self._make_directories(path.parent)
-            temporary = self._write_temporary(path, data)
+            temporary = self._write_temporary(path, data, force=not self._derived)
             self._disk.link(temporary, path)
             self._disk.remove(temporary)
-            self._disk.sync_directory(path.parent)
+            self._sync(path.parent)
         if tile.width == TILE_WIDTH:
             self._drop_partials(tile)
+
+    def mend_tile(self, tile: Tile, data: bytes) -> None:
+        """Write a tile, in the place of what is there: it was damaged.
+
+        The caller has found that `data` belongs to the history that was signed.
+        """
+        path = self._directory / tile.path
+        if self._disk.read(path) not in (None, data):
+            self._disk.remove(path)
+        self.write_tile(tile, data)
+
+    def is_whole(self, tile: Tile, data: bytes) -> bool:
+        """Return whether the tile is there with these bytes."""
+        return self._disk.read(self._directory / tile.path) == data
 
     def has_tile(self, tile: Tile, data: bytes) -> bool:
         """Return whether the tile is there with these bytes.
@@ -180,8 +206,8 @@ class LogFiles:
         """Write what a confidential leaf committed to, as a bundle has it."""
         path = self._directory / body_path(index)
         self._make_directories(path.parent)
-        self._disk.replace(self._write_temporary(path, data), path)
-        self._disk.sync_directory(path.parent)
+        self._disk.replace(self._write_temporary(path, data, force=True), path)
+        self._sync(path.parent)
 
     def read_body(self, index: int) -> bytes | None:
         """Return what one leaf committed to; None if it is not there."""
@@ -248,12 +274,12 @@ class LogFiles:
         path = self._directory / Tile(tile.level, tile.index).path
         return path.with_name(path.name + ".p")
 
-    def _write_temporary(self, path: Path, data: bytes) -> Path:
+    def _write_temporary(self, path: Path, data: bytes, *, force: bool) -> Path:
         temporary = path.with_name(path.name + _TEMPORARY)
         # What a crash left may already be linked under the final name: it must
         # be removed, never opened and cut.
         self._disk.remove(temporary)
-        self._disk.create(temporary, data)
+        (self._disk.create if force else self._disk.write)(temporary, data)
         return temporary
 
     def _make_directories(self, path: Path) -> None:
@@ -261,7 +287,11 @@ class LogFiles:
             return
         self._make_directories(path.parent)
         self._disk.make_directory(path)
-        self._disk.sync_directory(path.parent)
+        self._sync(path.parent)
+
+    def _sync(self, directory: Path) -> None:
+        if not self._derived:
+            self._disk.sync_directory(directory)
 
 
 @contextmanager

@@ -159,8 +159,10 @@ class Metadata:
 
     def read_entries(self, start: int, end: int) -> list[bytes]:
         """Return the leaves of a range, in order."""
+        index = tables.entries.c.index
+        query = select(tables.entries.c.leaf).where(index >= start, index < end).order_by(index)
         with self.read() as transaction:
-            return [entry.leaf for entry in transaction.entries(start, end)]
+            return list(transaction.connection.execute(query).scalars())
 
     def signed_head(self) -> tuple[int, bytes] | None:
         """Return size and root of the last head set out to be signed, if any."""
@@ -184,6 +186,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._time: datetime | None = None
+        self._count: int | None = None
 
     def time(self, clock: Callable[[], float]) -> datetime:
         """Return the time of the transaction, in UTC and whole seconds: the same at each call.
@@ -202,14 +205,18 @@ class Transaction:
     def append(self, entry: NewEntry) -> int:
         """Append an entry to the log and return its index."""
         index = self.entry_count()
-        self.connection.execute(insert(tables.entries).values(index=index, **asdict(entry)))
+        row = {name: getattr(entry, name) for name in NewEntry.__dataclass_fields__}
+        self.connection.execute(insert(tables.entries), {"index": index, **row})
+        self._count = index + 1
         return index
 
     def entry_count(self) -> int:
         """Return the number of entries."""
-        index = tables.entries.c.index
-        last = self.connection.execute(select(func.max(index))).scalar_one()
-        return 0 if last is None else int(last) + 1
+        if self._count is None:
+            index = tables.entries.c.index
+            last = self.connection.execute(select(func.max(index))).scalar_one()
+            self._count = 0 if last is None else int(last) + 1
+        return self._count
 
     def entries(self, start: int, end: int) -> list[StoredEntry]:
         """Return the entries of a range, in order."""

@@ -87,6 +87,7 @@ def test_either_party_ends_a_grant_and_nobody_else(granting: Service) -> None:
 
 def test_auditors_decide_on_grants_again(granting: Service) -> None:
     submitted(granting, signed(granting, grant(granting)).to_bytes())
+    granting.site.cosign_log()
     granting.site.fetch_bundle()
     report = granting.site.padan(
         "audit", "replay", str(granting.site.bundle), "--trust", str(granting.site.trust), "--json"
