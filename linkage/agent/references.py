@@ -10,7 +10,7 @@ import hashlib
 import io
 import os
 from collections.abc import Sequence
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,13 @@ from linkage.job import REFERENCE_BYTES
 from linkage.store.artefacts import ArtefactStore
 
 _PART = "map-"
+
+
+class GivesReferences(Protocol):
+    """Gives records their references: the map, or who stands before it."""
+
+    def of(self, record_ids: Sequence[str]) -> bytes:
+        """Return the references of records, 16 bytes each, in a row."""
 
 
 class References:
@@ -39,9 +46,7 @@ class References:
 
     def __init__(self, store: ArtefactStore, agreement: Agreement, expires: datetime.date) -> None:
         self._store = store
-        # A digest: two ids never share a map, whatever characters they have.
-        name = hashlib.sha256(f"{agreement.epoch}/{agreement.id}".encode()).hexdigest()
-        self._dataset = f"references-{name[:32]}"
+        self._dataset = references_of(agreement)
         store.create(self._dataset, expires)
         self._read: set[str] = set()
         self._ids: list[pa.Array[pa.StringScalar]] = []
@@ -72,17 +77,32 @@ class References:
         Raises:
             RecordError: a reference is none of this map's: the result is not ours.
         """
-        wanted = np.frombuffer(references, dtype="V16")
-        known = np.concatenate([np.zeros(0, "V16"), *self._references])
-        order = np.argsort(known, kind="stable")
-        places = _found(known[order], order, wanted)
+        places = self.numbers(references)
         if (places < 0).any():
             raise RecordError(
                 "the result names a record that this agent did not upload: keep it, and ask the "
                 "matcher's operator"
             )
-        ids = pa.chunked_array(self._ids, pa.string()).take(places)
+        return self.numbered(places)
+
+    def numbers(self, references: bytes) -> NDArray[np.int64]:
+        """Return the number of each reference in the map, 16 bytes each; -1 where it has none.
+
+        Numbers count from 0, in the order in which references were drawn, and never change.
+        """
+        known = np.concatenate([np.zeros(0, "V16"), *self._references])
+        order = np.argsort(known, kind="stable")
+        return _found(known[order], order, np.frombuffer(references, dtype="V16"))
+
+    def numbered(self, numbers: NDArray[np.int64]) -> list[str]:
+        """Return the records of some numbers."""
+        ids = pa.chunked_array(self._ids, pa.string()).take(numbers)
         return cast("list[str]", ids.to_pylist())
+
+    def number_of(self, record_id: str) -> int | None:
+        """Return the number of a record; None if it never had a reference."""
+        place = int(self._places(digests_of([record_id]))[0])
+        return place if place >= 0 else None
 
     def _places(self, digests: NDArray[np.void]) -> NDArray[np.int64]:
         """Return the number of each record in the map, -1 where it is not there."""
@@ -121,6 +141,13 @@ class References:
             self._digests = digests[order]
             self._order = np.concatenate([self._order, numbers])[order]
             self._read.add(name)
+
+
+def references_of(agreement: Agreement) -> str:
+    """Return the name of the dataset that holds the map of an agreement and epoch."""
+    # A digest: two ids never share a map, whatever characters they have.
+    name = hashlib.sha256(f"{agreement.epoch}/{agreement.id}".encode()).hexdigest()
+    return f"references-{name[:32]}"
 
 
 def _found(

@@ -20,6 +20,7 @@ from linkage.agent.config import load_gate
 from linkage.agent.cosigning import check_cosigned
 from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.fieldrows import ColumnsDigest
+from linkage.agent.participants import Participants
 from linkage.agent.references import References
 from linkage.agent.refine import ASKING, Answerer, answer_all
 from linkage.agent.refusals import RefusedFile
@@ -135,7 +136,8 @@ def run_job(
     agreement = session.config.agreement
     if job.state.final and job.state is not JobState.RELEASED:
         raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
-    references = References(session.store, agreement, today + datetime.timedelta(days=_EPOCH_DAYS))
+    until = today + datetime.timedelta(days=_EPOCH_DAYS)
+    references = References(session.store, agreement, until)
     spool = Spool(session.store, job_id, today + datetime.timedelta(days=_SPOOL_DAYS))
     # A second run of this job on this machine waits here: two would number records twice.
     with spool.locked():
@@ -143,7 +145,9 @@ def run_job(
         if session.config.party not in job.uploaded:
             # Before a record is read: a batch without its gate would be encoded for nothing.
             gate = gate_result(session)
-            manifest = manifest or _encode(session, job, spool, references, reporter)
+            if manifest is None:
+                own = Participants(references, session.store, job_id, until)
+                manifest = _encode(session, job, spool, own, reporter)
             _upload(client, job_id, spool, manifest, gate, reporter)
     answerer, answered = None, set[JobState]()
     for progress in client.watch(job_id):
@@ -251,13 +255,13 @@ def _encode(
     session: Session,
     job: Job,
     spool: Spool,
-    references: References,
+    own: Participants,
     reporter: Reporter,
 ) -> Manifest:
     with RefusedFile(_refused_file(session, job.job_id)) as refused:
         source = Source(session.source, session.schema, on_refused=refused.add)
         tables = _counted(source, reporter.encoding)
-        return _fill(session, job, spool, references, tables)
+        return _fill(session, job, spool, own, tables)
 
 
 def _refused_file(session: Session, job_id: str) -> Path:
@@ -268,10 +272,16 @@ def _fill(
     session: Session,
     job: Job,
     spool: Spool,
-    references: References,
+    own: Participants,
     tables: Iterator[pa.Table],
 ) -> Manifest:
     seen = ColumnsDigest()
+
+    def at_the_end() -> bytes:
+        # Before the batch is whole, and so before anything of it is sent.
+        own.keep()
+        return seen.digest()
+
     party, parties = session.config.party, job.spec.parties
     if session.refinement is None:
         encoder = RecordEncoder(session.schema, session.source, session.key)
@@ -284,12 +294,12 @@ def _fill(
         return spool.fill(
             tables,
             encode,
-            references,
+            own,
             session.codes,
-            lambda values, own: block_tokens(
-                session.schema, session.key, values, meetings(job.job_id, party, parties), own
+            lambda values, refs: block_tokens(
+                session.schema, session.key, values, meetings(job.job_id, party, parties), refs
             ),
-            seen.digest,
+            at_the_end,
         )
     reader = RecordValues(session.schema, session.source, session.key)
 
@@ -298,11 +308,11 @@ def _fill(
         seen.add(columns)
         return reader.values(columns)
 
-    def tickets(values: NDArray[np.uint64], own: bytes) -> Iterator[Tickets]:
+    def tickets(values: NDArray[np.uint64], refs: bytes) -> Iterator[Tickets]:
         for meeting in meetings(job.job_id, party, parties):
-            yield from book_of(session.schema, session.key, meeting, own).tickets(values)
+            yield from book_of(session.schema, session.key, meeting, refs).tickets(values)
 
-    return spool.fill_tickets(tables, values_of, references, session.codes, tickets, seen.digest)
+    return spool.fill_tickets(tables, values_of, own, session.codes, tickets, at_the_end)
 
 
 def _counted(source: Source, on_records: Callable[[int], None]) -> Iterator[pa.Table]:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from linkage.agent.references import References
+from linkage.agent.references import GivesReferences
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
 from linkage.encode.encoder import EncodedRecords
 from linkage.errors import NotFoundError, RecordError
@@ -70,7 +70,7 @@ class Spool:
         self,
         tables: Iterator[pa.Table],
         encode: Callable[[pa.Table], EncodedRecords],
-        references: References,
+        references: GivesReferences,
         codes: CodeId,
         tokens: Callable[[NDArray[np.uint64], bytes], Iterator[NDArray[np.uint8]]],
         source_digest: Callable[[], bytes],
@@ -123,7 +123,7 @@ class Spool:
         self,
         tables: Iterator[pa.Table],
         values: Callable[[pa.Table], NDArray[np.uint64]],
-        references: References,
+        references: GivesReferences,
         codes: CodeId,
         tickets: Callable[[NDArray[np.uint64], bytes], Iterator[Tickets]],
         source_digest: Callable[[], bytes],

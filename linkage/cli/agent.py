@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from linkage.cli.agent_trail import trail
 from linkage.cli.connection import connected, connected_without_key
 from linkage.cli.progress import UploadBar, progress_bar
 from linkage.job import MAX_COLLECT_S, PARTY_NAME
@@ -61,6 +62,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @click.group()
 def agent() -> None:
     """Link a party's own records with those of others."""
+
+
+agent.add_command(trail)
 
 
 @agent.command()

@@ -143,12 +143,13 @@ def report(
     as_json: bool,
 ) -> None:
     """Say who had what linked with whom, for what, and how much: from a bundle that verifies."""
-    from linkage.audit.report import by_agreement, read_jobs
+    from linkage.agreement.jobs import read_jobs
+    from linkage.audit.report import by_agreement
 
     contents = _verified(bundle, trust_path, None, as_json=False)
     jobs = [
         job
-        for job in read_jobs(contents)
+        for job in read_jobs(contents.entries, contents.bodies)
         if agreement in (None, job.agreement)
         and (key is None or key in job.keys.values())
         and (first is None or first.date() <= job.asked.date())

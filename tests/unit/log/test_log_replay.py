@@ -26,10 +26,11 @@ from agreement_world import (
 from keys.dsse import sign
 from linkage.agreement.decide import decide
 from linkage.agreement.decision import Decision, Flow, Request
+from linkage.agreement.jobs import UNDECIDED, read_jobs
 from linkage.agreement.model import Agreement
 from linkage.agreement.request import REQUEST_TYPE, Seen, SignedRequest, request_id
 from linkage.audit.replay import ReplayReport, replay_decisions
-from linkage.audit.report import UNDECIDED, by_agreement, read_jobs
+from linkage.audit.report import by_agreement
 from linkage.audit.verify import Contents
 from linkage.log.canonical import JsonObject, format_json
 from linkage.log.entry import Entry, commit_body, format_entry
@@ -366,7 +367,7 @@ def test_the_report_of_a_job(site: Site) -> None:
     world.now += timedelta(hours=1)
     leaf(world, "release", {"job": JOB})
     contents = Contents(world.entries, hashes(world), world.bodies)
-    (job,) = read_jobs(contents)
+    (job,) = read_jobs(contents.entries, contents.bodies)
     assert (job.agreement, job.requester, job.outcome) == (
         document.id, "party/imigrasi", "ALLOWED",
     )  # fmt: skip
@@ -387,7 +388,7 @@ def test_the_report_passes_over_what_is_not_there(site: Site) -> None:
     leaf(world, "result", {"job": "other"})
     leaf(world, "result", {"n": 1})
     del world.bodies[len(world.entries) - 3]
-    (job,) = read_jobs(Contents(world.entries, hashes(world), world.bodies))
+    (job,) = read_jobs(world.entries, world.bodies)
     assert (job.outcome, job.released) == (UNDECIDED, None)
     leaf(world, "job.request", {"job": "odd", "spec": [], "key": 1})
-    assert read_jobs(Contents(world.entries, hashes(world), world.bodies))[1].parties == ()
+    assert read_jobs(world.entries, world.bodies)[1].parties == ()
