@@ -1,5 +1,6 @@
 """The agent's settings and its source file, each one TOML file, checked as a whole."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
@@ -33,26 +34,19 @@ class Tls(_Strict):
     authority: Path
 
 
-class KeyName(_Strict):
-    """Which linkage key.
-
-    Attributes:
-        id: name of the agreement.
-        epoch: which of its keys, from 1.
-    """
-
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]{0,63}$")]
-    epoch: Annotated[int, Field(ge=1, le=2**31)] = 1
-
-
-class Agreement(KeyName):
+class Agreement(_Strict):
     """What the linkage key is bound to, beside the schema.
 
     Attributes:
+        id: name of the agreement.
+        epoch: which of its keys, from 1; where the settings name none, the newest in the
+            keystore.
         purpose: the agreement's purpose code.
         parties: all parties of the agreement; jobs with others are refused.
     """
 
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]{0,63}$")]
+    epoch: Annotated[int, Field(ge=0, le=2**31)] = 0
     purpose: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]{0,63}$")]
     parties: Annotated[tuple[str, ...], Field(min_length=2)]
 
@@ -62,7 +56,8 @@ class Keys(_Strict):
 
     Attributes:
         provider: what opens it, as `padan keys new --help` describes.
-        linkage: the linkage key.
+        linkage: the linkage key of the first epoch; those of others lie beside it, with their
+            number in the name.
         sign: what the agent signs with for its party.
         witness: what it cosigns the log with, and nothing else.
         seal: of an office, what its head office seals the linkage key to.
@@ -190,6 +185,26 @@ class AgentConfig(_Strict):
     gate: Gate | None = None
     result: Delivery = Delivery()
 
+    @property
+    def linkage_key(self) -> Path:
+        """Keystore file of the linkage key of the epoch."""
+        first, epoch = self.keys.linkage, self.agreement.epoch
+        return first if epoch == 1 else first.with_name(f"{first.stem}-{epoch}{first.suffix}")
+
+    def at(self, epoch: int) -> "AgentConfig":
+        """Return the same settings with another epoch."""
+        return self.model_copy(
+            update={"agreement": self.agreement.model_copy(update={"epoch": epoch})}
+        )
+
+    def newest(self) -> "AgentConfig":
+        """Return the same settings with the newest epoch that the keystore has a file of."""
+        first = self.keys.linkage
+        stem, suffix = re.escape(first.stem), re.escape(first.suffix)
+        names = (path.name for path in first.parent.glob(f"{first.stem}-*"))
+        found = [re.fullmatch(rf"{stem}-([1-9][0-9]{{0,8}}){suffix}", name) for name in names]
+        return self.at(max((int(name[1]) for name in found if name), default=1))
+
 
 class SourceConfig(_Strict):
     """Where an agency's records are, and how it writes them: in a file, or in a database.
@@ -268,7 +283,8 @@ def load_agent(path: Path) -> AgentConfig:
         database = config.result.database.based(base)
         result = update.get("result", config.result)
         update["result"] = result.model_copy(update={"database": database})
-    return config.model_copy(update=update)
+    loaded = config.model_copy(update=update)
+    return loaded if loaded.agreement.epoch else loaded.newest()
 
 
 def load_source(path: Path) -> SourceConfig:

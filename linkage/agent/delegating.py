@@ -55,7 +55,7 @@ def give_key(
             f"{office} is not enrolled with a seal key: enrol it (`padan enrol`), and try again"
         )
     terms, whole = _exchanged(config, mirror)
-    with unsealed(config.keys.linkage, provider, use=KeyUse.PROCESS) as (_, secret):
+    with unsealed(config.linkage_key, provider, use=KeyUse.PROCESS) as (_, secret):
         posting = delegate(terms, config.party, signer, office, keys[-1].public, secret, whole)
     return client.submit_document(posting.envelope.to_bytes(), posting.ciphertexts)
 
@@ -104,7 +104,7 @@ def take_key(
             secret = open_delegation(terms, envelope, sealed[0], own, office, whole)
         header = new_header("linkage", provider, terms.agreement_id, terms.epoch)
         try:
-            write_keystore(config.keys.linkage, secret, header, provider)
+            write_keystore(config.linkage_key, secret, header, provider)
         finally:
             secret[:] = bytes(len(secret))
             own.wipe()

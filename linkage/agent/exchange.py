@@ -58,7 +58,7 @@ class KeyMaking:
         self._config, self._client, self._mirror = config, client, mirror
         self._signer, self._provider = signer, provider
         self._on_step, self._sleep = on_step, sleep
-        linkage = config.keys.linkage
+        linkage = config.linkage_key
         self._path = linkage.with_name(f"{linkage.name}.exchange")
 
     def run(self) -> None:
@@ -81,11 +81,11 @@ class KeyMaking:
 
     def _run(self) -> None:
         last, own = None, self._config.agreement
-        if self._config.keys.linkage.exists():
-            header = read_header(self._config.keys.linkage)
+        if self._config.linkage_key.exists():
+            header = read_header(self._config.linkage_key)
             if (header.agreement_id, header.epoch) != (own.id, own.epoch):
                 problem = f"holds the key of {header.agreement_id}, epoch {header.epoch}"
-                raise ConfigError(str(self._config.keys.linkage), [f"{problem}: name a new file"])
+                raise ConfigError(str(self._config.linkage_key), [f"{problem}: name a new file"])
             self._path.unlink(missing_ok=True)
             return
         while True:
@@ -144,7 +144,7 @@ class KeyMaking:
         own, secret = self._config.agreement, exchange.linkage_secret()
         header = new_header("linkage", self._provider, own.id, own.epoch)
         try:
-            write_keystore(self._config.keys.linkage, secret, header, self._provider)
+            write_keystore(self._config.linkage_key, secret, header, self._provider)
         finally:
             secret[:] = bytes(len(secret))
         self._path.unlink()

@@ -55,6 +55,10 @@ class References:
         self._order: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._update()
 
+    def __len__(self) -> int:
+        """Return the number of records that have one."""
+        return len(self._order)
+
     def of(self, record_ids: Sequence[str]) -> bytes:
         """Return the references of records, 16 bytes each, in a row.
 

@@ -3,7 +3,9 @@
 What is sent is what has changed since the revision that the matcher has: an agent keeps a
 digest of every record that it sent. The digest is of the code and of those exact tokens
 that stand for a value; noise in place of absent values is drawn anew every time. An
-upload lies encrypted on disk until it is complete, and goes on where it stopped.
+upload lies encrypted on disk until it is complete, and goes on where it stopped: also in the
+midst of encoding, which is kept piece by piece. So a register of millions is encoded for a new
+epoch while the matcher answers from the one under the old key, until the new one is whole.
 """
 
 import datetime
@@ -18,7 +20,9 @@ from typing import Protocol, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from linkage.agent.config import Agreement
 from linkage.agent.encoding import RecordNormaliser
+from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.lookup import LookupClient, code_id
 from linkage.agent.references import References
 from linkage.agent.session import Session
@@ -29,13 +33,14 @@ from linkage.encode.exacttokens import ExactTokens
 from linkage.errors import JobStateError, NotFoundError
 from linkage.job import REFERENCE_BYTES, CodeId
 from linkage.register import RegisterChunk, RegisterManifest
+from linkage.store.artefacts import ArtefactStore
 
 T = TypeVar("T", bound=np.generic)
 
 _EPOCH_DAYS = 365
 _DIGEST_BYTES = 16
-# What the matcher has, and what is on its way there.
-_SENT, _NEXT, _MANIFEST = "sent", "next", "manifest.json"
+# What the matcher has, and what is on its way there; pieces of it, and chunks by their digests.
+_SENT, _NEXT, _MANIFEST, _PIECE, _CHUNK = "sent", "next", "manifest.json", "piece-", "chunk-"
 # What is replaced stays in the matcher's memory until the whole is sent again.
 _MOST_UPDATES = 64
 
@@ -106,16 +111,45 @@ class _State:
 
 
 @dataclass(frozen=True)
-class _Encoded:
-    """Some records, with a digest of each that changes where the record does."""
+class _Piece:
+    """What one table of the source became.
 
+    Attributes:
+        made_of: digest of all that it was made of.
+        references: of all its records, shape (n,), dtype V16.
+        digests: of what they are encoded to, as many.
+        chunks: digests of the chunks of those that are sent, shape (m,), dtype V32.
+        n_sent: how many are sent.
+    """
+
+    made_of: bytes
     references: NDArray[np.void]
-    codes: NDArray[np.uint8]
-    exact: NDArray[np.uint8]
     digests: NDArray[np.void]
+    chunks: NDArray[np.void]
+    n_sent: int
 
-    def without_codes(self) -> "_Encoded":
-        return replace(self, codes=self.codes[:0], exact=self.exact[:0])
+    def to_bytes(self) -> bytes:
+        out = io.BytesIO()
+        np.savez(
+            out,
+            made_of=np.frombuffer(self.made_of, np.uint8),
+            references=self.references,
+            digests=self.digests,
+            chunks=self.chunks,
+            n_sent=np.array([self.n_sent]),
+        )
+        return out.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "_Piece":
+        with np.load(io.BytesIO(content), allow_pickle=False) as parts:
+            return cls(
+                parts["made_of"].tobytes(),
+                parts["references"],
+                parts["digests"],
+                parts["chunks"],
+                int(parts["n_sent"][0]),
+            )
 
 
 class RegisterUpload:
@@ -130,9 +164,7 @@ class RegisterUpload:
     def __init__(self, session: Session, client: LookupClient, today: datetime.date) -> None:
         self._session, self._client, self._today = session, client, today
         self._store = session.store
-        agreement = session.config.agreement
-        name = hashlib.sha256(f"{agreement.epoch}/{agreement.id}".encode()).hexdigest()
-        self._dataset = f"register-{name[:32]}"
+        self._dataset = register_of(session.config.agreement)
         self._store.create(self._dataset, today + datetime.timedelta(days=_EPOCH_DAYS))
 
     def refresh(self, reporter: Reporter, whole: bool = False) -> Uploaded:
@@ -164,38 +196,27 @@ class RegisterUpload:
         return sent if sent and same and sent.updates < _MOST_UPDATES else None
 
     def _send(self, sent: _State | None, reporter: Reporter) -> Uploaded:
-        self._forget()
         codes = code_id(self._session)
-        digests: list[bytes] = []
-        seen: list[_Encoded] = []
-        n_sent = 0
-        for part in self._encoded(reporter):
-            new = _changed(sent, part)
-            n_sent += len(new)
-            for rows in _cut(new, codes.record_bytes):
-                chunk = RegisterChunk(
-                    part.references[rows].tobytes(),
-                    part.codes[rows].tobytes(),
-                    part.exact[rows].tobytes(),
-                )
-                digests.append(self._keep(len(digests), chunk))
-            seen.append(part.without_codes())
-        references = np.concatenate([part.references for part in seen])
+        pieces = list(self._pieces(sent, reporter))
+        n_sent = sum(piece.n_sent for piece in pieces)
+        references = np.concatenate([piece.references for piece in pieces])
+        digests = [chunk.tobytes() for piece in pieces for chunk in piece.chunks]
         n_record_chunks = len(digests)
         gone = np.zeros(0, "V16")
         if sent is not None:
             gone = sent.references[~_among(sent.references, references)]
         if sent is not None and not n_sent and not len(gone):
+            self._forget()
             return Uploaded(sent.revision, len(references), 0, 0, None)
         for left in _cut(gone, REFERENCE_BYTES):
             chunk = RegisterChunk(removed=left.tobytes())
-            digests.append(self._keep(len(digests), chunk))
+            digests.append(self._keep(chunk))
         state = _State(
             revision=0,
             updates=sent.updates + 1 if sent else 0,
             codes=_digest_of(codes),
             references=references,
-            digests=np.concatenate([part.digests for part in seen]),
+            digests=np.concatenate([piece.digests for piece in pieces]),
         )
         manifest = RegisterManifest(
             agreement_id=self._session.config.agreement.id,
@@ -251,7 +272,8 @@ class RegisterUpload:
             return None
         return _State.from_bytes(self._store.read(self._dataset, name))
 
-    def _encoded(self, reporter: Reporter) -> Iterator[_Encoded]:
+    def _pieces(self, sent: _State | None, reporter: Reporter) -> Iterator[_Piece]:
+        """Yield what each table of the source becomes; what an earlier run has made is taken."""
         session = self._session
         source = Source(session.source, session.schema)
         normaliser = RecordNormaliser(session.schema, session.source)
@@ -262,28 +284,71 @@ class RegisterUpload:
             session.config.agreement,
             self._today + datetime.timedelta(days=_EPOCH_DAYS),
         )
+        base = (sent.revision if sent else 0).to_bytes(8, "big") + _digest_of(code_id(session))
         n_records = 0
-        for table in source.chunks():
+        for number, table in enumerate(source.chunks()):
+            name = f"{_PIECE}{number:06}"
+            record_ids = cast("list[str]", table["record_id"].to_pylist())
             columns = normaliser.columns(table)
-            codes, exact = encoder.codes(columns), exact_tokens.tokens(columns)
-            there = np.zeros(exact.shape[:2], dtype=np.bool_)
-            for slot, attribute in enumerate(session.schema.exact_attributes):
-                there[:, slot] = np.diff(columns[attribute.name].offsets) > 0
-            own = references.of(cast("list[str]", table["record_id"].to_pylist()))
-            digests = _digests(codes, exact * there[:, :, None])
-            yield _Encoded(np.frombuffer(own, "V16"), codes, exact, digests)
-            n_records += len(codes)
+            made_of = ColumnsDigest()
+            made_of.add(columns)
+            ids = hashlib.sha256("\n".join(record_ids).encode()).digest()
+            key = hashlib.sha256(base + ids + made_of.digest()).digest()
+            piece = self._kept(name, key)
+            if piece is None:
+                codes, exact = encoder.codes(columns), exact_tokens.tokens(columns)
+                there = np.zeros(exact.shape[:2], dtype=np.bool_)
+                for slot, attribute in enumerate(session.schema.exact_attributes):
+                    there[:, slot] = np.diff(columns[attribute.name].offsets) > 0
+                own = np.frombuffer(references.of(record_ids), "V16")
+                digests = _digests(codes, exact * there[:, :, None])
+                new = _changed(sent, own, digests)
+                chunks = [
+                    self._keep(
+                        RegisterChunk(
+                            own[rows].tobytes(), codes[rows].tobytes(), exact[rows].tobytes()
+                        )
+                    )
+                    for rows in _cut(new, code_id(session).record_bytes)
+                ]
+                sha256s = np.frombuffer(b"".join(chunks), "V32")
+                piece = _Piece(key, own, digests, sha256s, len(new))
+                # After its chunks: what it names is there.
+                self._store.write(self._dataset, name, piece.to_bytes())
+            yield piece
+            n_records += len(record_ids)
             reporter.encoding(n_records)
 
-    def _keep(self, index: int, chunk: RegisterChunk) -> bytes:
-        self._store.write(self._dataset, f"chunk-{index:06}", chunk.to_bytes())
-        return chunk.digest()
+    def _kept(self, name: str, made_of: bytes) -> _Piece | None:
+        """Return a piece of an earlier run, if it was made of the same."""
+        try:
+            piece = _Piece.from_bytes(self._store.read(self._dataset, name))
+        except NotFoundError:
+            return None
+        return piece if piece.made_of == made_of else None
+
+    def _keep(self, chunk: RegisterChunk) -> bytes:
+        digest = chunk.digest()
+        self._store.write(self._dataset, f"{_CHUNK}{digest.hex()}", chunk.to_bytes())
+        return digest
 
     def _chunk(self, manifest: RegisterManifest, index: int) -> RegisterChunk:
-        content = self._store.read(self._dataset, f"chunk-{index:06}")
+        name = f"{_CHUNK}{manifest.chunk_sha256[index].hex()}"
+        content = self._store.read(self._dataset, name)
         if index >= manifest.n_record_chunks:
             return RegisterChunk(removed=content)
         return RegisterChunk.of_records(content, manifest.codes)
+
+
+def register_of(agreement: Agreement) -> str:
+    """Return the name of the dataset that holds what is known of a register."""
+    name = hashlib.sha256(f"{agreement.epoch}/{agreement.id}".encode()).hexdigest()
+    return f"register-{name[:32]}"
+
+
+def is_kept(store: ArtefactStore, agreement: Agreement) -> bool:
+    """Return whether the matcher was sent a register under the key of an epoch."""
+    return _SENT in store.names(register_of(agreement))
 
 
 def _digests(codes: NDArray[np.uint8], exact: NDArray[np.uint8]) -> NDArray[np.void]:
@@ -298,13 +363,15 @@ def _digest_of(codes: CodeId) -> bytes:
     return hashlib.sha256(repr(codes).encode()).digest()
 
 
-def _changed(sent: _State | None, part: _Encoded) -> NDArray[np.int64]:
+def _changed(
+    sent: _State | None, references: NDArray[np.void], digests: NDArray[np.void]
+) -> NDArray[np.int64]:
     """Return which records the matcher does not have as they are."""
     if sent is None:
-        return np.arange(len(part.references))
+        return np.arange(len(references))
     # A reference and its digest together are one value, to be found among all that was sent.
     return np.flatnonzero(
-        ~_among(_pairs(part.references, part.digests), _pairs(sent.references, sent.digests))
+        ~_among(_pairs(references, digests), _pairs(sent.references, sent.digests))
     )
 
 

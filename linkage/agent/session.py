@@ -8,9 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from keys.derive import KeyContext, LinkageKey
 from keys.door import open_provider
 from keys.dsse import Ed25519Signer
-from keys.errors import KeystoreError
 from keys.keystore import unsealed
-from keys.providers import FileProvider, KeyProvider, create_key_file
+from keys.providers import KeyProvider
 from keys.states import KeyUse
 from linkage.agent.config import AgentConfig, load_schema, load_source
 from linkage.agent.cosigning import Witness
@@ -162,7 +161,7 @@ def open_linkage_key(config: AgentConfig, provider: KeyProvider, schema: bytes) 
     """
     agreement = config.agreement
     # A key whose time is over may still finish what it began.
-    with unsealed(config.keys.linkage, provider, use=KeyUse.PROCESS) as (header, secret):
+    with unsealed(config.linkage_key, provider, use=KeyUse.PROCESS) as (header, secret):
         if (header.kind, header.agreement_id, header.epoch) != (
             "linkage",
             agreement.id,
@@ -173,21 +172,6 @@ def open_linkage_key(config: AgentConfig, provider: KeyProvider, schema: bytes) 
                 f"{header.epoch}; needed is the linkage key of {agreement.id}, epoch "
                 f"{agreement.epoch}"
             )
-            raise ConfigError(str(config.keys.linkage), [problem])
+            raise ConfigError(str(config.linkage_key), [problem])
         context = KeyContext(agreement.id, schema, agreement.purpose, agreement.epoch)
         return LinkageKey(secret, context)
-
-
-def ensure_key_file(path: Path) -> FileProvider:
-    """Return the provider of a key-encryption key file, which is made if it is missing.
-
-    Raises:
-        KeystoreError: the file cannot be used.
-    """
-    try:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            create_key_file(path)
-    except OSError as error:
-        raise KeystoreError(f"{path}: cannot be made: {error.strerror}") from error
-    return FileProvider(path)

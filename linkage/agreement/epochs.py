@@ -234,7 +234,7 @@ class Epochs:
             raise Refused("REPLAYED")
         if change.before != known.state:
             raise Refused("OUT_OF_ORDER")
-        after = KeyState(change.after)
+        after = change.after
         try:
             verify_transition(known.state, after)
         except KeystoreError as error:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from keys.dsse import Envelope, envelope_in
 from keys.errors import KeysError
+from keys.states import KeyState
 from linkage.agreement.values import (
     AgreementId,
     Digest,
@@ -27,7 +28,6 @@ from linkage.agreement.values import (
 from linkage.errors import MalformedMessageError
 from linkage.log.canonical import JsonObject, format_json, parse_json
 
-KeyStateName = Literal["active", "suspended", "deactivated", "compromised", "destroyed"]
 _Serial = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -172,8 +172,8 @@ class KeyChange(Payload):
     agreement: AgreementId
     epoch: Annotated[int, Field(ge=1, lt=2**32)]
     key_id: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")]
-    before: KeyStateName
-    after: KeyStateName
+    before: KeyState
+    after: KeyState
     revision: Annotated[int, Field(ge=0, le=2**31)]
 
 

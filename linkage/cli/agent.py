@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,8 +18,13 @@ from linkage.cli.progress import UploadBar, progress_bar
 from linkage.job import MAX_COLLECT_S, PARTY_NAME
 
 if TYPE_CHECKING:
+    from keys.dsse import Signer
+    from keys.providers import KeyProvider
     from keys.transcript import Step
     from linkage.agent.client import MatcherClient, Progress
+    from linkage.agent.config import AgentConfig
+    from linkage.agent.mirror import Mirror
+    from linkage.agent.rotation import Rotation
     from linkage.agent.session import Session
     from linkage.job import Job
 
@@ -126,19 +132,13 @@ def make_key(config_path: Path) -> None:
     Runs until all parties have confirmed it. Stop it at any time: run again, it goes on
     where it was. Nobody but the parties has the key then, and nobody chose it.
     """
-    from keys.door import open_provider
-    from linkage.agent.client import MatcherClient
     from linkage.agent.exchange import KeyMaking
-    from linkage.agent.session import load_trust, mirror_of, open_signer
 
-    with connected_without_key(config_path) as (config, channel):
-        provider = open_provider(config.keys.provider)
-        mirror = mirror_of(config, load_trust(config.trust))
-        client = MatcherClient(channel, config.patience_s)
-        signer = open_signer(config, provider)
-        KeyMaking(config, client, mirror, signer, provider, _tell_step).run()
-    own = config.agreement
-    click.echo(f"{config.keys.linkage}: linkage key of {own.id}, epoch {own.epoch}", err=True)
+    with _holder(config_path) as held:
+        parts = (held.config, held.client, held.mirror, held.signer(), held.provider)
+        KeyMaking(*parts, _tell_step).run()
+        config = held.config
+    _tell_key(config)
 
 
 @agent.command("give-key")
@@ -146,16 +146,12 @@ def make_key(config_path: Path) -> None:
 @click.option("--office", required=True, help="spiffe://DOMAIN/office/PARTY/NAME")
 def give_key(config_path: Path, office: str) -> None:
     """Give the linkage key to an office of the own party, which is enrolled with a seal key."""
-    from keys.door import open_provider
     from linkage.agent import delegating
-    from linkage.agent.client import MatcherClient
-    from linkage.agent.session import load_trust, mirror_of, open_signer
 
-    with connected_without_key(config_path) as (config, channel):
-        provider = open_provider(config.keys.provider)
-        client = MatcherClient(channel, config.patience_s)
-        mirror, signer = mirror_of(config, load_trust(config.trust)), open_signer(config, provider)
-        leaf = delegating.give_key(config, client, mirror, signer, provider, office)
+    with _holder(config_path) as held:
+        leaf = delegating.give_key(
+            held.config, held.client, held.mirror, held.signer(), held.provider, office
+        )
     click.echo(f"{office}: given, leaf {leaf}", err=True)
 
 
@@ -163,18 +159,100 @@ def give_key(config_path: Path, office: str) -> None:
 @_CONFIG
 def take_key(config_path: Path) -> None:
     """Take the linkage key that the head office gave to this office."""
-    from keys.door import open_provider
     from linkage.agent import delegating
-    from linkage.agent.client import MatcherClient
-    from linkage.agent.session import load_trust, mirror_of
 
-    with connected_without_key(config_path) as (config, channel):
-        provider = open_provider(config.keys.provider)
-        mirror = mirror_of(config, load_trust(config.trust))
-        client = MatcherClient(channel, config.patience_s)
-        delegating.take_key(config, client, mirror, provider)
+    with _holder(config_path) as held:
+        delegating.take_key(held.config, held.client, held.mirror, held.provider)
+        config = held.config
+    _tell_key(config)
+
+
+@agent.command()
+@_CONFIG
+@_JSON
+def status(config_path: Path, as_json: bool) -> None:
+    """Show the linkage keys of the agreement: their states and dates, and what is due."""
+    from linkage.cli.rotation import outlook_lines, outlook_to_dict
+
+    with _holder(config_path) as held:
+        outlook = held.rotation(_tell_step).outlook()
+    if as_json:
+        click.echo(json.dumps(outlook_to_dict(outlook)))
+        return
+    for line in outlook_lines(outlook):
+        click.echo(line)
+
+
+@agent.command()
+@_CONFIG
+@click.option("--early", is_flag=True, help="Make the next key although it is not due.")
+@click.option("--dry-run", is_flag=True, help="Say what is due and what it costs; change nothing.")
+@click.option("--lost", is_flag=True, help="The key may be known to others: give it up at once.")
+@click.option("--yes", is_flag=True, help="Do not ask before a key is given up.")
+@_JSON
+def rotate(
+    config_path: Path, early: bool, dry_run: bool, lost: bool, yes: bool, as_json: bool
+) -> None:
+    """Bring the linkage keys of the agreement up to date; run it every day.
+
+    Makes the next key with the other parties when it is due or they have begun, gives it to
+    the offices that had the one before (an office takes it), encodes a register for lookups
+    anew, and gives up and destroys the keys that have had their time. Stop it at any time:
+    run again, it goes on where it was.
+    """
+    from linkage.cli.rotation import cost_lines, outlook_to_dict
+
+    if lost and not yes:
+        words = "Give up this key for ever? Running jobs end, and all parties make a new one"
+        click.confirm(words, abort=True, err=True)
+    with _holder(config_path) as held:
+        rotation = held.rotation(_tell_step)
+        if lost:
+            leaf = rotation.lose()
+            click.echo(f"given up, leaf {leaf}: nothing more is done under this key", err=True)
+        before = rotation.outlook()
+        for line in cost_lines(before):
+            click.echo(line, err=True)
+        epoch = None if dry_run or lost else rotation.renew(early=early)
+        changed = [] if dry_run else rotation.tend()
+        config = held.config.at(epoch) if epoch else held.config.newest()
+    for one in changed:
+        click.echo(f"key {one.key_id} of epoch {one.epoch}: {one.before} -> {one.after}", err=True)
+    if epoch:
+        _tell_key(config)
+    if not (dry_run or lost):
+        _renew_register(config)
+    if as_json:
+        states = [one.to_json() for one in changed]
+        click.echo(json.dumps({"epoch": epoch, "changed": states, **outlook_to_dict(before)}))
+
+
+def _renew_register(config: "AgentConfig") -> None:
+    """Encode the register under a new key, if the matcher has one under an older."""
+    from linkage.agent.lookup import LookupClient
+    from linkage.agent.register import RegisterUpload, is_kept
+    from linkage.agent.session import Session
+    from linkage.rpc.channel import open_channel
+    from linkage.store.artefacts import ArtefactStore
+
+    store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
+    numbers = range(1, config.agreement.epoch)
+    older = any(is_kept(store, config.at(number).agreement) for number in numbers)
+    if not config.linkage_key.exists() or not older or is_kept(store, config.agreement):
+        return
+    session = Session(config)
+    try:
+        with open_channel(config.matcher, session.tls) as channel, progress_bar() as bar:
+            client = LookupClient(channel, config.patience_s)
+            done = RegisterUpload(session, client, datetime.now(UTC).date()).refresh(UploadBar(bar))
+    finally:
+        session.key.wipe()
+    click.echo(f"register: revision {done.revision}, {done.n_sent} records encoded", err=True)
+
+
+def _tell_key(config: "AgentConfig") -> None:
     own = config.agreement
-    click.echo(f"{config.keys.linkage}: linkage key of {own.id}, epoch {own.epoch}", err=True)
+    click.echo(f"{config.linkage_key}: linkage key of {own.id}, epoch {own.epoch}", err=True)
 
 
 def _tell_step(step: "Step", awaited: tuple[str, ...]) -> None:
@@ -228,7 +306,7 @@ def run(config_path: Path, job_id: str, out: Path | None, as_json: bool) -> None
     from linkage.agent.delivery import deliver
     from linkage.agent.run import run_job
 
-    with _connected(config_path) as (session, client), progress_bar() as bar:
+    with _connected(config_path, job_id) as (session, client), progress_bar() as bar:
         today = datetime.now(UTC).date()
         outcome = run_job(session, client, job_id, _Bars(bar), today)
         to = session.config.result
@@ -338,11 +416,54 @@ class _Bars(UploadBar):
 
 
 @contextmanager
-def _connected(config_path: Path) -> Iterator[tuple["Session", "MatcherClient"]]:
+def _connected(
+    config_path: Path, job_id: str | None = None
+) -> Iterator[tuple["Session", "MatcherClient"]]:
+    """Open a session, under the key of a job where one is named."""
     from linkage.agent.client import MatcherClient
 
-    with connected(config_path) as (session, channel):
+    epoch = None
+    if job_id is not None:
+        with connected_without_key(config_path) as (config, channel):
+            job = MatcherClient(channel, config.patience_s).job(job_id)
+            epoch = job.spec.codes.epoch
+    with connected(config_path, epoch) as (session, channel):
         yield session, MatcherClient(channel, session.config.patience_s, session.requests)
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """What works with the keys of an agreement themselves."""
+
+    config: "AgentConfig"
+    client: "MatcherClient"
+    mirror: "Mirror"
+    provider: "KeyProvider"
+
+    def signer(self) -> "Signer":
+        """Open the signing key; an office that only takes a key needs none."""
+        from linkage.agent.session import open_signer
+
+        return open_signer(self.config, self.provider)
+
+    def rotation(self, on_step: Callable[["Step", tuple[str, ...]], None]) -> "Rotation":
+        from linkage.agent.rotation import Rotation
+
+        return Rotation(
+            self.config, self.client, self.mirror, self.signer(), self.provider, on_step
+        )
+
+
+@contextmanager
+def _holder(config_path: Path) -> Iterator[_Holder]:
+    from keys.door import open_provider
+    from linkage.agent.client import MatcherClient
+    from linkage.agent.session import load_trust, mirror_of
+
+    with connected_without_key(config_path) as (config, channel):
+        provider = open_provider(config.keys.provider)
+        client = MatcherClient(channel, config.patience_s)
+        yield _Holder(config, client, mirror_of(config, load_trust(config.trust)), provider)
 
 
 def _job_to_dict(job: "Job") -> dict[str, object]:

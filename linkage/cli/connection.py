@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def connected(settings: Path) -> Iterator[tuple["Session", "grpc.Channel"]]:
+def connected(
+    settings: Path, epoch: int | None = None
+) -> Iterator[tuple["Session", "grpc.Channel"]]:
     """Open a session and a channel, and overwrite the linkage key at the end.
 
     Args:
         settings: the agent's settings file.
+        epoch: under which linkage key; the newest of the keystore where absent.
 
     Raises:
         ConfigError: the settings, or a file that they name, are refused.
@@ -29,7 +32,8 @@ def connected(settings: Path) -> Iterator[tuple["Session", "grpc.Channel"]]:
     from linkage.rpc.channel import open_channel
 
     shield_process()
-    session = Session(load_agent(settings))
+    config = load_agent(settings)
+    session = Session(config.at(epoch) if epoch else config)
     try:
         with open_channel(session.config.matcher, session.tls) as channel:
             yield session, channel

@@ -210,7 +210,7 @@ class DemoSite:
             self._together("agent", "make-key")
 
     def linkage_key(self, party: str) -> Path:
-        """Return where a party keeps its linkage key."""
+        """Return where a party keeps its first linkage key."""
         return self.root / "agents" / party / "keystore" / "linkage.key"
 
     def configure_agents(self) -> None:

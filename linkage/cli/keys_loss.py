@@ -11,10 +11,10 @@ matcher never had it, and officers hold shares of keystore keys only.
 What it costs: a new epoch.
   1. Report it to the other parties and the data-protection officer today. If the key may
      be known to others it is an incident: the law gives 3 x 24 hours (UU 27/2022, art. 46).
-  2. padan keys state KEYSTORE compromised --provider ...
-     (deactivated, if the file is gone but nobody can have it), and log what it prints.
-  3. Jobs that run under the old epoch give no result any more: cancel them, request them anew.
-  4. All parties make the key of the next epoch together, each with its own signing key.
+  2. padan agent rotate --lost --config agent.toml
+     From then on nothing is done under the key; the log says so. The file need not be there.
+  3. Jobs that run under the old epoch are cancelled: request them anew.
+  4. All parties run `padan agent rotate`: they make the key of the next epoch together.
   5. Every party re-encodes and uploads ALL its records again, for jobs and for registers.
      Record references are drawn anew; updates of the old epoch do not carry over.
   6. The risk gate's result is made again where the agreement asks for it.
@@ -37,13 +37,11 @@ pejabat hanya memegang bagian dari kunci keystore.
 Biayanya: epoch baru.
   1. Laporkan hari ini kepada para pihak lain dan pejabat pelindungan data pribadi. Bila kunci
      mungkin diketahui pihak lain, ini insiden: tenggatnya 3 x 24 jam (UU 27/2022, pasal 46).
-  2. padan keys state KEYSTORE compromised --provider ...
-     (deactivated, bila berkasnya hilang tetapi tidak mungkin ada yang memilikinya), lalu
-     catat keluarannya di log.
-  3. Pekerjaan (job) yang berjalan pada epoch lama tidak lagi memberi hasil: batalkan, lalu
-     ajukan lagi.
-  4. Semua pihak membuat kunci epoch berikutnya bersama-sama, masing-masing dengan kunci
-     tanda tangannya sendiri.
+  2. padan agent rotate --lost --config agent.toml
+     Sejak itu tidak ada lagi yang berjalan dengan kunci itu, dan log mencatatnya. Berkasnya
+     tidak perlu ada.
+  3. Pekerjaan (job) yang berjalan pada epoch lama dibatalkan: ajukan lagi.
+  4. Semua pihak menjalankan `padan agent rotate`: kunci epoch berikutnya dibuat bersama-sama.
   5. Setiap pihak menyandikan dan mengunggah ulang SEMUA datanya, untuk pekerjaan dan register.
      Rujukan data diundi lagi; pemutakhiran dari epoch lama tidak terbawa.
   6. Uji risiko (risk gate) dijalankan lagi bila perjanjian memintanya.

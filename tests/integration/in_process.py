@@ -160,15 +160,16 @@ class Service:
                 loop.call_soon_threadsafe(stop.set)
             thread.join()
 
-    def session(self, party: str) -> Session:
-        return Session(load_agent(self.folder(party) / "agent.toml"))
+    def session(self, party: str, epoch: int | None = None) -> Session:
+        config = load_agent(self.folder(party) / "agent.toml")
+        return Session(config.at(epoch) if epoch else config)
 
     def folder(self, party: str) -> Path:
         return self.site.root / "agents" / party
 
     @contextmanager
-    def client(self, party: str) -> Iterator[MatcherClient]:
-        session = self.session(party)
+    def client(self, party: str, epoch: int | None = None) -> Iterator[MatcherClient]:
+        session = self.session(party, epoch)
         with open_channel(self.site.address, session.tls) as channel:
             yield MatcherClient(channel, self.patience_s, session.requests)
 
@@ -180,8 +181,10 @@ class Service:
 
     def run(self, party: str, job_id: str) -> Outcome:
         with self.client(party) as client:
+            epoch = client.job(job_id).spec.codes.epoch
+        with self.client(party, epoch) as client:
             today = datetime.now(UTC).date()
-            return run_job(self.session(party), client, job_id, Quiet(), today)
+            return run_job(self.session(party, epoch), client, job_id, Quiet(), today)
 
     def run_all(self, job_id: str) -> dict[str, Outcome]:
         with ThreadPoolExecutor() as pool:

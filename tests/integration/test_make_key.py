@@ -153,9 +153,9 @@ def test_a_keystore_of_another_epoch_is_not_overwritten(service: Service) -> Non
     with service.running():
         make_all(service)
         config = config_of(service, "dukcapil")
-        later = config.agreement.model_copy(update={"epoch": 2})
+        shutil.copy(config.linkage_key, config.at(2).linkage_key)
         with pytest.raises(ConfigError, match="epoch 1"):
-            make(service, "dukcapil", config.model_copy(update={"agreement": later}))
+            make(service, "dukcapil", config.at(2))
 
 
 def test_a_lost_state_makes_no_second_message(

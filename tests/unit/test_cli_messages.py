@@ -13,9 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from keys.identity import Identity, ThrowawayAuthority
-from keys.keystore import read_header
+from keys.keystore import new_header, write_keystore
+from keys.providers import FileProvider, create_key_file
 from linkage.agent.config import load_agent
-from linkage.agent.session import ensure_key_file, load_trust
+from linkage.agent.session import load_trust
 from linkage.cli import demo_site, padan
 from linkage.cli.demo_data import DemoData
 from linkage.cli.demo_site import DemoSite
@@ -110,7 +111,11 @@ def test_a_log_with_one_key_gets_its_second(tmp_path: Path) -> None:
 def test_a_key_of_another_kind_signs_no_log(tmp_path: Path) -> None:
     config = write_matcher(tmp_path)
     keystore = tmp_path / "keystore"
-    new_linkage(keystore / "log.key", keystore / "kek")
+    keystore.mkdir()
+    create_key_file(keystore / "kek")
+    provider = FileProvider(keystore / "kek")
+    header = new_header("linkage", provider, "PKS-1", 1)
+    write_keystore(keystore / "log.key", bytes(KEY_BYTES), header, provider)
     done = invoke("matcher", "init-log", "--config", config, "--trust", tmp_path / "t.txt")
     assert isinstance(done.exception, ConfigError)
     assert "holds a linkage key" in str(done.exception)
@@ -230,78 +235,6 @@ def test_a_key_of_another_certificate_is_named(tmp_path: Path) -> None:
     files.private_key.write_bytes(other.private_key.read_bytes())
     with pytest.raises(ConfigError, match=r"key.pem: not the key of the certificate"):
         files.read(NOW)
-
-
-# The linkage key
-
-
-def new_linkage(out: Path, key_file: Path, *arguments: str | Path) -> Result:
-    return invoke(
-        "keys", "new-linkage", "--agreement", "PKS-1", "--out", out, "--key-file", key_file,
-        *arguments,
-    )  # fmt: skip
-
-
-def test_parties_seal_the_same_secret(tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    for party in ("a", "b"):
-        done = new_linkage(tmp_path / party / "key", tmp_path / "kek", "--secret-file", secret)
-        assert done.exit_code == 0, done.exception
-        assert read_header(tmp_path / party / "key").agreement_id == "PKS-1"
-    assert len(secret.read_bytes()) == KEY_BYTES
-    assert secret.stat().st_mode & 0o077 == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [(("--agreement", "PKS 1"), "id: "), (("--epoch", "0"), "epoch: ")],
-)
-def test_an_agreement_that_no_agent_could_name_is_refused(
-    tmp_path: Path, arguments: tuple[str, str], words: str
-) -> None:
-    done = new_linkage(tmp_path / "key", tmp_path / "kek", *arguments)
-    assert isinstance(done.exception, ConfigError)
-    assert words in str(done.exception)
-    assert not any(tmp_path.iterdir())
-
-
-def test_a_keystore_that_is_there_is_kept_and_nothing_is_drawn(tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(b"precious")
-    done = new_linkage(tmp_path / "key", tmp_path / "kek", "--secret-file", tmp_path / "secret")
-    assert "never overwritten" in str(done.exception)
-    assert [path.name for path in tmp_path.iterdir()] == ["key"]
-
-
-def test_a_secret_that_could_not_be_sealed_is_taken_away(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    secret = tmp_path / "secret"
-    done = new_linkage(tmp_path / "file" / "key", tmp_path / "kek", "--secret-file", secret)
-    assert "its folder cannot be made" in str(done.exception)
-    assert not secret.exists()
-
-
-def test_a_secret_that_was_brought_is_kept_when_it_cannot_be_sealed(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    secret = tmp_path / "secret"
-    secret.write_bytes(bytes(KEY_BYTES))
-    done = new_linkage(tmp_path / "file" / "key", tmp_path / "kek", "--secret-file", secret)
-    assert done.exit_code != 0
-    assert secret.exists()
-
-
-def test_a_secret_in_no_folder_is_told(tmp_path: Path) -> None:
-    done = padan_process(
-        "keys", "new-linkage", "--agreement", "PKS-1", "--out", tmp_path / "key",
-        "--key-file", tmp_path / "kek", "--secret-file", tmp_path / "none" / "secret",
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "name a folder that takes it" in done.stderr
-
-
-def test_a_key_file_under_a_file_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(Exception, match="kek: cannot be made"):
-        ensure_key_file(tmp_path / "file" / "folder" / "kek")
 
 
 # The agent

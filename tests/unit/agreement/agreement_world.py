@@ -14,6 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from keys.dsse import Ed25519Signer, sign
+from keys.states import KeyState
 from linkage.agreement.articles import Process
 from linkage.agreement.decision import Flow, Request
 from linkage.agreement.draft import draft
@@ -256,7 +257,9 @@ class World:
             "log": LOG, "principal": uri(holder), "agreement": document.id, "epoch": 1,
             "key_id": "0" * 16, "before": "active", "after": "deactivated", "revision": 1,
         }  # fmt: skip
-        wanted = KeyChange(**{**fields, **own})
+        whole = {**fields, **own}
+        states = {name: KeyState(whole[name]) for name in ("before", "after")}
+        wanted = KeyChange(**{**whole, **states})
         return self.signed("key.state", wanted, [by or holder], document.id)
 
     def exchange(self, document: Agreement, number: int = 1) -> int:
