@@ -108,6 +108,8 @@ def make_linkage_keys(site: DemoSite, epoch: int = 1) -> None:
                 transcript.add(envelope, datetime.now(UTC))
     for party, exchange in exchanges.items():
         path = site.linkage_key(party)
+        if epoch > 1:
+            path = path.with_name(f"{path.stem}-{epoch}{path.suffix}")
         provider = FileProvider(path.parent / "kek")
         header = new_header("linkage", provider, site.agreement.id, epoch)
         write_keystore(path, exchange.linkage_secret(), header, provider)
