@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linkage.agent.evidence import Histogram, even_edges
-from linkage.agent.markup import Element, element
+from linkage.markup import Element, element
 
 _WIDTH = 760
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 20, 34, 44

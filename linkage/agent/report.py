@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from linkage import __version__
 from linkage.agent.evaluate import Evaluation
 from linkage.agent.evidence import Evidence, by_files, histogram, quality_curve, thresholds
-from linkage.agent.markup import Element, both, document, element, table
 from linkage.agent.pictures import Caption, Line, draw_curves, draw_histogram
 from linkage.agent.reportscores import scores_of_pairs, weights_of_levels
 from linkage.classify.quality import Quality
 from linkage.encode.encoder import schema_id
+from linkage.markup import Element, both, document, element, table
 from linkage.schema import LinkageSchema
 
 _STYLE = """

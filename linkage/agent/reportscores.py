@@ -6,9 +6,9 @@ import numpy as np
 
 from linkage.agent.evidence import Evidence, level_counts
 from linkage.agent.examples import Example, examples
-from linkage.agent.markup import Element, both, element
 from linkage.agent.pictures import Bar, Caption, Line, draw_bars
 from linkage.classify.levels import Level
+from linkage.markup import Element, both, element
 
 _LEVELS = {
     Level.MISSING: "missing · kosong",

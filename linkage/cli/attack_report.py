@@ -8,8 +8,8 @@ import math
 from typing import TYPE_CHECKING
 
 from linkage import __version__
-from linkage.agent.markup import Element, both, document, element
 from linkage.cli.attack_words import ANSWERS, ATTACKS
+from linkage.markup import Element, both, document, element
 
 if TYPE_CHECKING:
     from linkage.agent.attack import Attacked

@@ -1,22 +1,16 @@
 """`padan audit`: fetch the match log; verify and replay it offline, with nothing else at hand."""
 
 import hashlib
-import json
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from linkage.cli.audit_bundle import print_report, verified
 from linkage.cli.audit_monitor import monitor
+from linkage.cli.audit_report import report as report_command
 from linkage.cli.files import read_file
-
-if TYPE_CHECKING:
-    from linkage.audit.replay import ReplayReport
-    from linkage.audit.verdict import VerifyReport
-    from linkage.audit.verify import Contents
 
 _PATH = click.Path(path_type=Path)
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -28,6 +22,7 @@ def audit() -> None:
 
 
 audit.add_command(monitor)
+audit.add_command(report_command)
 
 
 @audit.command()
@@ -84,7 +79,7 @@ def verify(bundle: Path, trust_path: Path | None, since_path: Path | None, as_js
 
     report = verify_bundle(bundle, _read(trust_path), _read(since_path))
     if as_json:
-        _print_json(report)
+        print_report(report)
     else:
         click.echo(f"{report.verdict}: {MEANING[report.verdict]}")
         click.echo(f"log {report.origin or '(none)'}, {report.size} entries, root {report.root}")
@@ -108,10 +103,10 @@ def replay(bundle: Path, trust_path: Path, since_path: Path | None, as_json: boo
     from linkage.audit.replay import MEANING, OK, replay_decisions
     from linkage.cli import UNVERIFIED
 
-    contents = _verified(bundle, trust_path, since_path, as_json=as_json)
+    _, contents = verified(bundle, trust_path, since_path, as_json=as_json)
     report = replay_decisions(contents)
     if as_json:
-        _print_json(report)
+        print_report(report)
     else:
         click.echo(f"{report.verdict}: {MEANING[report.verdict]}")
         click.echo(f"{report.decisions} decisions made again")
@@ -123,60 +118,6 @@ def replay(bundle: Path, trust_path: Path, since_path: Path | None, as_json: boo
             click.echo(f"  leaf {one.index}: this {one.type} changed nothing: {one.code}")
     if report.verdict != OK:
         sys.exit(UNVERIFIED)
-
-
-@audit.command()
-@click.argument("bundle", type=_PATH)
-@click.option("--trust", "trust_path", required=True, type=_PATH, help="Trust file.")
-@click.option("--agreement", help="Only jobs under this agreement.")
-@click.option("--key", help="Only jobs that this certificate key touched (SHA-256 of its SPKI).")
-@click.option("--from", "first", type=_DAY, help="Only jobs asked for on this day (UTC) or later.")
-@click.option("--until", "last", type=_DAY, help="Only jobs asked for on this day (UTC) or before.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def report(
-    bundle: Path,
-    trust_path: Path,
-    agreement: str | None,
-    key: str | None,
-    first: datetime | None,
-    last: datetime | None,
-    as_json: bool,
-) -> None:
-    """Say who had what linked with whom, for what, and how much: from a bundle that verifies."""
-    from linkage.agreement.jobs import read_jobs
-    from linkage.audit.report import by_agreement
-
-    contents = _verified(bundle, trust_path, None, as_json=False)
-    jobs = [
-        job
-        for job in read_jobs(contents.entries, contents.bodies)
-        if agreement in (None, job.agreement)
-        and (key is None or key in job.keys.values())
-        and (first is None or first.date() <= job.asked.date())
-        and (last is None or job.asked.date() <= last.date())
-    ]
-    agreements = by_agreement(contents, jobs)
-    if as_json:
-        fields = {
-            "agreements": [asdict(one) for one in agreements],
-            "jobs": [asdict(j) for j in jobs],
-        }
-        click.echo(json.dumps(fields, default=str))
-        return
-    for one in agreements:
-        click.echo(f"{one.agreement}: {one.purpose or 'no such agreement in force'}")
-        for basis in one.basis:
-            click.echo(f"  {basis}")
-        counts = ", ".join(f"{n} {code or 'undecided'}" for code, n in sorted(one.jobs.items()))
-        click.echo(f"  jobs: {counts}; released: {one.released}")
-        for party, n_records in sorted(one.records.items()):
-            click.echo(f"  {n_records:12,}  records of {party}")
-    for job in jobs:
-        ended = f"released {job.released:%Y-%m-%d %H:%M}Z" if job.released else "not released"
-        click.echo(
-            f"{job.asked:%Y-%m-%d %H:%M}Z  {job.job}  {job.agreement}  by {job.requester}: "
-            f"{' + '.join(job.parties)}, {job.outcome or 'undecided'}, {ended}"
-        )
 
 
 @audit.command()
@@ -246,32 +187,6 @@ def check_trust(
         for line in policy.witnesses:
             click.echo(f"{line.name}  {hashlib.sha256(line.key.public).hexdigest()}", err=True)
     click.echo("OK: any two quorums share a witness, and enough of them")
-
-
-def _verified(
-    bundle: Path, trust_path: Path, since_path: Path | None, *, as_json: bool
-) -> "Contents":
-    """Return what a bundle says; stop with its verdict if it does not verify.
-
-    What a log says counts for nothing before it is known to be the log.
-    """
-    from linkage.audit.verdict import MEANING
-    from linkage.audit.verify import open_bundle
-    from linkage.cli import UNVERIFIED
-
-    report, contents = open_bundle(bundle, read_file(trust_path), _read(since_path))
-    if contents is None:
-        click.echo(f"padan: {report.verdict}: {MEANING[report.verdict]}", err=True)
-        if as_json:
-            _print_json(report)
-        sys.exit(UNVERIFIED)
-    return contents
-
-
-def _print_json(report: "VerifyReport | ReplayReport") -> None:
-    fields = asdict(report)
-    fields["findings"] = [finding._asdict() for finding in report.findings]
-    click.echo(json.dumps(fields))
 
 
 def _read(path: Path | None) -> bytes | None:

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner, Result
@@ -28,6 +29,7 @@ from linkage.log.vkey import format_vkey
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "agreement"))
 from agreement_world import LOG, World, usual
+from agreement_world import signer as sign_key
 
 SITE = Site()
 LEAVES = job_leaves(6)
@@ -187,9 +189,104 @@ def test_a_report(tmp_path: Path) -> None:
     assert "jobs: 1 ALLOWED; released: 0" in done.stdout
     assert "by party/imigrasi: dukcapil + imigrasi, ALLOWED, not released" in done.stdout
     for options, n_jobs in (
-        (["--key", "ab" * 32], 1), (["--key", "cd" * 32], 0), (["--agreement", document.id], 1),
+        (["--touched", "ab" * 32], 1), (["--touched", "cd" * 32], 0),
+        (["--agreement", document.id], 1),
         (["--agreement", "x"], 0), (["--from", "2027-03-01", "--until", "2027-03-01"], 1),
         (["--from", "2027-03-02"], 0), (["--until", "2027-02-28"], 0),
     ):  # fmt: skip
         found = run("report", bundle, "--trust", trust, "--json", *options)
         assert len(json.loads(found.stdout)["jobs"]) == n_jobs, options
+
+
+def test_the_record_of_processing_has_all_elements_of_the_agreement(tmp_path: Path) -> None:
+    world, document = usual()
+    minute = {"minute": 0, "answered": 3, "last": 3, "counts": [
+        {"caller": "imigrasi", "register": "dukcapil", "answered": 3, "refused": 1},
+    ]}  # fmt: skip
+    world.add("lookup.minute", minute, document.id)
+    bundle, trust = bundle_of_world(world, tmp_path)
+    page = tmp_path / "report.html"
+    done = run("report", bundle, "--trust", trust, "--json", "--html", page)
+    assert done.exit_code == 0, done.exception
+    (one,) = json.loads(done.stdout)["agreements"]
+    elements = {element["letter"]: element["content"] for element in one["processing"]}
+    assert list(elements) == list("abcdefghijklm")
+    assert all(elements.values())
+    for party in document.parties:
+        assert party.ppdp.contact in " ".join(elements["b"])
+        assert all(f"{party.id}: {data.name}" in " ".join(elements["f"]) for data in party.data)
+    assert document.purpose.text.id in " ".join(elements["e"])
+    assert document.processor.name in " ".join(elements["h"])
+    assert all(basis.article in " ".join(elements["d"]) for basis in document.legal_basis)
+    (period,) = one["periods"]
+    assert period["lookups"] == {"imigrasi -> dukcapil": 3}
+    assert period["refused"] == {"imigrasi -> dukcapil": 1}
+    text = page.read_text("utf-8")
+    tree = ElementTree.fromstring(text.partition("\n")[2])  # noqa: S314 -- our own page
+    shown = " ".join(tree.itertext())
+    assert all(line in shown for content in elements.values() for line in content)
+    assert "script" not in text
+
+
+def _with_a_job(world: World, agreement_id: str) -> None:
+    """A job with two batches, and a register beside it."""
+    spec = {"purpose": "p", "parties": ["dukcapil", "imigrasi"], "codes": {"schema_id": "5c" * 32}}
+    for type_, body, actor in (
+        ("job.request", {"spec": spec, "key": "ab" * 32}, "party/imigrasi"),
+        ("job.authorise", {"code": "ALLOWED"}, "matcher"),
+        ("job.admit", {"key": "cd" * 32, "manifest": "d1" * 32}, "party/dukcapil"),
+        ("batch", {"batch": "b1", "n_records": 70, "manifest": "d1" * 32}, "party/dukcapil"),
+        ("batch", {"batch": "b2", "n_records": 50, "manifest": "d2" * 32}, "party/imigrasi"),
+        ("result", {"results": {"dukcapil": "e1" * 32}}, "matcher"),
+    ):
+        world.add(type_, {"job": "j1", **body}, agreement_id, actor)
+    register = {"register": "dukcapil", "batch": "b3", "n_records": 900, "manifest": "d3" * 32}
+    world.add("batch", register, agreement_id, "party/dukcapil")
+
+
+@pytest.mark.parametrize(
+    ("what", "jobs", "records"),
+    [
+        ("ab" * 32, ["j1"], {"dukcapil": 70, "imigrasi": 50}),
+        ("cd" * 32, ["j1"], {"dukcapil": 70, "imigrasi": 50}),
+        ("e1" * 32, ["j1"], {"dukcapil": 70, "imigrasi": 50}),
+        ("5c" * 32, ["j1"], {"dukcapil": 70, "imigrasi": 50}),
+        ("b2", ["j1"], {"dukcapil": 70, "imigrasi": 50}),
+        ("j1", ["j1"], {"dukcapil": 70, "imigrasi": 50}),
+        ("b3", [], {"dukcapil": 900}),
+        ("d3" * 32, [], {"dukcapil": 900}),
+        ("00" * 32, [], {}),
+    ],
+)
+def test_what_something_touched(
+    what: str, jobs: list[str], records: dict[str, int], tmp_path: Path
+) -> None:
+    world, document = usual()
+    _with_a_job(world, document.id)
+    bundle, trust = bundle_of_world(world, tmp_path)
+    done = run("report", bundle, "--trust", trust, "--json", "--touched", what)
+    scope = json.loads(done.stdout)["scope"]
+    assert (scope["jobs"], scope["records"]) == (jobs, records)
+    assert bool(scope["leaves"]) == bool(records)
+    words = run("report", bundle, "--trust", trust, "--touched", what)
+    assert words.exit_code == 0
+    assert what in words.stdout
+
+
+def test_the_key_of_a_party_is_named_with_what_it_signed(tmp_path: Path) -> None:
+    world, document = usual()
+    bundle, trust = bundle_of_world(world, tmp_path)
+    key = sign_key("party/dukcapil").key_id
+    page = tmp_path / "scope.html"
+    done = run("report", bundle, "--trust", trust, "--json", "--touched", key, "--html", page)
+    scope = json.loads(done.stdout)["scope"]
+    assert scope["owner"]["principal"].endswith("/party/dukcapil")
+    assert scope["owner"]["kind"] == "sign"
+    types = {leaf["type"] for leaf in scope["leaves"]}
+    assert {"enrol", "agreement.register"} <= types
+    assert scope["agreements"] == [document.id]
+    assert "party/dukcapil" in page.read_text("utf-8")
+    assert (
+        run("report", bundle, "--trust", trust, "--touched", "x", "--certificate", page).exit_code
+        == 2
+    )
