@@ -28,6 +28,7 @@ class Use(Enum):
     BLOCK = "block"
     EXACT = "exact"
     REFINE = "refine"
+    NOTICE = "notice"
     KEY_CHECK = "kcv"
 
 
@@ -105,6 +106,11 @@ class LinkageKey:
         """
         label = b"".join(_length_prefixed(part.encode()) for part in (job_id, left, right))
         return self._expand(Use.REFINE, label, KEY_BYTES)
+
+    def notice_key(self, sender: str, to: str) -> bytes:
+        """Return the key under which one party names links to another in a notice, 32 bytes."""
+        label = b"".join(_length_prefixed(part.encode()) for part in (sender, to))
+        return self._expand(Use.NOTICE, label, KEY_BYTES)
 
     def key_check(self) -> bytes:
         """Return 8 bytes that are equal at parties with the same key and context."""

@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from linkage.agent.config import Agreement
@@ -22,7 +23,7 @@ from linkage.errors import RecordError
 from linkage.job import REFERENCE_BYTES
 from linkage.store.artefacts import ArtefactStore
 
-_PART = "map-"
+_PART, _REVOKED = "map-", "revoked-"
 
 
 class GivesReferences(Protocol):
@@ -53,11 +54,12 @@ class References:
         self._references: list[NDArray[np.void]] = []
         self._digests: NDArray[np.void] = np.zeros(0, dtype="V16")
         self._order: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._revoked: set[str] = set()
         self._update()
 
     def __len__(self) -> int:
-        """Return the number of records that have one."""
-        return len(self._order)
+        """Return the number of references, revoked ones too."""
+        return sum(map(len, self._references))
 
     def of(self, record_ids: Sequence[str]) -> bytes:
         """Return the references of records, 16 bytes each, in a row.
@@ -103,10 +105,26 @@ class References:
         ids = pa.chunked_array(self._ids, pa.string()).take(numbers)
         return cast("list[str]", ids.to_pylist())
 
-    def number_of(self, record_id: str) -> int | None:
-        """Return the number of a record; None if it never had a reference."""
-        place = int(self._places(digests_of([record_id]))[0])
-        return place if place >= 0 else None
+    def numbers_of(self, record_id: str) -> NDArray[np.int64]:
+        """Return the numbers of all references that a record ever had, revoked ones too."""
+        ids = pa.chunked_array(self._ids, pa.string())
+        return np.flatnonzero(pc.equal(ids, pa.scalar(record_id, pa.string())).to_numpy())
+
+    def revoke(self, record_ids: Sequence[str]) -> None:
+        """Give up the references of records: the next batch draws new ones.
+
+        An old one still leads back to its record, so that a result that names it can be read;
+        no batch or register has it from now on.
+        """
+        with self._store.locked(self._dataset):
+            self._update()
+            places = self._places(digests_of(record_ids))
+            known = np.concatenate([np.zeros(0, "V16"), *self._references])
+            gone = known[places[places >= 0]]
+            if len(gone):
+                name = f"{_REVOKED}{len(self._revoked):06}"
+                self._store.write(self._dataset, name, gone.tobytes())
+                self._update()
 
     def _places(self, digests: NDArray[np.void]) -> NDArray[np.int64]:
         """Return the number of each record in the map, -1 where it is not there."""
@@ -130,7 +148,9 @@ class References:
 
     def _update(self) -> None:
         """Read the parts that are not yet read."""
-        names = {name for name in self._store.names(self._dataset) if name.startswith(_PART)}
+        there = self._store.names(self._dataset)
+        names = {name for name in there if name.startswith(_PART)}
+        revoked = {name for name in there if name.startswith(_REVOKED)}
         for name in sorted(names - self._read):
             with pa.ipc.open_file(io.BytesIO(self._store.read(self._dataset, name))) as file:
                 table = file.read_all()
@@ -139,12 +159,18 @@ class References:
             joined = b"".join(cast("list[bytes]", table["reference"].to_pylist()))
             self._references.append(np.frombuffer(joined, dtype="V16"))
             added = digests_of(cast("list[str]", ids.to_pylist()))
-            numbers = np.arange(len(self._order), len(self._order) + len(added))
+            first = sum(map(len, self._references)) - len(added)
+            numbers = np.arange(first, first + len(added))
             digests = np.concatenate([self._digests, added])
             order = np.argsort(digests, kind="stable")
             self._digests = digests[order]
             self._order = np.concatenate([self._order, numbers])[order]
             self._read.add(name)
+        for name in sorted(revoked - self._revoked):
+            gone = np.frombuffer(self._store.read(self._dataset, name), "V16")
+            live = ~np.isin(np.concatenate(self._references)[self._order], gone)
+            self._digests, self._order = self._digests[live], self._order[live]
+            self._revoked.add(name)
 
 
 def references_of(agreement: Agreement) -> str:

@@ -25,8 +25,10 @@ from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.lookup import LookupClient, code_id
 from linkage.agent.references import References
+from linkage.agent.restricted import without
 from linkage.agent.session import Session
 from linkage.agent.source import Source
+from linkage.agent.tickets import left_out
 from linkage.batch import MAX_CHUNK_BYTES
 from linkage.encode.encoder import Encoder
 from linkage.encode.exacttokens import ExactTokens
@@ -167,6 +169,11 @@ class RegisterUpload:
         self._dataset = register_of(session.config.agreement)
         self._store.create(self._dataset, today + datetime.timedelta(days=_EPOCH_DAYS))
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the matcher was ever sent this register."""
+        return _SENT in self._store.names(self._dataset)
+
     def refresh(self, reporter: Reporter, whole: bool = False) -> Uploaded:
         """Send what has changed, or the whole; finish an upload that was interrupted first.
 
@@ -286,21 +293,21 @@ class RegisterUpload:
         )
         base = (sent.revision if sent else 0).to_bytes(8, "big") + _digest_of(code_id(session))
         n_records = 0
-        for number, table in enumerate(source.chunks()):
+        for number, table in enumerate(without(source.chunks(), left_out(self._store))):
             name = f"{_PIECE}{number:06}"
             record_ids = cast("list[str]", table["record_id"].to_pylist())
             columns = normaliser.columns(table)
             made_of = ColumnsDigest()
             made_of.add(columns)
+            own = np.frombuffer(references.of(record_ids), "V16")
             ids = hashlib.sha256("\n".join(record_ids).encode()).digest()
-            key = hashlib.sha256(base + ids + made_of.digest()).digest()
+            key = hashlib.sha256(base + ids + own.tobytes() + made_of.digest()).digest()
             piece = self._kept(name, key)
             if piece is None:
                 codes, exact = encoder.codes(columns), exact_tokens.tokens(columns)
                 there = np.zeros(exact.shape[:2], dtype=np.bool_)
                 for slot, attribute in enumerate(session.schema.exact_attributes):
                     there[:, slot] = np.diff(columns[attribute.name].offsets) > 0
-                own = np.frombuffer(references.of(record_ids), "V16")
                 digests = _digests(codes, exact * there[:, :, None])
                 new = _changed(sent, own, digests)
                 chunks = [

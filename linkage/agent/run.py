@@ -4,6 +4,7 @@ Every step can be repeated: a run that was stopped anywhere goes on where it was
 """
 
 import datetime
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,10 +25,13 @@ from linkage.agent.participants import Participants
 from linkage.agent.references import References
 from linkage.agent.refine import ASKING, Answerer, answer_all
 from linkage.agent.refusals import RefusedFile
+from linkage.agent.restricted import without
 from linkage.agent.result import verify_result, write_links
+from linkage.agent.rights import Rights
 from linkage.agent.session import Session
 from linkage.agent.source import Source
 from linkage.agent.spool import Spool
+from linkage.agent.tickets import left_out
 from linkage.batch import Manifest
 from linkage.encode.encoder import EncodedRecords
 from linkage.errors import DeniedError, JobStateError, MalformedMessageError, UnavailableError
@@ -36,7 +40,7 @@ from linkage.job import Job, JobSpec, JobState
 from linkage.schema import LinkageSchema
 from linkage.ticket import Tickets
 
-_SPOOL_DAYS = 30
+_SPOOL_DAYS, _SYNC_S = 30, 60.0
 _EPOCH_DAYS = 365
 
 
@@ -133,9 +137,11 @@ def run_job(
     """
     job = client.job(job_id)
     check_spec(session, job)
-    agreement = session.config.agreement
+    agreement, rights = session.config.agreement, _Rights(session, client)
     if job.state.final and job.state is not JobState.RELEASED:
         raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
+    # What others told, and what is due to them, counts before a record is encoded.
+    rights.sync()
     until = today + datetime.timedelta(days=_EPOCH_DAYS)
     references = References(session.store, agreement, until)
     spool = Spool(session.store, job_id, today + datetime.timedelta(days=_SPOOL_DAYS))
@@ -152,6 +158,7 @@ def run_job(
     answerer, answered = None, set[JobState]()
     for progress in client.watch(job_id):
         reporter.waiting(progress)
+        rights.sync_if_due()
         waits = progress.state in ASKING and session.config.party in progress.waiting_for
         if waits and progress.state not in answered:
             answerer = answerer or Answerer(session, job, references, spool, today)
@@ -166,6 +173,8 @@ def run_job(
         raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
     path = session.config.work / "results" / f"{job_id}.csv"
     n_links, notes = _fetch(session, client, job_id, references, path)
+    # New links of records about which others have to be told, or were; each row has its state.
+    rights.sync()
     # The release has its leaf only now: under this party's line nobody can take it back. The
     # result is here in any case.
     with suppress(UnavailableError, DeniedError, MalformedMessageError):
@@ -174,6 +183,21 @@ def run_job(
     refused = _refused_file(session, job_id)
     n_records = manifest.n_records if manifest else None
     return Outcome(job, n_records, n_links, path, notes, refused if refused.exists() else None)
+
+
+class _Rights:
+    """Persons' rights in a long run: what others tell is heeded while it goes on."""
+
+    def __init__(self, session: Session, client: MatcherClient) -> None:
+        self._session, self._client, self._synced = session, client, 0.0
+
+    def sync(self) -> None:
+        Rights(self._session, datetime.datetime.now(datetime.UTC)).sync(self._client)
+        self._synced = time.monotonic()
+
+    def sync_if_due(self) -> None:
+        if time.monotonic() - self._synced > _SYNC_S:
+            self.sync()
 
 
 def check_spec(session: Session, job: Job) -> None:
@@ -260,7 +284,7 @@ def _encode(
 ) -> Manifest:
     with RefusedFile(_refused_file(session, job.job_id)) as refused:
         source = Source(session.source, session.schema, on_refused=refused.add)
-        tables = _counted(source, reporter.encoding)
+        tables = _counted(source, left_out(session.store), reporter.encoding)
         return _fill(session, job, spool, own, tables)
 
 
@@ -315,9 +339,11 @@ def _fill(
     return spool.fill_tickets(tables, values_of, own, session.codes, tickets, at_the_end)
 
 
-def _counted(source: Source, on_records: Callable[[int], None]) -> Iterator[pa.Table]:
+def _counted(
+    source: Source, left_out: frozenset[str], on_records: Callable[[int], None]
+) -> Iterator[pa.Table]:
     n_records = 0
-    for table in source.chunks():
+    for table in without(source.chunks(), left_out):
         yield table
         n_records += len(table)
         on_records(n_records)

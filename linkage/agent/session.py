@@ -33,6 +33,7 @@ class Session:
 
     Attributes:
         mirror: its copy of the match log.
+        signer: signs for its party.
 
     Raises:
         VerificationError: the copy of the log on disk does not hold.
@@ -61,11 +62,9 @@ class Session:
         self.tls = TlsFiles(**dict(config.tls))
         # One for all: to open it, the whole log is read and hashed.
         self.mirror = mirror_of(config, self.trust)
+        self.signer = open_signer(config, provider)
         self.requests = Requests(
-            config.agreement.id,
-            config.agreement.epoch,
-            open_signer(config, provider),
-            self.mirror,
+            config.agreement.id, config.agreement.epoch, self.signer, self.mirror
         )
         self.witness = Witness(self.mirror, open_cosigner(config, provider))
 

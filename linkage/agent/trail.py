@@ -183,8 +183,8 @@ def _records(maps: _Maps, job: JobRecord, wanted: str | None) -> list[str] | Non
         return None
     if wanted is None:
         return references.numbered(numbers)
-    number = references.number_of(wanted)
-    return [wanted] if number is not None and bool(np.isin(number, numbers)) else []
+    # A corrected record has had several references.
+    return [wanted] if np.isin(references.numbers_of(wanted), numbers).any() else []
 
 
 def _use(party: str, job: JobRecord, agreed: SignedAgreement | None) -> Use:

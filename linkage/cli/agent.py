@@ -15,6 +15,7 @@ import click
 from linkage.cli.agent_trail import trail
 from linkage.cli.connection import connected, connected_without_key
 from linkage.cli.progress import UploadBar, progress_bar
+from linkage.cli.rights import rights
 from linkage.job import MAX_COLLECT_S, PARTY_NAME
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def agent() -> None:
 
 
 agent.add_command(trail)
+agent.add_command(rights)
 
 
 @agent.command()

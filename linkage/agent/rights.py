@@ -1,0 +1,358 @@
+"""What follows from persons' requests: for the own records, and between the parties.
+
+At the owner a ticket that was granted leaves its record out of encodings, gives up its
+references, marks the own links, and tells every other party of the agreement. At the other end a
+notice marks the links that it names, and is answered. Everything is worked out from tickets and
+log, so each step can be repeated, and a `sync` that was cut off is made up for by the next one.
+
+Who learns what: the matcher and auditors learn that one party told another something of a kind
+at a time. The other party learns which of its own links are meant, and nothing of why; every
+party is told and answers alike, so the owner does not learn who held a link below level R3.
+"""
+
+import datetime
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from keys.dsse import sign
+from linkage.agent.marks import STATE_OF, Mark, MarkState, links_of, write_marks
+from linkage.agent.noticeseal import MOST_LINKS, open_links, seal_links
+from linkage.agent.references import References
+from linkage.agent.session import Session
+from linkage.agent.tickets import NOTICE_OF, Step, Ticket, Tickets, Told
+from linkage.agreement.model import Agreement
+from linkage.agreement.payload import OfParty
+from linkage.agreement.refusal import Refused
+from linkage.agreement.rights import (
+    Notice,
+    NoticeKind,
+    RightsAnswer,
+    RightsNotice,
+    exemption_for,
+)
+from linkage.errors import DeniedError, NotFoundError, VerificationError
+from linkage.log.entry import parse_entry
+from linkage.store.log_copy import LogSource
+
+_EPOCH_DAYS = 365
+_DATASET = "notices"
+_NEVER = datetime.date(9999, 12, 31)
+
+
+class Matcher(LogSource, Protocol):
+    """What the matcher's client does for this: `agent.client.MatcherClient`."""
+
+    def submit_document(self, envelope: bytes) -> int:
+        """Put a signed document into the log, and return its leaf index."""
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a `sync` did.
+
+    Attributes:
+        told: notices that came into the log by it.
+        answered: notices of others that were answered by it.
+        waiting: notices of others that an official has to answer.
+        unreadable: notices whose links were sealed under another key than this epoch's.
+        marked: rows of the own result files by what stands against them now.
+    """
+
+    told: tuple[str, ...]
+    answered: tuple[str, ...]
+    waiting: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    marked: Mapping[MarkState, int]
+
+
+class Rights:
+    """Rights at one agent.
+
+    Args:
+        session: the agent at work.
+        now: the time, with its zone.
+    """
+
+    def __init__(self, session: Session, now: datetime.datetime) -> None:
+        self._session, self._now = session, now.astimezone(datetime.UTC).replace(microsecond=0)
+        self._party, self._agreement_id = session.config.party, session.config.agreement.id
+        self.tickets = Tickets(session.store)
+        session.store.create(_DATASET, _NEVER)
+
+    def apply(self, number: str, officer: str, reason: str) -> Ticket:
+        """Grant a request: from now on it has its effect here; `sync` tells the others.
+
+        Raises:
+            NotFoundError: no such ticket.
+            DeniedError: the ticket is not waiting to be granted.
+        """
+        ticket = self.tickets.move(number, Step("applied", self._now, officer, reason))
+        if ticket.kind in ("rectification", "erasure"):
+            expires = self._now.date() + datetime.timedelta(days=_EPOCH_DAYS)
+            agreement = self._session.config.agreement
+            References(self._session.store, agreement, expires).revoke([ticket.record_id])
+        return ticket
+
+    def refuse(self, number: str, step: Step, source: Matcher) -> Ticket:
+        """Refuse a request; by an exemption only where it is valid and lifts this duty.
+
+        Raises:
+            NotFoundError: no such ticket.
+            DeniedError: the ticket is not open, or the exemption does not hold.
+        """
+        ticket = self.tickets.get(number)
+        if step.exemption is not None:
+            if ticket.kind == "access":
+                raise DeniedError("EXEMPTION_OTHER_DUTY", "article 15 does not lift art. 7")
+            self._session.mirror.update(source)
+            self._check_exemption(step.exemption, NOTICE_OF[ticket.kind])
+        return self.tickets.move(number, step)
+
+    def update(self, matcher: Matcher) -> None:
+        """Read what is new in the log."""
+        self._session.mirror.update(matcher)
+
+    def received(self) -> list[Notice]:
+        """Return the notices that other parties sent to this one, in the order of the log."""
+        return [one for one in self._notices() if one.said.to == self._party]
+
+    def sent(self) -> list[Notice]:
+        """Return the notices that this party sent, in the order of the log."""
+        return [one for one in self._notices() if one.said.party == self._party]
+
+    def withheld(self) -> int:
+        """Return of how many leaves about this agreement the matcher gave no body."""
+        entries = self._session.mirror.withheld.values()
+        return sum(entry.agreement == self._agreement_id for entry in entries)
+
+    def answer(self, notice: str, exemption: int | None, matcher: Matcher) -> int:
+        """Answer a notice by an official's decision; return the leaf of the answer.
+
+        Args:
+            notice: its id.
+            exemption: number of the exemption by which it is refused; None where it was done.
+            matcher: takes the answer.
+
+        Raises:
+            NotFoundError: no such notice came.
+            DeniedError: it is answered, or the exemption does not hold.
+        """
+        self._session.mirror.update(matcher)
+        found = next((one for one in self.received() if one.said.id == notice), None)
+        if found is None:
+            raise NotFoundError(f"no notice {notice} came: `padan agent rights list` shows all")
+        if exemption is not None:
+            self._check_exemption(exemption, found.said.kind)
+        leaf = matcher.submit_document(self._answer(found, exemption))
+        self._session.mirror.update(matcher)
+        return leaf
+
+    def sync(self, matcher: Matcher) -> Synced:
+        """Read what others told, mark the own links, answer, and tell others what is due.
+
+        Raises:
+            VerificationError: the log, or a notice, does not hold.
+            DeniedError: the agreement is not in force.
+        """
+        mirror = self._session.mirror
+        mirror.update(matcher)
+        told = self._tell(matcher)
+        marked = self.mark()
+        answered, waiting, unreadable = list[str](), list[str](), list[str]()
+        for notice in self.received():
+            if notice.answer is not None:
+                continue
+            # A party that seals nonsense must stop nobody's work; its notice stays open.
+            if self._links_in(notice.said) is None:
+                unreadable.append(notice.said.id)
+                continue
+            # Where an exemption might lift the duty, an official decides; until then it is kept.
+            if self._may_refuse(notice.said.kind):
+                waiting.append(notice.said.id)
+                continue
+            matcher.submit_document(self._answer(notice, None))
+            answered.append(notice.said.id)
+        if told or answered:
+            mirror.update(matcher)
+        return Synced(tuple(told), tuple(answered), tuple(waiting), tuple(unreadable), marked)
+
+    def mark(self) -> dict[MarkState, int]:
+        """Write into the own result files what stands against their rows now."""
+        marks = [*self._own_marks(), *self._others_marks()]
+        asked = self._asked() if any(mark.before is not None for mark in marks) else {}
+        return write_marks(self._session.config.work / "results", marks, asked)
+
+    def _own_marks(self) -> Iterator[Mark]:
+        for ticket in self.tickets.all():
+            if ticket.effective and ticket.kind in NOTICE_OF:
+                state = STATE_OF[NOTICE_OF[ticket.kind]]
+                # Until others were told, no job can have come after it.
+                before = ticket.told_at if state == "invalid" else None
+                yield Mark(state, record_id=ticket.record_id, before=before)
+
+    def _others_marks(self) -> Iterator[Mark]:
+        for notice in self.received():
+            said, refused = notice.said, notice.answer and notice.answer.outcome == "refused"
+            if said.kind == "lift" or notice.lifted is not None or refused:
+                continue
+            state = STATE_OF[said.kind]
+            before = notice.leaf if state == "invalid" else None
+            yield Mark(state, links=frozenset(self._links_in(said) or ()), before=before)
+            yield Mark("recheck", counterpart=said.party, before=notice.leaf)
+
+    def _links_in(self, said: RightsNotice) -> tuple[str, ...] | None:
+        """Return the link ids of a notice, kept from when they were first read.
+
+        None where it was sealed under another key: that of another epoch, or of no party.
+        """
+        store = self._session.store
+        if said.id not in store.names(_DATASET):
+            try:
+                links = [link.hex() for link in open_links(self._session.key, said)]
+            except VerificationError:
+                return None
+            store.write(_DATASET, said.id, json.dumps(links).encode())
+        return tuple(json.loads(store.read(_DATASET, said.id)))
+
+    def _asked(self) -> dict[str, int]:
+        """Return the leaf that asked for each job of this agreement."""
+        copy, asked = self._session.mirror.copy, dict[str, int]()
+        for index, leaf in enumerate(copy.leaves(copy.size)):
+            entry = parse_entry(leaf)
+            if (entry.type, entry.agreement) == ("job.request", self._agreement_id):
+                asked[str((copy.body(index) or {}).get("job"))] = index
+        return asked
+
+    def _tell(self, matcher: Matcher) -> list[str]:
+        """Tell other parties what is due of the own tickets."""
+        there, told = {one.said.id for one in self.sent()}, list[str]()
+        tickets = [ticket for ticket in self.tickets.all() if ticket.kind in NOTICE_OF]
+        held = links_of(
+            self._session.config.work / "results", {t.record_id for t in tickets if t.effective}
+        )
+        asked = self._asked() if any(t.kind == "rectification" for t in tickets) else {}
+        for ticket in tickets:
+            before = ticket.told_at if ticket.kind == "rectification" else None
+            links: dict[str, set[str]] = {other: set() for other in self._others()}
+            for job, counterpart, link in held.get(ticket.record_id, ()):
+                # A job that was asked for since compared the corrected record.
+                new = before is not None and asked.get(job, -1) > before
+                if counterpart in links and not new:
+                    links[counterpart].add(link)
+            for due in self._due(ticket, links):
+                self.tickets.tell(ticket.number, due)
+        for ticket in self.tickets.all():
+            for notice in ticket.told:
+                if notice.agreement != self._agreement_id or notice.leaf is not None:
+                    continue
+                leaf = matcher.submit_document(notice.document.encode())
+                self.tickets.tell(ticket.number, replace(notice, leaf=leaf))
+                if notice.notice not in there:
+                    told.append(notice.notice)
+        return told
+
+    def _due(self, ticket: Ticket, links: Mapping[str, set[str]]) -> Iterator[Told]:
+        """Yield the notices of a ticket that are to be written now."""
+        mine = [one for one in ticket.told if one.agreement == self._agreement_id]
+        if ticket.at("lifted") is not None:
+            lifted = {one.lifts for one in mine}
+            for before in mine:
+                if before.kind != "lift" and before.notice not in lifted:
+                    yield self._notice(ticket, before.to, "lift", (), before.notice)
+            return
+        if not ticket.effective:
+            return
+        for other, held in links.items():
+            to_other = [one for one in mine if one.to == other]
+            new = sorted(held.difference(*(one.links for one in to_other)))
+            # The first notice goes to everybody, whether or not it names a link.
+            if to_other and not new:
+                continue
+            for start in range(0, max(len(new), 1), MOST_LINKS):
+                part = new[start : start + MOST_LINKS]
+                yield self._notice(ticket, other, NOTICE_OF[ticket.kind], part, None)
+
+    def _notice(
+        self,
+        ticket: Ticket,
+        to: str,
+        kind: NoticeKind,
+        links: Sequence[str],
+        lifts: str | None,
+    ) -> Told:
+        name, session = os.urandom(16).hex(), self._session
+        first = not any(one.to == to for one in ticket.told)
+        said = RightsNotice(
+            log=session.mirror.state.log,
+            agreement=self._agreement_id,
+            id=name,
+            party=self._party,
+            to=to,
+            kind=kind,
+            # What comes to light later could not be told within the clock of the request.
+            received=ticket.received if first else self._now,
+            lifts=lifts,
+            epoch=session.config.agreement.epoch,
+            sealed=seal_links(
+                session.key,
+                (name, self._party, to),
+                [bytes.fromhex(link) for link in links],
+                os.urandom,
+            ),
+        )
+        document = self._signed(said).decode()
+        return Told(self._agreement_id, name, to, kind, tuple(links), document, lifts)
+
+    def _answer(self, notice: Notice, exemption: int | None) -> bytes:
+        return self._signed(
+            RightsAnswer(
+                log=self._session.mirror.state.log,
+                agreement=self._agreement_id,
+                notice=notice.said.id,
+                party=self._party,
+                outcome="done" if exemption is None else "refused",
+                exemption=exemption,
+            )
+        )
+
+    def _signed(self, said: OfParty) -> bytes:
+        return sign(said.TYPE, said.to_bytes(), [self._session.signer]).to_bytes()
+
+    def _notices(self) -> list[Notice]:
+        notices = self._session.mirror.state.rights.notices.values()
+        return [one for one in notices if one.said.agreement == self._agreement_id]
+
+    def _others(self) -> list[str]:
+        return [party for party in self._agreed().by_id if party != self._party]
+
+    def _agreed(self) -> Agreement:
+        standing = self._session.mirror.state.agreements.get(self._agreement_id)
+        if standing is None:
+            raise DeniedError(
+                "AGREEMENT_NOT_ACTIVE", f"{self._agreement_id} was never in force in this log"
+            )
+        return standing.agreement
+
+    def _may_refuse(self, kind: NoticeKind) -> bool:
+        numbers = range(len(self._agreed().exemptions))
+        return any(self._lifts(number, kind) for number in numbers)
+
+    def _lifts(self, number: int, kind: NoticeKind) -> bool:
+        try:
+            exemption_for(self._agreed(), number, kind, self._now)
+        except Refused:
+            return False
+        return True
+
+    def _check_exemption(self, number: int, kind: NoticeKind) -> None:
+        try:
+            exemption_for(self._agreed(), number, kind, self._now)
+        except Refused as refused:
+            raise DeniedError(
+                refused.code,
+                f"exemption {number} of {self._agreement_id} does not lift this duty now: "
+                "`padan agreement show` has those that were agreed",
+            ) from refused
