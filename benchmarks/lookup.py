@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,21 @@ from numpy.typing import NDArray
 
 from benchmarks.processes import MemoryWatch
 from benchmarks.schemes import Scheme
+from keys.dsse import sign
+from linkage.agent.client import MatcherClient
 from linkage.agent.config import load_agent
 from linkage.agent.lookup import LookupClient, code_id
 from linkage.agent.session import Session
+from linkage.agreement.payload import LookupGrant
 from linkage.batch import MAX_CHUNK_BYTES
 from linkage.block.sieve import stranger_floor
 from linkage.cli.demo_data import DemoData, DemoParty
 from linkage.cli.demo_site import AGREEMENT, DemoSite
 from linkage.job import CodeId
+from linkage.lookup import LOOKUP_METHOD, SALT_BYTES, LookupQuestion
 from linkage.register import RegisterChunk, RegisterManifest
 from linkage.rpc.channel import open_channel
-from linkage.rpc.convert import codes_to_proto
+from linkage.rpc.convert import lookup_to_proto
 from linkage.rpc.limits import CLIENT_OPTIONS
 from linkage.rpc.tls import channel_credentials
 from linkage.v1 import lookup_pb2, lookup_pb2_grpc
@@ -136,6 +141,7 @@ def measure_lookup(
                 with open_channel(site.address, owner.tls) as channel:
                     _upload(LookupClient(channel, 60.0), owner, codes, n_records)
                 upload_s = time.monotonic() - started
+                _grant(site)
                 on_step(f"{rate_per_s:.0f} lookups a second for {seconds:.0f} s")
                 asked = _asked(codes, n_records, int(rate_per_s * seconds) + _WARM_UP)
                 answers, took, late = asyncio.run(_ask(site, codes, asked, rate_per_s, exhaustive))
@@ -171,13 +177,33 @@ def _site(root: Path, scheme: Scheme) -> DemoSite:
     parties = {party: DemoParty([dict(_PERSON)]) for party in (_OWNER, _CALLER)}
     site = DemoSite(root, DemoData(schema, parties))
     site.prepare()
-    settings = root / "matcher" / "matcher.toml"
-    rule = (
-        f'[[lookups]]\nagreement = "{AGREEMENT}"\ncaller = "{_CALLER}"\n'
-        f'register = "{_OWNER}"\nper_minute = 1000000\n'
-    )
-    settings.write_text(settings.read_text("utf-8") + rule, "utf-8")
     return site
+
+
+def _grant(site: DemoSite) -> None:
+    """Give leave to look up, which both parties sign and cosign."""
+    agreement, now = site.agreement, datetime.now(UTC).replace(microsecond=0)
+    wanted = LookupGrant(
+        log=agreement.log,
+        agreement=agreement.id,
+        digest=agreement.digest(),
+        grant="0" * 32,
+        caller=agreement.by_id[_CALLER].principal,
+        register_of=_OWNER,
+        purpose=agreement.purpose.code,
+        number=1_000_000,
+        per_minute=1_000_000,
+        valid_from=now,
+        valid_until=now + timedelta(hours=12),
+    )
+    envelope = sign(wanted.TYPE, wanted.to_bytes(), list(site.signers.values()))
+    path = site.root / "grant.json"
+    path.write_bytes(envelope.to_bytes())
+    for party in (_OWNER, _CALLER):
+        config = str(site.root / "agents" / party / "agent.toml")
+        if party == _OWNER:
+            site.padan("agent", "submit", "--config", config, str(path))
+        site.padan("agent", "cosign", "--config", config)
 
 
 def _words(chunk: int, n: int, codes: CodeId) -> NDArray[np.uint64]:
@@ -237,19 +263,28 @@ async def _ask(
 ) -> tuple[list[lookup_pb2.LookupResponse], NDArray[np.float64], float]:
     """Send every lookup at its moment; return answers, seconds, and the greatest delay."""
     session = Session(load_agent(site.root / "agents" / _CALLER / "agent.toml"))
-    key = codes_to_proto(codes)
     rng = np.random.default_rng([_SEED, 2 << 40])
-    messages = [
-        lookup_pb2.LookupRequest(
+    questions = [
+        LookupQuestion(
             agreement_id=AGREEMENT,
             register=_OWNER,
-            codes=key,
+            codes=codes,
             code=lookup.code,
             exact=rng.bytes(16 * codes.exact_slots),
+            salt=rng.bytes(SALT_BYTES),
             exhaustive=exhaustive,
         )
         for lookup in lookups
     ]
+    # Signed before: the caller's time is not the matcher's, and a counter asks one at a time.
+    with open_channel(site.address, session.tls) as channel:
+        log = MatcherClient(channel, 60.0)
+        messages = [
+            lookup_to_proto(
+                question, session.requests.sign(log, LOOKUP_METHOD, question.to_bytes(), 60.0)
+            )
+            for question in questions
+        ]
     gaps = rng.exponential(1 / rate_per_s, len(lookups) - _WARM_UP)
     took, late = np.zeros(len(gaps)), 0.0
     async with grpc.aio.secure_channel(

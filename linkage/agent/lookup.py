@@ -4,7 +4,8 @@ Values stay here; what leaves is a code and exact tokens, as of every record.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -12,25 +13,41 @@ from typing import TypeVar
 import grpc
 import pyarrow as pa
 
+from keys.dsse import Envelope, parse_envelope
+from linkage.agent.client import MatcherClient
 from linkage.agent.encoding import RecordNormaliser
+from linkage.agent.requests import Requests
 from linkage.agent.session import Session
+from linkage.agreement.request import request_digest
 from linkage.encode.encoder import Encoder
 from linkage.encode.exacttokens import ExactTokens
-from linkage.errors import MalformedMessageError, RecordError
+from linkage.errors import DeniedError, MalformedMessageError, RecordError, SignatureError
 from linkage.job import CodeId
+from linkage.log.vkey import ED25519, VerifierKey
+from linkage.lookup import (
+    ANSWER_TYPE,
+    LOOKUP_METHOD,
+    SALT_BYTES,
+    Answer,
+    Grade,
+    LookupQuestion,
+)
 from linkage.register import RegisterChunk, RegisterManifest
 from linkage.rpc.channel import repeated, sent, translated
-from linkage.rpc.convert import codes_to_proto
+from linkage.rpc.convert import codes_to_proto, lookup_to_proto
 from linkage.v1 import lookup_pb2, lookup_pb2_grpc
 
 T = TypeVar("T")
 _DEADLINE_S = 30.0
 _STREAM_DEADLINE_S = 3600.0
-_ANSWERS = {
-    lookup_pb2.GRADE_NO_MATCH: ("no", "no match"),
-    lookup_pb2.GRADE_UNDETERMINED: ("undetermined", "undetermined"),
-    lookup_pb2.GRADE_MATCH: ("yes", "match"),
+# How old what was seen of the log may be when a lookup is signed.
+_FRESH_S = 60.0
+_GRADES = {
+    lookup_pb2.GRADE_NO_MATCH: Grade.NO_MATCH,
+    lookup_pb2.GRADE_UNDETERMINED: Grade.UNDETERMINED,
+    lookup_pb2.GRADE_MATCH: Grade.MATCH,
 }
+_WORDS = {Grade.NO_MATCH: "no", Grade.UNDETERMINED: "undetermined", Grade.MATCH: "yes"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +60,8 @@ class LookupAnswer:
         grade: the grade behind it.
         needs_human_decision: always true: it is evidence for an official.
         method: version of matcher and method.
-        sequence: one more with every answer of the matcher under the agreement.
+        grant: name of the grant under which it was asked.
+        sequence: one more with every answer under the grant.
         revision: of the register.
         overlooked: probability that a record whose code alone is just a match was overlooked.
     """
@@ -53,6 +71,7 @@ class LookupAnswer:
     grade: str
     needs_human_decision: bool
     method: str
+    grant: str
     sequence: int
     revision: int
     overlooked: float
@@ -64,10 +83,19 @@ class LookupClient:
     Args:
         channel: an open channel to the matcher.
         patience_s: how long to try again while the matcher cannot be reached.
+        requests: signs lookups; without it a register can be kept, and nothing looked up.
+        log_keys: keys of the log, which signs answers.
     """
 
-    def __init__(self, channel: grpc.Channel, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        patience_s: float,
+        requests: Requests | None = None,
+        log_keys: Sequence[VerifierKey] = (),
+    ) -> None:
+        self._patience_s, self._requests, self._log_keys = patience_s, requests, log_keys
+        self._log = MatcherClient(channel, patience_s)
         self._stub = lookup_pb2_grpc.LookupServiceStub(channel)
 
     def upload(
@@ -108,29 +136,111 @@ class LookupClient:
         )
         return done.leaf_index, done.revision
 
-    def find(self, request: lookup_pb2.LookupRequest) -> LookupAnswer:
+    def find(self, question: LookupQuestion) -> LookupAnswer:
         """Return the answer to one lookup.
 
         Raises:
-            DeniedError: the party may not look this register up.
+            DeniedError: the caller may not look this register up.
             QuotaExceededError: too many lookups in this minute.
             SchemaMismatchError: encoded under another schema than the register.
             KeyMismatchError: encoded under another key than the register.
+            SignatureError: the answer is not signed by the log.
         """
-        call = self._stub.Lookup
-        response = repeated(lambda: call(request, timeout=_DEADLINE_S), self._patience_s)
-        return _answer_from_proto(response)
+        try:
+            return self._found(question, _FRESH_S)
+        except DeniedError as error:
+            # The agreement has another version than when the log was fetched.
+            if error.code not in ("SEEN_STALE", "AGREEMENT_OTHER_VERSION"):
+                raise
+        return self._found(question, 0.0)
 
-    def find_all(self, requests: Iterable[lookup_pb2.LookupRequest]) -> Iterator[LookupAnswer]:
+    def find_all(self, questions: Iterable[LookupQuestion]) -> Iterator[LookupAnswer]:
         """Yield the answers to many lookups over one stream, in their order.
 
         Raises:
             LinkageError: as `find`, of the first that is refused; those before are answered.
         """
+        digests: deque[bytes] = deque()
+
+        def messages() -> Iterator[lookup_pb2.LookupRequest]:
+            for question in questions:
+                request = self._signed(question, _FRESH_S)
+                digests.append(request_digest(parse_envelope(request)))
+                yield lookup_to_proto(question, request)
+
         with translated():
-            answers = self._stub.StreamLookups(iter(requests), timeout=_STREAM_DEADLINE_S)
+            answers = self._stub.StreamLookups(messages(), timeout=_STREAM_DEADLINE_S)
             for response in answers:
-                yield _answer_from_proto(response)
+                yield self._answer(response, digests.popleft())
+
+    def _found(self, question: LookupQuestion, fresh_s: float) -> LookupAnswer:
+        digests: list[bytes] = []
+
+        def ask() -> lookup_pb2.LookupResponse:
+            # Each try is signed: a request is answered once.
+            request = self._signed(question, fresh_s)
+            digests.append(request_digest(parse_envelope(request)))
+            return self._stub.Lookup(lookup_to_proto(question, request), timeout=_DEADLINE_S)
+
+        response = repeated(ask, self._patience_s)
+        return self._answer(response, digests[-1])
+
+    def _signed(self, question: LookupQuestion, fresh_s: float) -> bytes:
+        if self._requests is None:
+            raise ValueError("a client without a signer looks nothing up")
+        return self._requests.sign(self._log, LOOKUP_METHOD, question.to_bytes(), fresh_s)
+
+    def _answer(self, message: lookup_pb2.LookupResponse, request: bytes) -> LookupAnswer:
+        """Return an answer, whose signature is checked."""
+        grade = _GRADES.get(message.grade)
+        if grade is None or message.level != lookup_pb2.RESULT_LEVEL_R1:
+            raise MalformedMessageError("the matcher answered with a grade or level of its own")
+        answer = Answer(
+            grade,
+            message.grant,
+            message.sequence,
+            message.revision,
+            message.overlooked,
+            message.method_version,
+        )
+        check_answer(answer, message.signature, request, self._log_keys)
+        return LookupAnswer(
+            "R1",
+            _WORDS[grade],
+            grade.value,
+            needs_human_decision=message.needs_human_decision,
+            method=answer.method,
+            grant=answer.grant,
+            sequence=answer.sequence,
+            revision=answer.revision,
+            overlooked=answer.overlooked,
+        )
+
+
+def check_answer(
+    answer: Answer, signature: bytes, request: bytes, log_keys: Sequence[VerifierKey]
+) -> None:
+    """Check that the matcher gave an answer to a request.
+
+    Args:
+        answer: what it answered.
+        signature: its signature.
+        request: SHA-256 of the signed request.
+        log_keys: of the trust file.
+
+    Raises:
+        SignatureError: no Ed25519 key of the log has signed this answer to this request.
+    """
+    for key in log_keys:
+        if key.algorithm != ED25519:
+            continue
+        payload = answer.to_bytes(key.name, request)
+        envelope = Envelope(ANSWER_TYPE, payload, ((key.name, signature),))
+        if envelope.signers({key.name: key.public}):
+            return
+    raise SignatureError(
+        "the answer is not signed by the log of the trust file: do not use it, and tell auditors"
+    )
 
 
 class Lookup:
@@ -151,10 +261,10 @@ class Lookup:
     def __repr__(self) -> str:
         return "Lookup(...)"
 
-    def request(
+    def question(
         self, register: str, values: Mapping[str, str], exhaustive: bool = False
-    ) -> lookup_pb2.LookupRequest:
-        """Return the message that asks for a person.
+    ) -> LookupQuestion:
+        """Return the question whether there is a person.
 
         Args:
             register: the party whose register is looked up.
@@ -174,12 +284,13 @@ class Lookup:
         columns = self._normaliser.columns(table)
         if not any(len(columns[name].word_ids) for name in names):
             raise RecordError("none of the values says anything: give a name and a date at least")
-        return lookup_pb2.LookupRequest(
+        return LookupQuestion(
             agreement_id=self._session.config.agreement.id,
             register=register,
-            codes=codes_to_proto(self._codes),
+            codes=self._codes,
             code=self._encoder.codes(columns).tobytes(),
             exact=self._exact.tokens(columns).tobytes(),
+            salt=os.urandom(SALT_BYTES),
             exhaustive=exhaustive,
         )
 
@@ -221,19 +332,4 @@ def _chunk_to_proto(
         codes=chunk.codes,
         exact=chunk.exact,
         removed=chunk.removed,
-    )
-
-
-def _answer_from_proto(message: lookup_pb2.LookupResponse) -> LookupAnswer:
-    known = _ANSWERS.get(message.grade)
-    if known is None or message.level != lookup_pb2.RESULT_LEVEL_R1:
-        raise MalformedMessageError("the matcher answered with a grade or level of its own")
-    return LookupAnswer(
-        "R1",
-        *known,
-        needs_human_decision=message.needs_human_decision,
-        method=message.method_version,
-        sequence=message.sequence,
-        revision=message.revision,
-        overlooked=message.overlooked,
     )

@@ -1,6 +1,7 @@
 """Signed requests of an agent: what it asks for, and what it has seen of the log."""
 
 import hashlib
+import math
 import os
 import time
 from collections.abc import Callable
@@ -42,15 +43,23 @@ class Requests:
     ) -> None:
         self._agreement_id, self._epoch = agreement_id, epoch
         self._signer, self._mirror, self._clock = signer, mirror, clock
+        self._updated = -math.inf
 
-    def standing(self, source: LogSource) -> Standing:
+    def standing(self, source: LogSource, fresh_s: float = 0.0) -> Standing:
         """Return the agreement as the log has it now.
+
+        Args:
+            source: where the log comes from.
+            fresh_s: how many seconds ago it may have been fetched.
 
         Raises:
             DeniedError: it is not in force.
             VerificationError: the log contradicts this agent's copy.
         """
-        standing = self._mirror.update(source).agreements.get(self._agreement_id)
+        if time.monotonic() - self._updated >= fresh_s:
+            self._mirror.update(source)
+            self._updated = time.monotonic()
+        standing = self._mirror.state.agreements.get(self._agreement_id)
         if standing is None:
             raise DeniedError(
                 "AGREEMENT_NOT_ACTIVE",
@@ -58,19 +67,20 @@ class Requests:
             )
         return standing
 
-    def sign(self, source: LogSource, method: str, body: bytes) -> bytes:
+    def sign(self, source: LogSource, method: str, body: bytes, fresh_s: float = 0.0) -> bytes:
         """Return the envelope of a request, over the newest checkpoint.
 
         Args:
             source: where the log comes from.
             method: full name of the remote procedure.
             body: what is asked for.
+            fresh_s: how many seconds ago the checkpoint may have been fetched.
 
         Raises:
             DeniedError: the agreement is not in force.
             VerificationError: the log contradicts this agent's copy.
         """
-        standing, head = self.standing(source), self._mirror.head
+        standing, head = self.standing(source, fresh_s), self._mirror.head
         if head is None:
             raise UnavailableError("the log has published nothing yet: try again")
         now = int(self._clock())

@@ -109,12 +109,13 @@ def find(
         )
     values = _values_in(_text_of(input_path))
     with _connected(settings) as (session, client):
-        answer = client.find(Lookup(session).request(party, values, exhaustive))
+        answer = client.find(Lookup(session).question(party, values, exhaustive))
     if as_json:
         click.echo(json.dumps({"register": party, **asdict(answer)}))
         return
     click.echo(f"{answer.answer}")
-    click.echo(f"answer {answer.sequence} by {answer.method}. {_NEVER}", err=True)
+    number = f"answer {answer.sequence} under grant {answer.grant[:8]}"
+    click.echo(f"{number} by {answer.method}. {_NEVER}", err=True)
 
 
 def _text_of(path: Path | None) -> str:
@@ -163,4 +164,5 @@ def _connected(settings: Path) -> Iterator[tuple["Session", "LookupClient"]]:
     from linkage.agent.lookup import LookupClient
 
     with connected(settings) as (session, channel):
-        yield session, LookupClient(channel, session.config.patience_s)
+        log_keys = [line.key for line in session.trust.logs]
+        yield session, LookupClient(channel, session.config.patience_s, session.requests, log_keys)

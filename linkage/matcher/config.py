@@ -21,7 +21,6 @@ from linkage.log.canonical import decode_base64
 from linkage.schema import problems_of
 
 _MAX_PORT, _ED25519_BYTES = 65_535, 32
-_Party = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
 
 def _check_port(address: str) -> str:
@@ -118,23 +117,6 @@ class Store(_Strict):
         return self
 
 
-class LookupRule(_Strict):
-    """One caller that may look one register up. Whoever is not listed may not.
-
-    Attributes:
-        agreement: under which agreement.
-        caller: the party that asks.
-        register: the party whose register it is; `register` as the settings have it.
-        per_minute: most lookups in a minute.
-    """
-
-    agreement: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9./-]{0,63}$")]
-    caller: _Party
-    # A method of pydantic's has the other name.
-    of: Annotated[_Party, Field(alias="register")]
-    per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 60
-
-
 class Watch(_Strict):
     """Metrics, liveness and readiness for those who watch the matcher.
 
@@ -167,9 +149,9 @@ class MatcherConfig(_Strict):
         screen_loss: highest probability that a pair of hardened codes just at the
             threshold is overlooked in a job of one round, for speed; 0 for none.
         max_records: most records of one batch.
-        lookups: who may look up whose register.
         lookup_loss: highest probability that a lookup overlooks a record whose code alone
             is just a match, for speed; 0 for none.
+        lookup_request_days: days for which auditors can ask for signed lookup requests.
     """
 
     trust_domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,64}$")]
@@ -188,15 +170,8 @@ class MatcherConfig(_Strict):
     max_comparisons: Annotated[int, Field(ge=1)] = 5_000_000_000
     screen_loss: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     max_records: Annotated[int, Field(ge=1)] = 5_000_000
-    lookups: tuple[LookupRule, ...] = ()
     lookup_loss: Annotated[float, Field(ge=0, lt=0.5)] = 0.02
-
-    @model_validator(mode="after")
-    def _lookups_are_listed_once(self) -> "MatcherConfig":
-        named = [(rule.agreement, rule.caller, rule.of) for rule in self.lookups]
-        if len(set(named)) < len(named):
-            raise ValueError("lookups: an agreement, caller and register are listed twice")
-        return self
+    lookup_request_days: Annotated[int, Field(ge=1, le=3650)] = 365
 
 
 def load_config(path: Path) -> MatcherConfig:

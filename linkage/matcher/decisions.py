@@ -7,6 +7,7 @@ the log beside the answer, so that an auditor can ask again.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from keys.dsse import Envelope, parse_envelope
@@ -14,11 +15,18 @@ from keys.errors import KeysError
 from linkage.agreement.articles import COORDINATOR, Level
 from linkage.agreement.decide import decide
 from linkage.agreement.decision import Action, Decision, Flow, Request
-from linkage.agreement.denial import outward
-from linkage.agreement.request import SignedRequest, check_request
+from linkage.agreement.denial import DENIALS, outward
+from linkage.agreement.request import (
+    SignedRequest,
+    check_request,
+    parse_request,
+    request_digest,
+)
+from linkage.agreement.state import State
 from linkage.errors import DeniedError, MalformedMessageError
 from linkage.job import CodeId, Job, JobSpec
 from linkage.log.canonical import JsonObject
+from linkage.lookup import LOOKUP_METHOD, LookupQuestion
 from linkage.matcher.journal import Clock, Journal, time_of
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
@@ -74,14 +82,30 @@ class Decisions:
             MalformedMessageError: it is no envelope.
             DeniedError: it does not count.
         """
+        state, now = self._ledger.state(transaction), transaction.time(self._clock)
+        return self._signed(state, now, peer, content, method, body)
+
+    def signed_lookup(self, peer: Peer, content: bytes, question: LookupQuestion) -> Signed:
+        """Return the signed request of a lookup, if it counts here and now; raises as `signed`."""
+        body = question.to_bytes()
+        now = time_of(self._clock)
+        signed = self._signed(self._ledger.known, now, peer, content, LOOKUP_METHOD, body)
+        if signed.request.epoch != question.codes.epoch:
+            raise DeniedError("REQUEST_OTHER_BODY", "signed for another epoch")
+        if signed.request.seen.size > self._ledger.known.size:
+            self._ledger.refresh()  # what was published a moment ago
+        return signed
+
+    def _signed(
+        self, state: State, now: datetime, peer: Peer, content: bytes, method: str, body: bytes
+    ) -> Signed:
         try:
             envelope = parse_envelope(content)
         except KeysError as error:
             raise MalformedMessageError(f"the request is not signed: {error}") from error
-        caller = self._ledger.state(transaction).principals.get(peer.identity.uri)
+        caller = state.principals.get(peer.identity.uri)
         if caller is None:
             raise DeniedError("NOT_ADMITTED", "this certificate may not make this call")
-        now = transaction.time(self._clock)
         request = check_request(envelope, caller, self._origin, method, body, now)
         return Signed(peer, envelope, request)
 
@@ -140,18 +164,54 @@ class Decisions:
             raise ValueError("a job has parties")
         return decision
 
-    def lookup(self, peer: Peer, agreement_id: str, register: str, codes: CodeId) -> Decision:
-        """Decide whether a caller may look a register up now, as a job between both would be.
+    def lookup(
+        self, signed: Signed, question: LookupQuestion, grant: str, n_used: int, cosigned: int
+    ) -> Decision:
+        """Decide whether a lookup may be answered now.
 
         Args:
-            peer: who asks.
-            agreement_id: under which agreement.
-            register: whose register it is.
-            codes: under what the record was encoded.
+            signed: the request.
+            question: what is asked.
+            grant: name of the grant; "" for none.
+            n_used: how many lookups were made under it.
+            cosigned: size of a checkpoint that all parties have cosigned.
         """
-        flows = (Flow(register, peer.identity.party, "R1"),)
-        parties = (peer.identity.party, register)
-        return self._standing(peer, agreement_id, parties, flows, codes)
+        state, caller = self._ledger.known, signed.peer.identity.party
+        standing = state.agreements.get(question.agreement_id)
+        listed = standing.agreement.by_id.get(caller) if standing else None
+        asked = Request(
+            action="lookup",
+            actor=signed.peer.identity.uri,
+            key=signed.peer.key,
+            time=time_of(self._clock),
+            agreement=question.agreement_id,
+            digest=signed.request.agreement,
+            epoch=question.codes.epoch,
+            schema_id=question.codes.schema_id.hex(),
+            purpose=standing.agreement.purpose.code if standing else "",
+            parties=(caller, question.register),
+            attributes=tuple((one.name, one.element) for one in (listed.data if listed else ())),
+            flows=(Flow(question.register, caller, "R1"),),
+            grant=grant,
+            n_used=n_used,
+            cosigned=cosigned,
+        )
+        return decide(state, self._seen(asked, signed))
+
+    def are_parties(self, peer: Peer, agreement_id: str, register: str) -> bool:
+        """Return whether a caller, or its head office, and another are parties of an agreement."""
+        standing = self._ledger.known.agreements.get(agreement_id)
+        by_id = standing.agreement.by_id if standing else {}
+        return peer.identity.party in by_id and register in by_id
+
+    def now(self) -> float:
+        """Return the matcher's time, in seconds since 1970."""
+        return self._clock()
+
+    def digest_of(self, content: bytes) -> tuple[bytes, float]:
+        """Return what stands for a request that was taken before, and until when it counts."""
+        envelope = parse_envelope(content)
+        return request_digest(envelope), float(parse_request(envelope).exp)
 
     def register(self, peer: Peer, agreement_id: str, codes: CodeId) -> Decision:
         """Decide whether a party may keep a register at the matcher now, for all who may ask."""
@@ -161,6 +221,8 @@ class Decisions:
         askers = tuple(dict.fromkeys(r.recipient for r in results if r.source == owner))
         flows = tuple(Flow(owner, asker, "R1") for asker in askers)
         parties = (owner, *(asker for asker in askers if asker != COORDINATOR))
+        if standing and not standing.agreement.scope.quota.lookups_per_day:
+            return Decision(False, "QUOTA_LOOKUPS", (DENIALS["QUOTA_LOOKUPS"].rule,), ())
         return self._standing(peer, agreement_id, parties, flows, codes)
 
     def _standing(

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import grpc.aio
 
 from linkage.agreement.decision import Decision
+from linkage.lookup import Grade
 from linkage.matcher.decisions import Decisions, denied
-from linkage.matcher.lookups import METHOD_VERSION, Answer, Grade, Lookups, Question
+from linkage.matcher.lookup_counts import LookupCounts
+from linkage.matcher.lookups import Lookups, SignedAnswer
 from linkage.matcher.registers import Registers
 from linkage.register import RegisterChunk, RegisterManifest
-from linkage.rpc.convert import codes_from_proto
+from linkage.rpc import convert
 from linkage.rpc.peer import Peer, party_of, peer_of
 from linkage.v1 import lookup_pb2, lookup_pb2_grpc
 
@@ -38,21 +40,14 @@ _GRADES = {
 class LookupService(lookup_pb2_grpc.LookupServiceServicer):
     """Standing registers, and lookups in them."""
 
-    def __init__(self, registers: Registers, lookups: Lookups, decisions: Decisions) -> None:
+    def __init__(
+        self, registers: Registers, lookups: Lookups, counts: LookupCounts, decisions: Decisions
+    ) -> None:
         self._registers, self._lookups = registers, lookups
-        self._decisions = decisions
+        self._counts, self._decisions = counts, decisions
 
-    def _ask(self, peer: Peer, request: lookup_pb2.LookupRequest) -> Future[Answer]:
-        question = _question_from_proto(request)
-
-        def check_agreement() -> None:
-            _check(
-                self._decisions.lookup(
-                    peer, question.agreement_id, question.register, question.codes
-                )
-            )
-
-        return self._lookups.ask(peer.identity.party, question, check_agreement)
+    def _ask(self, peer: Peer, request: lookup_pb2.LookupRequest) -> Future[SignedAnswer]:
+        return self._lookups.ask(peer, convert.lookup_from_proto(request), request.request)
 
     async def OpenRegister(  # noqa: N802 -- the names of the protocol, here and below
         self, request: lookup_pb2.OpenRegisterRequest, context: _Context
@@ -101,7 +96,7 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
     ) -> AsyncIterator[lookup_pb2.LookupResponse]:
         """Answer lookups in their order, some of them on their way at once."""
         caller = peer_of(context)
-        waiting: asyncio.Queue[asyncio.Future[Answer] | None] = asyncio.Queue(_AT_ONCE)
+        waiting: asyncio.Queue[asyncio.Future[SignedAnswer] | None] = asyncio.Queue(_AT_ONCE)
 
         async def take() -> None:
             try:
@@ -119,6 +114,16 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
         finally:
             taking.cancel()
 
+    async def FetchLookups(  # noqa: N802
+        self, request: lookup_pb2.FetchLookupsRequest, context: _Context
+    ) -> AsyncIterator[lookup_pb2.FetchLookupsResponse]:
+        """Stream the signed requests of a minute."""
+        del context
+        for row in await asyncio.to_thread(self._counts.requests_of, request.leaf_index):
+            yield lookup_pb2.FetchLookupsResponse(
+                grant=row.grant_id, sequence=row.sequence, request=row.request
+            )
+
 
 def _check(decision: Decision) -> None:
     """Raise what a denial tells the caller."""
@@ -129,7 +134,7 @@ def _check(decision: Decision) -> None:
 def _manifest_from_proto(message: lookup_pb2.RegisterManifest) -> RegisterManifest:
     return RegisterManifest(
         agreement_id=message.agreement_id,
-        codes=codes_from_proto(message.codes),
+        codes=convert.codes_from_proto(message.codes),
         threshold=message.threshold,
         base_revision=message.base_revision,
         n_records=message.n_records,
@@ -139,24 +144,16 @@ def _manifest_from_proto(message: lookup_pb2.RegisterManifest) -> RegisterManife
     )
 
 
-def _question_from_proto(message: lookup_pb2.LookupRequest) -> Question:
-    return Question(
-        message.agreement_id,
-        message.register,
-        codes_from_proto(message.codes),
-        message.code,
-        message.exact,
-        message.exhaustive,
-    )
-
-
-def _answer_to_proto(answer: Answer) -> lookup_pb2.LookupResponse:
+def _answer_to_proto(signed: SignedAnswer) -> lookup_pb2.LookupResponse:
+    answer = signed.answer
     return lookup_pb2.LookupResponse(
         level=lookup_pb2.RESULT_LEVEL_R1,
         grade=_GRADES[answer.grade],
         needs_human_decision=True,
-        method_version=METHOD_VERSION,
+        method_version=answer.method,
         sequence=answer.sequence,
         revision=answer.revision,
         overlooked=answer.overlooked,
+        grant=answer.grant,
+        signature=signed.signature,
     )

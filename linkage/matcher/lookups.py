@@ -1,39 +1,37 @@
-"""Lookups: who may ask, and what one code is answered.
+"""Lookups: what one code is answered.
 
 Lookups that wait for one register share a scan of it: the first takes all that have come
 meanwhile. A lookup is a question of membership, so nothing is answered that is not counted
-before (`lookup_counts`), and whoever is not listed is told nothing, not even whether there
-is such a register. Until parties sign grants, the list is the operator's, in the settings.
+before (`lookup_counts`), and whoever has no grant (`lookup_admission`) is told nothing, not
+even whether there is such a register. Every answer is signed.
 """
 
 import datetime
 import queue
 import threading
-from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import Enum
 from itertools import groupby
 
 import numpy as np
 import structlog
 
+from keys.dsse import pae, parse_envelope
+from linkage.agreement.request import request_digest
 from linkage.block.index import Found
 from linkage.block.sieve import Sieve, sieve_of, stranger_floor
 from linkage.compare.bits import as_words
-from linkage.errors import (
-    DeniedError,
-    LinkageError,
-    MalformedMessageError,
-    NotFoundError,
-    UnavailableError,
-)
-from linkage.job import EXACT_TOKEN_BYTES, CodeId
+from linkage.errors import LinkageError, NotFoundError, UnavailableError
+from linkage.job import EXACT_TOKEN_BYTES
+from linkage.log.note import Signer
+from linkage.lookup import ANSWER_TYPE, Answer, Grade, LookupQuestion
 from linkage.matcher.journal import Clock
-from linkage.matcher.lookup_counts import LookupCounts, Route
+from linkage.matcher.lookup_admission import LookupAdmission
+from linkage.matcher.lookup_counts import Admitted, LookupCounts
 from linkage.matcher.registers import RegisterName, Registers, Standing
+from linkage.rpc.peer import Peer
 
-METHOD_VERSION = "padan-lookup/1"
+METHOD_VERSION = "padan-lookup/2"
 # Expected strangers in a register that pass by chance, at one lookup: above the first no
 # code speaks for anybody, above the second it alone is a match.
 _DOUBTFUL, _SURE = 1e-2, 1e-4
@@ -46,51 +44,17 @@ _PIECES_PER_THREAD = 2
 _POLL_S = 0.2
 
 
-class Grade(Enum):
-    """What a lookup brought."""
-
-    NO_MATCH = "no match"
-    UNDETERMINED = "undetermined"
-    MATCH = "match"
-
-
 @dataclass(frozen=True)
-class Question:
-    """One code to be looked up.
+class SignedAnswer:
+    """An answer with the matcher's signature.
 
     Attributes:
-        agreement_id: under which agreement.
-        register: whose register.
-        codes: under what it was encoded.
-        code: the packed code.
-        exact: its exact tokens, in a row.
-        exhaustive: whether every code is to be read whole.
+        answer: what the question is answered.
+        signature: over `Answer.to_bytes`, as a payload of `ANSWER_TYPE`.
     """
 
-    agreement_id: str
-    register: str
-    codes: CodeId
-    code: bytes
-    exact: bytes
-    exhaustive: bool = False
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a question is answered.
-
-    Attributes:
-        grade: whether somebody is alike.
-        sequence: one more with every answer under the agreement.
-        revision: of the register.
-        overlooked: probability that a record whose code alone is just a match was
-            overlooked; less of one that is more alike.
-    """
-
-    grade: Grade
-    sequence: int
-    revision: int
-    overlooked: float
+    answer: Answer
+    signature: bytes
 
 
 @dataclass(frozen=True)
@@ -105,9 +69,9 @@ class _Terms:
 
 @dataclass(frozen=True)
 class _Waiting:
-    route: Route
-    question: Question
-    answer: "Future[Answer]"
+    admitted: Admitted
+    question: LookupQuestion
+    answer: "Future[SignedAnswer]"
 
     @property
     def together(self) -> tuple[str, str, bool]:
@@ -119,8 +83,9 @@ class Lookups:
 
     Args:
         registers: what is looked up.
-        counts: counts every lookup; its routes are those that may ask.
-        routes: who may ask whose register.
+        admission: says which lookups are answered.
+        counts: counts every lookup.
+        signer: the log's key, which signs answers.
         loss: highest probability that a record whose code is just a match is overlooked.
         threads: threads that scan.
         clock: the matcher's clock.
@@ -129,16 +94,16 @@ class Lookups:
     def __init__(
         self,
         registers: Registers,
+        admission: LookupAdmission,
         counts: LookupCounts,
-        routes: Iterable[Route],
+        signer: Signer,
         *,
         loss: float,
         threads: int,
         clock: Clock,
     ) -> None:
-        self._registers, self._counts = registers, counts
-        self._routes = frozenset(routes)
-        self._names = sorted(registers_of(self._routes))
+        self._registers, self._admission, self._counts = registers, admission, counts
+        self._signer = signer
         self._loss, self._threads, self._clock = loss, threads, clock
         self._terms: dict[RegisterName, _Terms] = {}
         self._loading = threading.Event()
@@ -150,64 +115,51 @@ class Lookups:
 
     def start(self) -> None:
         """Bring the registers into memory, and answer, on a thread of its own."""
-        if self._names:
-            self._thread.start()
+        self._thread.start()
 
     @property
     def loaded(self) -> bool:
-        """Whether all registers are in memory, or there are none."""
-        return self._loading.is_set() or not self._names
+        """Whether all registers are in memory."""
+        return self._loading.is_set()
 
     def stop(self) -> None:
         """Stop after the scan at hand; whoever waits is told to come again."""
         self._stopping.set()
-        if self._names:
-            self._thread.join()
+        self._thread.join()
 
-    def ask(
-        self, caller: str, question: Question, check_agreement: Callable[[], None]
-    ) -> "Future[Answer]":
+    def ask(self, peer: Peer, question: LookupQuestion, request: bytes) -> "Future[SignedAnswer]":
         """Take a question; the answer comes later.
 
         Args:
-            caller: the party that asks.
+            peer: who asks.
             question: what it asks.
-            check_agreement: raises if the agreement does not allow it now.
+            request: the envelope that it signed.
 
         Raises:
-            DeniedError: the caller may not look this register up.
             UnavailableError: registers are being brought into memory, or too many wait.
+            DeniedError: the caller may not look this register up.
             NotFoundError: the register is not there, or its day has come.
             SchemaMismatchError: encoded under another schema than the register.
             KeyMismatchError: encoded under another key than the register.
             MalformedMessageError: code or tokens have another length.
             QuotaExceededError: too many lookups in this minute.
         """
-        route = Route(question.agreement_id, caller, question.register)
-        if route not in self._routes:
-            raise DeniedError(
-                "NO_LOOKUP_GRANT",
-                "this party may not look this register up under this agreement: the matcher's "
-                "operator lists callers and registers under [[lookups]]",
-            )
         if not self._loading.is_set() or self._stopping.is_set():
             raise UnavailableError("registers are being brought into memory: try again")
         if self._waiting.qsize() >= _MOST_WAITING:
             raise UnavailableError("too many lookups wait: try again later")
-        terms = self._terms.get((question.agreement_id, question.register))
-        try:
+
+        def check() -> None:
+            terms = self._terms.get((question.agreement_id, question.register))
             if terms is None:
                 raise NotFoundError(
                     "there is no such register now: its owner uploads it with 'padan lookup "
                     "register'"
                 )
-            _check(question, terms.standing.codes)
-            check_agreement()
-        except LinkageError:
-            self._counts.refuse(route)
-            raise
-        self._counts.admit(route)
-        waiting = _Waiting(route, question, Future())
+            question.check(terms.standing.codes)
+
+        admitted = self._admission.admit(peer, question, request, check)
+        waiting = _Waiting(admitted, question, Future())
         self._waiting.put(waiting)
         return waiting.answer
 
@@ -240,7 +192,7 @@ class Lookups:
                 self._terms.pop(name, None)
 
     def _run(self) -> None:
-        for name in self._names:
+        for name in self._registers.names():
             try:
                 self.reload(name)
             except Exception as error:  # noqa: BLE001 -- of one register; the others answer
@@ -253,9 +205,9 @@ class Lookups:
                 for group in self._taken():
                     self._answer(group, pool)
         while not self._waiting.empty():
-            self._waiting.get().answer.set_exception(
-                UnavailableError("the matcher is stopping: try again")
-            )
+            waiting = self._waiting.get()
+            self._counts.release([waiting.admitted.grant.id])
+            waiting.answer.set_exception(UnavailableError("the matcher is stopping: try again"))
 
     def _taken(self) -> list[list[_Waiting]]:
         """Return what waits, once something does, in groups that share a scan."""
@@ -266,30 +218,40 @@ class Lookups:
         while len(taken) < _TOGETHER and not self._waiting.empty():
             taken.append(self._waiting.get())
         there = [one for one in taken if one.answer.set_running_or_notify_cancel()]
+        gone = [one.admitted.grant.id for one in taken if one.answer.cancelled()]
+        self._counts.release(gone)
         there.sort(key=lambda one: one.together)
         return [list(group) for _, group in groupby(there, lambda one: one.together)]
 
     def _answer(self, group: list[_Waiting], pool: ThreadPoolExecutor) -> None:
+        numbers: list[int] = []
         try:
             terms = self._terms.get(group[0].together[:2])
             if terms is None:
                 raise NotFoundError("there is no such register now")
             for one in group:
                 # Another upload may have come in between.
-                _check(one.question, terms.standing.codes)
+                one.question.check(terms.standing.codes)
             # Before the scan: beside it, it would wait for a processor.
-            numbers = self._counts.number([one.route for one in group])
+            numbers = self._counts.number([one.admitted for one in group])
             sieve = None if group[0].question.exhaustive else terms.sieve
             found = self._found(group, terms, sieve, pool)
             loss = sieve.loss if sieve else 0.0
             for one, number, best in zip(group, numbers, found, strict=True):
-                grade = grade_of(best, terms.floor, terms.sure)
-                one.answer.set_result(Answer(grade, number, terms.standing.revision, loss))
+                grade, grant = grade_of(best, terms.floor, terms.sure), one.admitted.grant.id
+                revision = terms.standing.revision
+                answer = Answer(grade, grant, number, revision, loss, METHOD_VERSION)
+                one.answer.set_result(SignedAnswer(answer, self._signed(answer, one)))
         except LinkageError as error:
-            self._fail(group, error)
+            self._fail(group, numbers, error)
         except Exception as error:  # noqa: BLE001 -- the thread answers the others
             self._log.error("lookup failed", error=type(error).__name__)
-            self._fail(group, UnavailableError("the lookup failed: try again"))
+            self._fail(group, numbers, UnavailableError("the lookup failed: try again"))
+
+    def _signed(self, answer: Answer, one: _Waiting) -> bytes:
+        request = request_digest(parse_envelope(one.admitted.request))
+        payload = answer.to_bytes(self._signer.key.name, request)
+        return self._signer.sign(pae(ANSWER_TYPE, payload))
 
     def _found(
         self, group: list[_Waiting], terms: _Terms, sieve: Sieve | None, pool: ThreadPoolExecutor
@@ -307,7 +269,9 @@ class Lookups:
             parts=_PIECES_PER_THREAD * self._threads,
         )
 
-    def _fail(self, group: list[_Waiting], error: LinkageError) -> None:
+    def _fail(self, group: list[_Waiting], numbers: list[int], error: LinkageError) -> None:
+        if not numbers:
+            self._counts.release([one.admitted.grant.id for one in group])
         for one in group:
             if not one.answer.done():
                 one.answer.set_exception(error)
@@ -332,11 +296,6 @@ def grade_of(found: Found, floor: float, sure: float) -> Grade:
     return Grade.MATCH if (alone | together).any() else Grade.UNDETERMINED
 
 
-def registers_of(routes: Iterable[Route]) -> frozenset[RegisterName]:
-    """Return the registers that somebody may look up."""
-    return frozenset((route.agreement_id, route.register) for route in routes)
-
-
 def _terms_of(standing: Standing, loss: float) -> _Terms:
     bits, n = standing.codes.code_bits, len(standing.index)
     if not standing.codes.hardened:
@@ -345,12 +304,3 @@ def _terms_of(standing: Standing, loss: float) -> _Terms:
     floor, sure = stranger_floor(bits, n, _DOUBTFUL), stranger_floor(bits, n, _SURE)
     sure = max(sure, standing.threshold)
     return _Terms(standing, floor, sure, sieve_of(bits, sure, loss))
-
-
-def _check(question: Question, codes: CodeId) -> None:
-    question.codes.check_same(codes, "the register")
-    if (len(question.code), len(question.exact)) != (
-        codes.code_bits // 8,
-        codes.exact_slots * EXACT_TOKEN_BYTES,
-    ):
-        raise MalformedMessageError("the code or its exact tokens have another length")

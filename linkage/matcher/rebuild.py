@@ -259,12 +259,24 @@ def _requested(state: State, entry: Entry, name: str, body: JsonObject) -> _Know
 
 def _count_on(transaction: Transaction, index: int, entry: Entry, body: JsonObject) -> None:
     """Let the numbers of answers go on after those that the log has."""
-    agreement, last, minute = entry.agreement, body.get("last"), body.get("minute")
-    if agreement is None or not isinstance(last, int) or not isinstance(minute, int):
+    minute, counts = body.get("minute"), body.get("counts")
+    if entry.agreement is None or not isinstance(minute, int) or not isinstance(counts, list):
         return
     table = LookupRows(transaction.connection)
-    table.count(LookupRow(agreement, minute // 60, "", "", sequence=last))
-    table.set_logged(agreement, minute // 60, index)
+    for one in counts:
+        match one:
+            case {
+                "grant": str(grant),
+                "caller": str(caller),
+                "register": str(register),
+                "answered": int(answered),
+                "last": int(last),
+            }:
+                row = LookupRow(entry.agreement, minute // 60, caller, register, grant)
+                table.count(replace(row, answered=answered, sequence=last))
+                table.set_logged(row, index)
+            case _:  # of a form that this version does not know
+                pass
 
 
 def _belongs(copies: Copies, note: bytes) -> bool:

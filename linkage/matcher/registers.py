@@ -16,7 +16,6 @@ import numpy as np
 from linkage.block.index import Index, Records
 from linkage.compare.bits import as_words
 from linkage.errors import (
-    DeniedError,
     JobStateError,
     MalformedMessageError,
     NotFoundError,
@@ -63,7 +62,6 @@ class Registers:
         log: publishes them.
         artefact_days: days until a register can no longer be read.
         max_records: most records of one register's upload.
-        admitted: registers that somebody may look up; others are not taken in.
         on_change: told of a register that has a new revision.
     """
 
@@ -76,13 +74,17 @@ class Registers:
         *,
         artefact_days: int,
         max_records: int,
-        admitted: frozenset[RegisterName],
         on_change: Callable[[RegisterName], None],
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._log = journal, log
         self._days, self._max_records = artefact_days, max_records
-        self._admitted, self._on_change = admitted, on_change
+        self._on_change = on_change
+
+    def names(self) -> list[RegisterName]:
+        """Return the registers that are here."""
+        with self._metadata.read() as transaction:
+            return RegisterRows(transaction.connection).names()
 
     def open(
         self, party: str, manifest: RegisterManifest, check_agreement: Callable[[], None]
@@ -97,7 +99,7 @@ class Registers:
             check_agreement: raises if the agreement does not allow it now.
 
         Raises:
-            DeniedError: nobody may look the register up.
+            DeniedError: the agreement does not allow it now.
             MalformedMessageError: the manifest contradicts itself.
             QuotaExceededError: more records than this matcher takes.
             JobStateError: it builds on another revision than the register has.
@@ -105,12 +107,6 @@ class Registers:
             KeyMismatchError: it builds on codes of another key.
         """
         manifest.check()
-        if (manifest.agreement_id, party) not in self._admitted:
-            raise DeniedError(
-                "NO_LOOKUPS",
-                "nobody may look this register up here: the matcher's operator lists callers "
-                "and registers under [[lookups]]",
-            )
         if manifest.n_records > self._max_records:
             raise QuotaExceededError(
                 f"{manifest.n_records} records: a register here has at most {self._max_records}"

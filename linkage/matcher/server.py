@@ -20,14 +20,16 @@ from linkage.matcher.config import MatcherConfig
 from linkage.matcher.cosignatures import Cosignatures
 from linkage.matcher.decisions import Decisions
 from linkage.matcher.documents import Documents
+from linkage.matcher.grants import Grants
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.journal import Clock, Journal
 from linkage.matcher.ledger import Ledger
-from linkage.matcher.log_keys import ml_dsa_path
+from linkage.matcher.log_keys import ml_dsa_path, open_log_signers
 from linkage.matcher.log_reader import LogReader
-from linkage.matcher.lookup_counts import LookupCounts, Route
+from linkage.matcher.lookup_admission import LookupAdmission
+from linkage.matcher.lookup_counts import LookupCounts
 from linkage.matcher.lookup_service import LookupService
-from linkage.matcher.lookups import Lookups, registers_of
+from linkage.matcher.lookups import Lookups
 from linkage.matcher.metrics import Metrics, MetricsServer
 from linkage.matcher.offline import open_log
 from linkage.matcher.opened import opened_metadata
@@ -103,8 +105,9 @@ class Matcher:
             self._ledger,
             CosignedFiles(config.data / "cosigned"),
             clock,
-            lambda: self._worker.wake(),
+            self._on_cosignature,
         )
+        self._grants = Grants(self._metadata, self._ledger, self.cosignatures, clock)
         self._jobs = Jobs(
             self._metadata,
             journal,
@@ -143,10 +146,7 @@ class Matcher:
             ledger=self._ledger,
             on_ready=self._worker.wake,
         )
-        routes = {
-            Route(rule.agreement, rule.caller, rule.of): rule.per_minute for rule in config.lookups
-        }
-        self._lookup_counts = LookupCounts(self._metadata, journal, match_log, routes)
+        self._lookup_counts = LookupCounts(self._metadata, journal, match_log)
         registers = Registers(
             self._metadata,
             artefacts,
@@ -154,13 +154,13 @@ class Matcher:
             match_log,
             artefact_days=config.artefact_days,
             max_records=config.max_records,
-            admitted=registers_of(routes),
             on_change=lambda name: self._lookups.reload(name),
         )
         self._lookups = Lookups(
             registers,
+            LookupAdmission(decisions, self._grants, self._lookup_counts),
             self._lookup_counts,
-            routes,
+            open_log_signers(config.log)[0],
             loss=config.lookup_loss,
             threads=config.threads,
             clock=clock,
@@ -188,7 +188,7 @@ class Matcher:
             ),
             partial(
                 lookup_pb2_grpc.add_LookupServiceServicer_to_server,
-                LookupService(registers, self._lookups, decisions),
+                LookupService(registers, self._lookups, self._lookup_counts, decisions),
             ),
         )
 
@@ -277,6 +277,14 @@ class Matcher:
         own = peer.identity.trust_domain == self._config.trust_domain
         return own and self._ledger.admits(peer.identity, peer.key)
 
+    def _on_cosignature(self) -> None:
+        self._grants.cover()
+        self._worker.wake()
+
+    def _forget_lookups(self) -> None:
+        self._lookups.forget_expired()
+        self._lookup_counts.forget_requests(self._config.lookup_request_days)
+
     async def _watch(self) -> None:
         due, waited = False, 0.0
         while True:
@@ -296,7 +304,7 @@ class Matcher:
                 self._log.error("expiry check failed", error=type(error).__name__)
             try:
                 await asyncio.to_thread(self._lookup_counts.log_minutes)
-                self._lookups.forget_expired()
+                await asyncio.to_thread(self._forget_lookups)
             except Exception as error:  # noqa: BLE001 -- as above
                 self._log.error("lookups not logged", error=type(error).__name__)
 

@@ -12,9 +12,10 @@ from linkage.batch import (
 )
 from linkage.errors import MalformedMessageError
 from linkage.job import SCHEMES, CodeId, Job, JobCounts, JobSpec, JobState, Refinement
+from linkage.lookup import LookupQuestion
 from linkage.schema import Cardinality, Scheme
 from linkage.solve.links import MATCH, UNDETERMINED, Links
-from linkage.v1 import batch_pb2, job_pb2, refine_pb2, result_pb2
+from linkage.v1 import batch_pb2, job_pb2, lookup_pb2, refine_pb2, result_pb2
 
 _CARDINALITY: dict[job_pb2.Cardinality.ValueType, Cardinality] = {
     job_pb2.CARDINALITY_MANY_TO_MANY: "many-to-many",
@@ -87,6 +88,37 @@ def spec_from_proto(message: job_pb2.JobSpec) -> JobSpec:
     )
     spec.check()
     return spec
+
+
+def lookup_from_proto(message: lookup_pb2.LookupRequest) -> LookupQuestion:
+    """Return the question of a lookup.
+
+    Raises:
+        MalformedMessageError: the scheme is unknown.
+    """
+    return LookupQuestion(
+        agreement_id=message.agreement_id,
+        register=message.register,
+        codes=codes_from_proto(message.codes),
+        code=message.code,
+        exact=message.exact,
+        salt=message.salt,
+        exhaustive=message.exhaustive,
+    )
+
+
+def lookup_to_proto(question: LookupQuestion, request: bytes) -> lookup_pb2.LookupRequest:
+    """Return the message of a lookup and its signed request."""
+    return lookup_pb2.LookupRequest(
+        agreement_id=question.agreement_id,
+        register=question.register,
+        codes=codes_to_proto(question.codes),
+        code=question.code,
+        exact=question.exact,
+        salt=question.salt,
+        exhaustive=question.exhaustive,
+        request=request,
+    )
 
 
 def spec_to_proto(spec: JobSpec) -> job_pb2.JobSpec:

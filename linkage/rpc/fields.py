@@ -51,6 +51,7 @@ _OPENING = Field(32, "random bytes that open a leaf's commitment")
 _BODY = Field(MAX_LEAF_BYTES, "what a leaf commits to: ids, counts and digests")
 _PARTY = Field(ID_CHARS, "name of a party", MAX_PARTIES)
 _SIGNED = Field(4_096, "a signed request: ids, digests and times")
+_GRANT = Field(ID_CHARS, "random name of a grant")
 _SCHEMA_ID = Field(DIGEST_BYTES, "SHA-256 of the resolved linkage schema")
 _SCHEME = Field(16, "name of an encoding scheme")
 
@@ -120,7 +121,13 @@ FIELDS = {
     "LookupRequest.register": Field(ID_CHARS, "name of a party"),
     "LookupRequest.code": Field(4_096, "the code of one record"),
     "LookupRequest.exact": Field(128, "keyed tokens of identifiers, or noise"),
+    "LookupRequest.salt": Field(16, "random bytes"),
+    "LookupRequest.request": _SIGNED,
     "LookupResponse.method_version": Field(64, "version of matcher and method"),
+    "LookupResponse.grant": _GRANT,
+    "LookupResponse.signature": Field(64, "signature of the matcher"),
+    "FetchLookupsResponse.grant": _GRANT,
+    "FetchLookupsResponse.request": _SIGNED,
     "SubmitDocumentRequest.envelope": Field(MAX_LEAF_BYTES, "a signed document, for the log"),
     "SubmitDocumentRequest.sealed": Field(
         MAX_SEALED_BYTES, "ciphertexts of a key exchange", MAX_PARTIES

@@ -48,6 +48,7 @@ class Policy:
 _PARTY: frozenset[Role] = frozenset({"party"})
 _COUNTER: frozenset[Role] = frozenset({"party", "office"})
 _READER: frozenset[Role] = frozenset({"party", "office", "coordinator", "auditor"})
+_AUDITOR: frozenset[Role] = frozenset({"auditor"})
 _ANYBODY: frozenset[Role] = frozenset({"party", "office", "coordinator", "auditor", "matcher"})
 _HOUR_S = 3600.0
 
@@ -68,6 +69,7 @@ POLICIES = {
     "/linkage.v1.LookupService/CommitRegister": Policy(_PARTY, 60),
     "/linkage.v1.LookupService/Lookup": Policy(_COUNTER, 10),
     "/linkage.v1.LookupService/StreamLookups": Policy(_COUNTER, _HOUR_S),
+    "/linkage.v1.LookupService/FetchLookups": Policy(_AUDITOR, _HOUR_S),
     "/linkage.v1.ProgressService/WatchProgress": Policy(_PARTY, 24 * _HOUR_S),
     "/linkage.v1.ResultService/FetchResults": Policy(_PARTY, _HOUR_S),
     "/linkage.v1.LogService/GetCheckpoint": Policy(_READER, 30),

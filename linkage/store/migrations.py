@@ -12,7 +12,19 @@ does (`docs/adr/0009-database.md`).
 
 from collections.abc import Callable
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, inspect, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy import insert as insert_into
 
 from linkage.errors import ConfigError
@@ -35,8 +47,56 @@ def _from_1(connection: Connection) -> None:
     connection.execute(insert_into(store).values(id=1, version=1))
 
 
+def _from_2(connection: Connection) -> None:
+    """Count lookups by grant, keep their signed requests, and what covers grants."""
+    lookups = _lookups_of_2(MetaData())
+    before = connection.execute(select(lookups)).mappings().all()
+    lookups.drop(connection)
+    made = MetaData()
+    new = Table(
+        "lookups",
+        made,
+        Column("agreement_id", String(64), primary_key=True),
+        Column("minute", BigInteger, primary_key=True),
+        Column("caller", String(80), primary_key=True),
+        Column("register", String(32), primary_key=True),
+        Column("grant_id", String(32), primary_key=True),
+        Column("key", String(64), nullable=False),
+        Column("cosigned", BigInteger, nullable=False),
+        Column("answered", BigInteger, nullable=False),
+        Column("refused", BigInteger, nullable=False),
+        Column("sequence", BigInteger, nullable=False),
+        Column("leaf", BigInteger),
+    )
+    Table(
+        "lookup_requests",
+        made,
+        Column("grant_id", String(32), primary_key=True),
+        Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+        Column("minute", BigInteger, nullable=False, index=True),
+        Column("request", LargeBinary, nullable=False),
+    )
+    Table(
+        "cosigned",
+        made,
+        Column("agreement_id", String(64), primary_key=True),
+        Column("size", BigInteger, nullable=False),
+        Column("note", LargeBinary, nullable=False),
+    )
+    made.create_all(connection)
+    for row in before:
+        # There were no grants, and parties alone could ask.
+        changed = {"caller": f"party/{row['caller']}", "grant_id": "", "key": "", "cosigned": 0}
+        connection.execute(insert_into(new).values(**{**row, **changed}))
+
+
+def _lookups_of_2(metadata: MetaData) -> Table:
+    names = ("agreement_id", "minute", "caller", "register", "answered", "refused", "sequence")
+    return Table("lookups", metadata, *(Column(name) for name in (*names, "leaf")))
+
+
 # The first leads from version 1 to version 2.
-STEPS: tuple[Step, ...] = (_from_1,)
+STEPS: tuple[Step, ...] = (_from_1, _from_2)
 VERSION = len(STEPS) + 1
 
 

@@ -1,5 +1,6 @@
 """Rows of standing registers and of lookups, inside a transaction of the metadata."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -36,15 +37,18 @@ class RegisterRow:
 
 @dataclass(frozen=True)
 class LookupRow:
-    """Lookups of one caller in one register during one minute.
+    """Lookups of one caller in one register under one grant during one minute.
 
     Attributes:
         agreement_id: under which agreement.
         minute: minutes since 1970.
-        caller: who asked.
+        caller: who asked, as role/name.
         register: whose register.
+        grant_id: under which grant; "" for refusals without one.
+        key: digest of the key of the certificate that was shown last.
+        cosigned: size of the checkpoint that covers the grant.
         answered: how many got an answer.
-        refused: how many were refused, of a caller that may ask.
+        refused: how many were refused.
         sequence: the last number given to an answer; 0 for none.
         leaf: index of the leaf that records the minute.
     """
@@ -53,10 +57,30 @@ class LookupRow:
     minute: int
     caller: str
     register: str
+    grant_id: str = ""
+    key: str = ""
+    cosigned: int = 0
     answered: int = 0
     refused: int = 0
     sequence: int = 0
     leaf: int | None = None
+
+
+@dataclass(frozen=True)
+class LookupRequestRow:
+    """A signed request that was answered.
+
+    Attributes:
+        grant_id: under which grant.
+        sequence: the number of its answer.
+        minute: minutes since 1970.
+        request: the envelope.
+    """
+
+    grant_id: str
+    sequence: int
+    minute: int
+    request: bytes
 
 
 class RegisterRows:
@@ -89,6 +113,14 @@ class RegisterRows:
             .order_by(table.c.revision)
         )
         return [RegisterRow(**row._asdict()) for row in rows]
+
+    def names(self) -> list[tuple[str, str]]:
+        """Return agreement and party of every register that is complete."""
+        table = tables.registers
+        query = select(table.c.agreement_id, table.c.party).where(table.c.revision > 0).distinct()
+        return sorted(
+            (str(agreement), str(party)) for agreement, party in self._connection.execute(query)
+        )
 
     def set_received(self, upload_id: str, next_chunk: int, n_received: int) -> None:
         """Keep how much of an upload is stored."""
@@ -130,8 +162,11 @@ class LookupRows:
                 table.c.minute == added.minute,
                 table.c.caller == added.caller,
                 table.c.register == added.register,
+                table.c.grant_id == added.grant_id,
             )
             .values(
+                key=added.key or table.c.key,
+                cosigned=added.cosigned or table.c.cosigned,
                 answered=table.c.answered + added.answered,
                 refused=table.c.refused + added.refused,
                 sequence=added.sequence or table.c.sequence,
@@ -140,11 +175,20 @@ class LookupRows:
         if changed.rowcount == 0:
             self._connection.execute(insert(table).values(**asdict(added)))
 
-    def last_sequence(self, agreement_id: str) -> int:
-        """Return the last number given under an agreement, 0 for none."""
+    def add_requests(self, rows: Sequence[LookupRequestRow]) -> None:
+        """Keep signed requests."""
+        values = [asdict(row) for row in rows]
+        self._connection.execute(insert(tables.lookup_requests), values)
+
+    def used(self, minute: int) -> dict[str, int]:
+        """Return the last number given under each grant that was used since a minute."""
         table = tables.lookups
-        query = select(func.max(table.c.sequence)).where(table.c.agreement_id == agreement_id)
-        return int(self._connection.execute(query).scalar_one() or 0)
+        rows = self._connection.execute(
+            select(table.c.grant_id, func.max(table.c.sequence))
+            .where(table.c.minute >= minute)
+            .group_by(table.c.grant_id)
+        )
+        return {str(grant): int(last) for grant, last in rows}
 
     def since(self, minute: int) -> list[LookupRow]:
         """Return the counts of a minute and those after it."""
@@ -152,21 +196,84 @@ class LookupRows:
         rows = self._connection.execute(select(table).where(table.c.minute >= minute))
         return [LookupRow(**row._asdict()) for row in rows]
 
+    def requests_since(self, minute: int) -> list[LookupRequestRow]:
+        """Return the requests of a minute and those after it."""
+        table = tables.lookup_requests
+        rows = self._connection.execute(select(table).where(table.c.minute >= minute))
+        return [LookupRequestRow(**row._asdict()) for row in rows]
+
+    def requests_of(self, minute: int, grants: Sequence[str]) -> list[LookupRequestRow]:
+        """Return the requests of a minute under some grants, by grant and number."""
+        table = tables.lookup_requests
+        rows = self._connection.execute(
+            select(table)
+            .where(table.c.minute == minute, table.c.grant_id.in_(grants))
+            .order_by(table.c.grant_id, table.c.sequence)
+        )
+        return [LookupRequestRow(**row._asdict()) for row in rows]
+
+    def forget_requests(self, before: int) -> int:
+        """Delete the requests of all minutes before one; return how many."""
+        table = tables.lookup_requests
+        return self._connection.execute(delete(table).where(table.c.minute < before)).rowcount
+
     def not_logged(self, before: int) -> list[LookupRow]:
         """Return the counts of all minutes before one that have no leaf, in a fixed order."""
         table = tables.lookups
         rows = self._connection.execute(
             select(table)
             .where(table.c.leaf.is_(None), table.c.minute < before)
-            .order_by(table.c.minute, table.c.agreement_id, table.c.caller, table.c.register)
+            .order_by(
+                table.c.minute,
+                table.c.agreement_id,
+                table.c.grant_id,
+                table.c.caller,
+                table.c.register,
+            )
         )
         return [LookupRow(**row._asdict()) for row in rows]
 
-    def set_logged(self, agreement_id: str, minute: int, leaf: int) -> None:
-        """Keep the leaf that records a minute of an agreement."""
+    def of_leaf(self, leaf: int) -> list[LookupRow]:
+        """Return the counts that a leaf records."""
+        table = tables.lookups
+        rows = self._connection.execute(select(table).where(table.c.leaf == leaf))
+        return [LookupRow(**row._asdict()) for row in rows]
+
+    def set_logged(self, logged: LookupRow, leaf: int) -> None:
+        """Keep the leaf that records some counts."""
         table = tables.lookups
         self._connection.execute(
             update(table)
-            .where(table.c.agreement_id == agreement_id, table.c.minute == minute)
+            .where(
+                table.c.agreement_id == logged.agreement_id,
+                table.c.minute == logged.minute,
+                table.c.caller == logged.caller,
+                table.c.register == logged.register,
+                table.c.grant_id == logged.grant_id,
+            )
             .values(leaf=leaf)
         )
+
+
+class CosignedRows:
+    """Under which checkpoints the parties of agreements have cosigned the log.
+
+    Args:
+        connection: of a transaction.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size of the last such checkpoint by agreement."""
+        table = tables.cosigned
+        rows = self._connection.execute(select(table.c.agreement_id, table.c.size))
+        return {str(agreement): int(size) for agreement, size in rows}
+
+    def set(self, agreement_id: str, size: int, note: bytes) -> None:
+        """Keep a checkpoint in the place of an older one."""
+        table = tables.cosigned
+        self._connection.execute(delete(table).where(table.c.agreement_id == agreement_id))
+        values = {"agreement_id": agreement_id, "size": size, "note": note}
+        self._connection.execute(insert(table).values(**values))

@@ -137,11 +137,36 @@ lookups = Table(
     Column("agreement_id", String(64), primary_key=True),
     # Minutes since 1970.
     Column("minute", BigInteger, primary_key=True),
-    Column("caller", String(32), primary_key=True),
+    # Role and name of who asked.
+    Column("caller", String(80), primary_key=True),
     Column("register", String(32), primary_key=True),
+    # "" where there was none.
+    Column("grant_id", String(32), primary_key=True),
+    # The certificate shown last, and the size of the checkpoint that covered the grant.
+    Column("key", String(64), nullable=False, default=""),
+    Column("cosigned", BigInteger, nullable=False, default=0),
     Column("answered", BigInteger, nullable=False, default=0),
     Column("refused", BigInteger, nullable=False, default=0),
     # The last number given to an answer of this row; 0 where there was none.
     Column("sequence", BigInteger, nullable=False, default=0),
     Column("leaf", BigInteger),
+)
+
+# The signed request of every lookup that was answered, until nobody may ask for it any more.
+lookup_requests = Table(
+    "lookup_requests",
+    metadata,
+    Column("grant_id", String(32), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("minute", BigInteger, nullable=False, index=True),
+    Column("request", LargeBinary, nullable=False),
+)
+
+# Under which checkpoint all parties of an agreement last cosigned the log.
+cosigned = Table(
+    "cosigned",
+    metadata,
+    Column("agreement_id", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("note", LargeBinary, nullable=False),
 )

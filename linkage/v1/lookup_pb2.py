@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from linkage.v1 import job_pb2 as linkage_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17linkage/v1/lookup.proto\x12\nlinkage.v1\x1a\x14linkage/v1/job.proto\"\xca\x01\n\x10RegisterManifest\x12\x14\n\x0c\x61greement_id\x18\x01 \x01(\t\x12!\n\x05\x63odes\x18\x02 \x01(\x0b\x32\x12.linkage.v1.CodeId\x12\x11\n\tthreshold\x18\x03 \x01(\x01\x12\x15\n\rbase_revision\x18\x04 \x01(\r\x12\x11\n\tn_records\x18\x05 \x01(\x04\x12\x11\n\tn_removed\x18\x06 \x01(\x04\x12\x17\n\x0fn_record_chunks\x18\x07 \x01(\r\x12\x14\n\x0c\x63hunk_sha256\x18\x08 \x03(\x0c\"E\n\x13OpenRegisterRequest\x12.\n\x08manifest\x18\x01 \x01(\x0b\x32\x1c.linkage.v1.RegisterManifest\"=\n\x14OpenRegisterResponse\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\nnext_chunk\x18\x02 \x01(\r\"|\n\x15UploadRegisterRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x12\n\nreferences\x18\x03 \x01(\x0c\x12\r\n\x05\x63odes\x18\x04 \x01(\x0c\x12\r\n\x05\x65xact\x18\x05 \x01(\x0c\x12\x0f\n\x07removed\x18\x06 \x01(\x0c\",\n\x16UploadRegisterResponse\x12\x12\n\nnext_chunk\x18\x01 \x01(\r\"*\n\x15\x43ommitRegisterRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\">\n\x16\x43ommitRegisterResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\r\"\x8b\x01\n\rLookupRequest\x12\x14\n\x0c\x61greement_id\x18\x01 \x01(\t\x12\x10\n\x08register\x18\x02 \x01(\t\x12!\n\x05\x63odes\x18\x03 \x01(\x0b\x32\x12.linkage.v1.CodeId\x12\x0c\n\x04\x63ode\x18\x04 \x01(\x0c\x12\r\n\x05\x65xact\x18\x05 \x01(\x0c\x12\x12\n\nexhaustive\x18\x06 \x01(\x08\"\xc8\x01\n\x0eLookupResponse\x12&\n\x05level\x18\x01 \x01(\x0e\x32\x17.linkage.v1.ResultLevel\x12 \n\x05grade\x18\x02 \x01(\x0e\x32\x11.linkage.v1.Grade\x12\x1c\n\x14needs_human_decision\x18\x03 \x01(\x08\x12\x16\n\x0emethod_version\x18\x04 \x01(\t\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12\x10\n\x08revision\x18\x06 \x01(\r\x12\x12\n\noverlooked\x18\x07 \x01(\x01*@\n\x0bResultLevel\x12\x1c\n\x18RESULT_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fRESULT_LEVEL_R1\x10\x01*[\n\x05Grade\x12\x15\n\x11GRADE_UNSPECIFIED\x10\x00\x12\x12\n\x0eGRADE_NO_MATCH\x10\x01\x12\x16\n\x12GRADE_UNDETERMINED\x10\x02\x12\x0f\n\x0bGRADE_MATCH\x10\x03\x32\xa3\x03\n\rLookupService\x12Q\n\x0cOpenRegister\x12\x1f.linkage.v1.OpenRegisterRequest\x1a .linkage.v1.OpenRegisterResponse\x12Y\n\x0eUploadRegister\x12!.linkage.v1.UploadRegisterRequest\x1a\".linkage.v1.UploadRegisterResponse(\x01\x12W\n\x0e\x43ommitRegister\x12!.linkage.v1.CommitRegisterRequest\x1a\".linkage.v1.CommitRegisterResponse\x12?\n\x06Lookup\x12\x19.linkage.v1.LookupRequest\x1a\x1a.linkage.v1.LookupResponse\x12J\n\rStreamLookups\x12\x19.linkage.v1.LookupRequest\x1a\x1a.linkage.v1.LookupResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17linkage/v1/lookup.proto\x12\nlinkage.v1\x1a\x14linkage/v1/job.proto\"\xca\x01\n\x10RegisterManifest\x12\x14\n\x0c\x61greement_id\x18\x01 \x01(\t\x12!\n\x05\x63odes\x18\x02 \x01(\x0b\x32\x12.linkage.v1.CodeId\x12\x11\n\tthreshold\x18\x03 \x01(\x01\x12\x15\n\rbase_revision\x18\x04 \x01(\r\x12\x11\n\tn_records\x18\x05 \x01(\x04\x12\x11\n\tn_removed\x18\x06 \x01(\x04\x12\x17\n\x0fn_record_chunks\x18\x07 \x01(\r\x12\x14\n\x0c\x63hunk_sha256\x18\x08 \x03(\x0c\"E\n\x13OpenRegisterRequest\x12.\n\x08manifest\x18\x01 \x01(\x0b\x32\x1c.linkage.v1.RegisterManifest\"=\n\x14OpenRegisterResponse\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\nnext_chunk\x18\x02 \x01(\r\"|\n\x15UploadRegisterRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x12\n\nreferences\x18\x03 \x01(\x0c\x12\r\n\x05\x63odes\x18\x04 \x01(\x0c\x12\r\n\x05\x65xact\x18\x05 \x01(\x0c\x12\x0f\n\x07removed\x18\x06 \x01(\x0c\",\n\x16UploadRegisterResponse\x12\x12\n\nnext_chunk\x18\x01 \x01(\r\"*\n\x15\x43ommitRegisterRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\">\n\x16\x43ommitRegisterResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\r\"\xaa\x01\n\rLookupRequest\x12\x14\n\x0c\x61greement_id\x18\x01 \x01(\t\x12\x10\n\x08register\x18\x02 \x01(\t\x12!\n\x05\x63odes\x18\x03 \x01(\x0b\x32\x12.linkage.v1.CodeId\x12\x0c\n\x04\x63ode\x18\x04 \x01(\x0c\x12\r\n\x05\x65xact\x18\x05 \x01(\x0c\x12\x12\n\nexhaustive\x18\x06 \x01(\x08\x12\x0c\n\x04salt\x18\x07 \x01(\x0c\x12\x0f\n\x07request\x18\x08 \x01(\x0c\"\xea\x01\n\x0eLookupResponse\x12&\n\x05level\x18\x01 \x01(\x0e\x32\x17.linkage.v1.ResultLevel\x12 \n\x05grade\x18\x02 \x01(\x0e\x32\x11.linkage.v1.Grade\x12\x1c\n\x14needs_human_decision\x18\x03 \x01(\x08\x12\x16\n\x0emethod_version\x18\x04 \x01(\t\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12\x10\n\x08revision\x18\x06 \x01(\r\x12\x12\n\noverlooked\x18\x07 \x01(\x01\x12\r\n\x05grant\x18\x08 \x01(\t\x12\x11\n\tsignature\x18\t \x01(\x0c\")\n\x13\x46\x65tchLookupsRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\"H\n\x14\x46\x65tchLookupsResponse\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0f\n\x07request\x18\x03 \x01(\x0c*@\n\x0bResultLevel\x12\x1c\n\x18RESULT_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fRESULT_LEVEL_R1\x10\x01*[\n\x05Grade\x12\x15\n\x11GRADE_UNSPECIFIED\x10\x00\x12\x12\n\x0eGRADE_NO_MATCH\x10\x01\x12\x16\n\x12GRADE_UNDETERMINED\x10\x02\x12\x0f\n\x0bGRADE_MATCH\x10\x03\x32\xf8\x03\n\rLookupService\x12Q\n\x0cOpenRegister\x12\x1f.linkage.v1.OpenRegisterRequest\x1a .linkage.v1.OpenRegisterResponse\x12Y\n\x0eUploadRegister\x12!.linkage.v1.UploadRegisterRequest\x1a\".linkage.v1.UploadRegisterResponse(\x01\x12W\n\x0e\x43ommitRegister\x12!.linkage.v1.CommitRegisterRequest\x1a\".linkage.v1.CommitRegisterResponse\x12?\n\x06Lookup\x12\x19.linkage.v1.LookupRequest\x1a\x1a.linkage.v1.LookupResponse\x12J\n\rStreamLookups\x12\x19.linkage.v1.LookupRequest\x1a\x1a.linkage.v1.LookupResponse(\x01\x30\x01\x12S\n\x0c\x46\x65tchLookups\x12\x1f.linkage.v1.FetchLookupsRequest\x1a .linkage.v1.FetchLookupsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'linkage.v1.lookup_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RESULTLEVEL']._serialized_start=1025
-  _globals['_RESULTLEVEL']._serialized_end=1089
-  _globals['_GRADE']._serialized_start=1091
-  _globals['_GRADE']._serialized_end=1182
+  _globals['_RESULTLEVEL']._serialized_start=1207
+  _globals['_RESULTLEVEL']._serialized_end=1271
+  _globals['_GRADE']._serialized_start=1273
+  _globals['_GRADE']._serialized_end=1364
   _globals['_REGISTERMANIFEST']._serialized_start=62
   _globals['_REGISTERMANIFEST']._serialized_end=264
   _globals['_OPENREGISTERREQUEST']._serialized_start=266
@@ -51,9 +51,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMMITREGISTERRESPONSE']._serialized_start=616
   _globals['_COMMITREGISTERRESPONSE']._serialized_end=678
   _globals['_LOOKUPREQUEST']._serialized_start=681
-  _globals['_LOOKUPREQUEST']._serialized_end=820
-  _globals['_LOOKUPRESPONSE']._serialized_start=823
-  _globals['_LOOKUPRESPONSE']._serialized_end=1023
-  _globals['_LOOKUPSERVICE']._serialized_start=1185
-  _globals['_LOOKUPSERVICE']._serialized_end=1604
+  _globals['_LOOKUPREQUEST']._serialized_end=851
+  _globals['_LOOKUPRESPONSE']._serialized_start=854
+  _globals['_LOOKUPRESPONSE']._serialized_end=1088
+  _globals['_FETCHLOOKUPSREQUEST']._serialized_start=1090
+  _globals['_FETCHLOOKUPSREQUEST']._serialized_end=1131
+  _globals['_FETCHLOOKUPSRESPONSE']._serialized_start=1133
+  _globals['_FETCHLOOKUPSRESPONSE']._serialized_end=1205
+  _globals['_LOOKUPSERVICE']._serialized_start=1367
+  _globals['_LOOKUPSERVICE']._serialized_end=1871
 # @@protoc_insertion_point(module_scope)

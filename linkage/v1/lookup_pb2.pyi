@@ -262,6 +262,8 @@ class LookupRequest(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     EXACT_FIELD_NUMBER: _builtins.int
     EXHAUSTIVE_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
     agreement_id: _builtins.str
     register: _builtins.str
     """The party whose register is looked up."""
@@ -271,6 +273,10 @@ class LookupRequest(_message.Message):
     """Its exact tokens, 16 bytes of HMAC output or of noise each."""
     exhaustive: _builtins.bool
     """Read every code whole, so that nothing is overlooked; slower."""
+    salt: _builtins.bytes
+    """16 random bytes, drawn for this lookup."""
+    request: _builtins.bytes
+    """The signed request (DSSE): its body is the digest of all of the above."""
     @_builtins.property
     def codes(self) -> _job_pb2.CodeId:
         """Must equal that of the register."""
@@ -284,10 +290,12 @@ class LookupRequest(_message.Message):
         code: _builtins.bytes = ...,
         exact: _builtins.bytes = ...,
         exhaustive: _builtins.bool = ...,
+        salt: _builtins.bytes = ...,
+        request: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_id", b"agreement_id", "code", b"code", "codes", b"codes", "exact", b"exact", "exhaustive", b"exhaustive", "register", b"register"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_id", b"agreement_id", "code", b"code", "codes", b"codes", "exact", b"exact", "exhaustive", b"exhaustive", "register", b"register", "request", b"request", "salt", b"salt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,17 +312,23 @@ class LookupResponse(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     OVERLOOKED_FIELD_NUMBER: _builtins.int
+    GRANT_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     level: Global___ResultLevel.ValueType
     grade: Global___Grade.ValueType
     needs_human_decision: _builtins.bool
     """Always true: an answer is evidence for an official, never a decision."""
     method_version: _builtins.str
     sequence: _builtins.int
-    """One more with every answer of this matcher under this agreement."""
+    """One more with every answer under the grant."""
     revision: _builtins.int
     """Revision of the register that was looked up."""
     overlooked: _builtins.float
     """Probability that a record whose code alone is just a match was overlooked, for speed."""
+    grant: _builtins.str
+    """Name of the grant under which it was asked."""
+    signature: _builtins.bytes
+    """Of the log's Ed25519 key, over the answer and the digest of its request."""
     def __init__(
         self,
         *,
@@ -325,11 +339,60 @@ class LookupResponse(_message.Message):
         sequence: _builtins.int = ...,
         revision: _builtins.int = ...,
         overlooked: _builtins.float = ...,
+        grant: _builtins.str = ...,
+        signature: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grade", b"grade", "level", b"level", "method_version", b"method_version", "needs_human_decision", b"needs_human_decision", "overlooked", b"overlooked", "revision", b"revision", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grade", b"grade", "grant", b"grant", "level", b"level", "method_version", b"method_version", "needs_human_decision", b"needs_human_decision", "overlooked", b"overlooked", "revision", b"revision", "sequence", b"sequence", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LookupResponse: _TypeAlias = LookupResponse  # noqa: Y015
+
+@_typing.final
+class FetchLookupsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAF_INDEX_FIELD_NUMBER: _builtins.int
+    leaf_index: _builtins.int
+    """Leaf of the match log that records a minute."""
+    def __init__(
+        self,
+        *,
+        leaf_index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leaf_index", b"leaf_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchLookupsRequest: _TypeAlias = FetchLookupsRequest  # noqa: Y015
+
+@_typing.final
+class FetchLookupsResponse(_message.Message):
+    """One signed request that was answered in that minute, in the order of the leaf's Merkle root."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    grant: _builtins.str
+    sequence: _builtins.int
+    request: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        grant: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        request: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "request", b"request", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchLookupsResponse: _TypeAlias = FetchLookupsResponse  # noqa: Y015

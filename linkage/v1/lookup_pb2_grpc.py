@@ -60,6 +60,11 @@ class LookupServiceStub:
                 request_serializer=linkage_dot_v1_dot_lookup__pb2.LookupRequest.SerializeToString,
                 response_deserializer=linkage_dot_v1_dot_lookup__pb2.LookupResponse.FromString,
                 _registered_method=True)
+        self.FetchLookups = channel.unary_stream(
+                '/linkage.v1.LookupService/FetchLookups',
+                request_serializer=linkage_dot_v1_dot_lookup__pb2.FetchLookupsRequest.SerializeToString,
+                response_deserializer=linkage_dot_v1_dot_lookup__pb2.FetchLookupsResponse.FromString,
+                _registered_method=True)
 
 
 class LookupServiceServicer:
@@ -101,6 +106,13 @@ class LookupServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FetchLookups(self, request, context):
+        """Streams the signed requests of a minute, for auditors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LookupServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +140,11 @@ def add_LookupServiceServicer_to_server(servicer, server):
                     servicer.StreamLookups,
                     request_deserializer=linkage_dot_v1_dot_lookup__pb2.LookupRequest.FromString,
                     response_serializer=linkage_dot_v1_dot_lookup__pb2.LookupResponse.SerializeToString,
+            ),
+            'FetchLookups': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchLookups,
+                    request_deserializer=linkage_dot_v1_dot_lookup__pb2.FetchLookupsRequest.FromString,
+                    response_serializer=linkage_dot_v1_dot_lookup__pb2.FetchLookupsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +283,33 @@ class LookupService:
             '/linkage.v1.LookupService/StreamLookups',
             linkage_dot_v1_dot_lookup__pb2.LookupRequest.SerializeToString,
             linkage_dot_v1_dot_lookup__pb2.LookupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchLookups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/linkage.v1.LookupService/FetchLookups',
+            linkage_dot_v1_dot_lookup__pb2.FetchLookupsRequest.SerializeToString,
+            linkage_dot_v1_dot_lookup__pb2.FetchLookupsResponse.FromString,
             options,
             channel_credentials,
             insecure,

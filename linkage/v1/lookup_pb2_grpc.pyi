@@ -43,6 +43,8 @@ class LookupServiceStub:
     """Answers whether the register has a record that is like one code."""
     StreamLookups: _grpc.StreamStreamMultiCallable[_lookup_pb2.LookupRequest, _lookup_pb2.LookupResponse]
     """The same for many, answered in their order. The first that is refused ends the stream."""
+    FetchLookups: _grpc.UnaryStreamMultiCallable[_lookup_pb2.FetchLookupsRequest, _lookup_pb2.FetchLookupsResponse]
+    """Streams the signed requests of a minute, for auditors."""
 
 @_typing.type_check_only
 class LookupServiceAsyncStub(LookupServiceStub):
@@ -59,6 +61,8 @@ class LookupServiceAsyncStub(LookupServiceStub):
     """Answers whether the register has a record that is like one code."""
     StreamLookups: _aio.StreamStreamMultiCallable[_lookup_pb2.LookupRequest, _lookup_pb2.LookupResponse]  # type: ignore[assignment]
     """The same for many, answered in their order. The first that is refused ends the stream."""
+    FetchLookups: _aio.UnaryStreamMultiCallable[_lookup_pb2.FetchLookupsRequest, _lookup_pb2.FetchLookupsResponse]  # type: ignore[assignment]
+    """Streams the signed requests of a minute, for auditors."""
 
 class LookupServiceServicer(metaclass=_abc_1.ABCMeta):
     """Lookups: one code against a standing register, answered at once."""
@@ -102,5 +106,13 @@ class LookupServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_lookup_pb2.LookupResponse], _abc.AsyncIterator[_lookup_pb2.LookupResponse]]:
         """The same for many, answered in their order. The first that is refused ends the stream."""
+
+    @_abc_1.abstractmethod
+    def FetchLookups(
+        self,
+        request: _lookup_pb2.FetchLookupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_lookup_pb2.FetchLookupsResponse], _abc.AsyncIterator[_lookup_pb2.FetchLookupsResponse]]:
+        """Streams the signed requests of a minute, for auditors."""
 
 def add_LookupServiceServicer_to_server(servicer: LookupServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

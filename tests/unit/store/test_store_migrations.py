@@ -134,7 +134,9 @@ def test_nothing_of_an_earlier_database_is_lost(version: int, kind: str, filled:
             assert transaction.done_tasks("j1") == {5: 2**40}
             register = RegisterRow("u1", "pks/1", "dukcapil", b"\0m", "2026-12-01", 2, 7, 1, 1)
             assert RegisterRows(transaction.connection).get("u1") == register
-            counted = LookupRow("pks/1", 29_000_000, "imigrasi", "dukcapil", 4, 1, 4, None)
+            counted = LookupRow(
+                "pks/1", 29_000_000, "party/imigrasi", "dukcapil", answered=4, refused=1, sequence=4
+            )
             assert LookupRows(transaction.connection).since(0) == [counted]
 
 
