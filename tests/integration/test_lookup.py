@@ -399,6 +399,8 @@ def test_an_interrupted_upload_goes_on_where_it_stopped(
             assert n_chunks > 3
             sent.append(chunk)
             if chunk == 3 and sent.count(3) == 1:
+                # A line that breaks takes along what has not arrived yet.
+                waited_until(lambda: received(own_service) >= 1)
                 raise JobStateError("the line broke")
 
     with own_service.running():
@@ -414,6 +416,18 @@ def test_an_interrupted_upload_goes_on_where_it_stopped(
         assert sent[4] >= 1  # what had come was not sent again
         give(own_service, grant(own_service))
         assert send(own_service, question(own_service, 3)).answer == "yes"
+
+
+def received(service: Service) -> int:
+    path = service.site.root / "matcher" / "data" / "matcher.db"
+    with sqlite3.connect(path) as database:
+        (chunks,) = database.execute("select max(next_chunk) from registers").fetchone()
+    return int(chunks)
+
+
+def waited_until(holds: Callable[[], bool]) -> None:
+    while not holds():
+        time.sleep(0.05)
 
 
 def test_before_an_upload_there_is_no_register(own_service: Service) -> None:
