@@ -5,6 +5,7 @@ that more was signed since. This record can: it lies where the signing key lies,
 backups, and only grows. A matcher without it, or behind it, does not start.
 """
 
+import hashlib
 from pathlib import Path
 
 from linkage.errors import CheckpointError, MalformedMessageError
@@ -14,6 +15,8 @@ from linkage.matcher.match_log import REMEDY, EntryStore
 from linkage.store.log_files import Disk
 
 _Head = tuple[int, bytes]
+# Two heads stand in the file, each in a place of its own.
+_PLACE_BYTES = 128
 
 
 class HeadRecord:
@@ -30,7 +33,7 @@ class HeadRecord:
 
     def begin(self) -> None:
         """Record that nothing has been signed: for a key that has just been made."""
-        self.write(0, EMPTY_ROOT)
+        self.replace(0, EMPTY_ROOT)
 
     def read(self) -> _Head | None:
         """Return (size, root) of the last head that was to be signed; None without a record.
@@ -41,25 +44,32 @@ class HeadRecord:
         data = self._disk.read(self._path)
         if data is None:
             return None
-        try:
-            size, root = data.decode("ascii").removesuffix("\n").split(" ")
-            head = parse_decimal(size), bytes.fromhex(root)
-        except (ValueError, MalformedMessageError) as error:
-            raise self._damaged() from error
-        if len(head[1]) != HASH_BYTES or _format(*head) != data:
-            raise self._damaged()
-        return head
+        # One place may be half written, by a crash before what it says was signed.
+        heads = [head for head in _places(data) if head is not None]
+        if not heads:
+            raise CheckpointError(
+                f"{self._path}: the record of what was signed is damaged: {REMEDY}"
+            )
+        return max(heads)
 
     def write(self, size: int, root: bytes) -> None:
-        """Replace the record, at once and durably."""
+        """Record a head durably, which is not before the last one."""
+        data = self._disk.read(self._path)
+        if data is None or len(data) != 2 * _PLACE_BYTES:
+            self.replace(size, root)
+            return
+        first, second = _places(data)
+        # In the place of the older one, so that one of them is whole at any time.
+        older = 0 if first is None or (second is not None and first < second) else 1
+        self._disk.overwrite(self._path, older * _PLACE_BYTES, _format(size, root))
+
+    def replace(self, size: int, root: bytes) -> None:
+        """Record a head in the place of all before it, at once and durably."""
         temporary = self._path.with_name(f"{self._path.name}.tmp")
         self._disk.remove(temporary)
-        self._disk.create(temporary, _format(size, root))
+        self._disk.create(temporary, 2 * _format(size, root))
         self._disk.replace(temporary, self._path)
         self._disk.sync_directory(self._path.parent)
-
-    def _damaged(self) -> CheckpointError:
-        return CheckpointError(f"{self._path}: the record of what was signed is damaged: {REMEDY}")
 
     def known(self) -> _Head:
         """Return what `read` returns.
@@ -116,4 +126,20 @@ class RecordedEntries:
 
 
 def _format(size: int, root: bytes) -> bytes:
-    return f"{size} {root.hex()}\n".encode()
+    said = f"{size} {root.hex()}"
+    line = f"{said} {hashlib.sha256(said.encode()).hexdigest()[:16]}"
+    return f"{line:<{_PLACE_BYTES - 1}}\n".encode()
+
+
+def _places(data: bytes) -> tuple[_Head | None, _Head | None]:
+    return _parse(data[:_PLACE_BYTES]), _parse(data[_PLACE_BYTES:])
+
+
+def _parse(place: bytes) -> _Head | None:
+    """Return the head in a place; None where it is not whole."""
+    try:
+        size, root, _ = place.decode("ascii").split()
+        head = parse_decimal(size), bytes.fromhex(root)
+    except (ValueError, MalformedMessageError):
+        return None
+    return head if len(head[1]) == HASH_BYTES and _format(*head) == place else None

@@ -138,7 +138,7 @@ def rebuild(
             files.write_checkpoint(copies.note)
             MatchLog(metadata, files, signers, config.log.origin).recover()
         kept = _take_place(config.data, new, clock)
-    record.write(copies.head.size, copies.head.root)
+    record.replace(copies.head.size, copies.head.root)
     lost = tuple(name for name in _CARRIED if not (config.data / name).exists())
     ended = tuple(name for name, one in known.items() if one.job.reason_code == CODE)
     return Rebuilt(

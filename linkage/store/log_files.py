@@ -67,6 +67,12 @@ class Disk:
         with path.open("xb") as file:
             file.write(data)
 
+    def overwrite(self, path: Path, start: int, data: bytes) -> None:
+        """Write over some bytes of a file, and force them to disk."""
+        with path.open("r+b", buffering=0) as file:
+            os.pwrite(file.fileno(), data, start)
+            os.fdatasync(file.fileno())
+
     def link(self, source: Path, target: Path) -> None:
         """Give a file a second name, which must be free."""
         target.hardlink_to(source)

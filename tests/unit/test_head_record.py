@@ -73,7 +73,24 @@ def test_keys_restored_without_their_record_are_refused(site: Site, tmp_path: Pa
             site.grow(1, data)
 
 
-@pytest.mark.parametrize("content", [b"", b"3\n", b"3 00\n", b"03 %s\n" % (b"0" * 64), b"\xff"])
+def test_a_record_that_a_crash_left_half_written_tells_the_head_before(
+    site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "keys" / "log.key.head"
+    whole = path.read_bytes()
+    site.grow(1)
+    after = path.read_bytes()
+    (changed,) = (at for at in (0, 128) if whole[at : at + 128] != after[at : at + 128])
+    for length in range(1, 128):
+        torn = after[: changed + length] + whole[changed + length :]
+        path.write_bytes(torn)
+        size, _ = site.record.read() or (0, b"")
+        assert size in (3, 4)
+    path.write_bytes(after)
+    site.grow(1)
+
+
+@pytest.mark.parametrize("content", [b"", b"3\n", bytes(256), b"3 %s x\n" % (b"0" * 64), b"\xff"])
 def test_a_damaged_record_is_refused(site: Site, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "keys" / "log.key.head").write_bytes(content)
     with pytest.raises(CheckpointError, match="damaged"):
@@ -81,6 +98,6 @@ def test_a_damaged_record_is_refused(site: Site, tmp_path: Path, content: bytes)
 
 
 def test_another_root_of_the_same_size_is_refused(site: Site) -> None:
-    site.record.write(3, bytes(32))
+    site.record.replace(3, bytes(32))
     with pytest.raises(CheckpointError, match="two roots"):
         site.grow(1)
