@@ -77,15 +77,19 @@ def question(
 
 
 @contextmanager
-def asking(service: Service, party: str = "imigrasi") -> Iterator[LookupClient]:
-    session = service.session(party)
+def asking(
+    service: Service, party: str = "imigrasi", epoch: int | None = None
+) -> Iterator[LookupClient]:
+    session = service.session(party, epoch)
     keys = [line.key for line in session.trust.logs]
     with open_channel(service.site.address, session.tls) as channel:
         yield LookupClient(channel, service.patience_s, session.requests, keys)
 
 
-def send(service: Service, asked: LookupQuestion, party: str = "imigrasi") -> LookupAnswer:
-    with asking(service, party) as client:
+def send(
+    service: Service, asked: LookupQuestion, party: str = "imigrasi", epoch: int | None = None
+) -> LookupAnswer:
+    with asking(service, party, epoch) as client:
         return client.find(asked)
 
 

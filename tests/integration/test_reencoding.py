@@ -9,15 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from grants import give, grant
 from in_process import Service, make_linkage_keys, person
 from test_lookup import (
     RECORDS,
     WITH_NIK,
     QuietUpload,
-    listed,
     nik,
     registered,
-    rule,
     send,
 )
 
@@ -42,11 +41,11 @@ class Killed(BaseException):
 def service(new_service: Callable[..., Service]) -> Iterator[Service]:
     """A running service with a register under the first key, and a second key."""
     made = new_service(WITH_NIK, dukcapil=registered(RECORDS), imigrasi=registered(10))
-    listed(made, rule())
     with made.running():
         assert refresh(made, 1).revision == 1
     make_linkage_keys(made.site, 2)
     with made.running():
+        give(made, grant(made))
         yield made
 
 
@@ -60,8 +59,8 @@ def refresh(service: Service, epoch: int) -> Uploaded:
 def answer(service: Service, epoch: int) -> tuple[str, int]:
     row = {**person(3), "nik": nik(3)}
     del row["record_id"]
-    asked = Lookup(service.session("imigrasi", epoch)).request("dukcapil", row)
-    found = send(service, asked)
+    asked = Lookup(service.session("imigrasi", epoch)).question("dukcapil", row)
+    found = send(service, asked, epoch=epoch)
     return found.answer, found.revision
 
 

@@ -160,10 +160,6 @@ def test_a_standing_register_loses_a_restricted_record_and_gets_a_corrected_one_
     from linkage.rpc.channel import open_channel
 
     service = new_service(**{A: people(40), B: people(40, skip=20)})
-    config = service.site.root / "matcher" / "matcher.toml"
-    with config.open("a") as file:
-        rule = f'agreement = "{service.site.agreement.id}"\ncaller = "{B}"\nregister = "{A}"\n'
-        file.write(f"\n[[lookups]]\n{rule}per_minute = 60\n")
 
     def refresh() -> Any:
         session = service.session(A)
