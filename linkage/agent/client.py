@@ -13,6 +13,7 @@ from linkage.errors import MalformedMessageError, UnavailableError
 from linkage.job import Job, JobSpec, JobState
 from linkage.rpc import convert
 from linkage.rpc.channel import repeated, sent, translated
+from linkage.rpc.patience import Patience
 from linkage.solve.links import Links
 from linkage.store.log_copy import Logged, LogSource
 from linkage.v1 import (
@@ -37,6 +38,7 @@ _DEADLINE_S = 30.0
 _STREAM_DEADLINE_S = 3600.0
 # A matcher that is gone without a word, with its machine, never ends a stream.
 _WATCH_DEADLINE_S = 300.0
+_ENTRIES_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,22 @@ class MatcherClient:
 
     Args:
         channel: an open channel to the matcher.
-        patience_s: how long to try again while the matcher cannot be reached.
+        patience: how long to try again while the matcher cannot be reached, in seconds, or as
+            a `Patience`.
         requests: signs what is asked for; jobs and uploads need it.
+
+    Attributes:
+        patience: of all its calls.
     """
 
     def __init__(
-        self, channel: grpc.Channel, patience_s: float, requests: SignsRequests | None = None
+        self,
+        channel: grpc.Channel,
+        patience: float | Patience,
+        requests: SignsRequests | None = None,
     ) -> None:
-        self._patience_s, self._requests = patience_s, requests
+        self.patience = patience if isinstance(patience, Patience) else Patience(patience)
+        self._requests = requests
         self._jobs = job_pb2_grpc.JobServiceStub(channel)
         self._batches = batch_pb2_grpc.BatchServiceStub(channel)
         self._progress = progress_pb2_grpc.ProgressServiceStub(channel)
@@ -141,8 +151,15 @@ class MatcherClient:
             gate=gate,
         )
 
+        furthest = -1
+
         def send() -> str:
+            nonlocal furthest
             opened = self._batches.OpenBatch(opening, timeout=_DEADLINE_S)
+            if opened.next_chunk > furthest:
+                # However often the line breaks: some of it got over each time.
+                furthest = opened.next_chunk
+                self.patience.reached()
             remaining = range(opened.next_chunk, len(manifest.chunk_sha256))
 
             def messages() -> Iterator[batch_pb2.UploadChunksRequest]:
@@ -194,13 +211,13 @@ class MatcherClient:
             try:
                 with translated():
                     for message in self._progress.WatchProgress(request, timeout=_WATCH_DEADLINE_S):
+                        self.patience.reached()
                         seen = _progress_from_proto(message)
                         if seen != last:
                             yield seen
                         last = seen
-            except UnavailableError:
-                # Fails in its turn once the matcher stays away longer than patience lasts.
-                self.job(job_id)
+            except UnavailableError as error:
+                self.patience.wait(error)
 
     def results(self, job_id: str) -> tuple[result_pb2.ResultHeader, list[Links]]:
         """Return the receipt of the party's own links, and the links.
@@ -236,12 +253,12 @@ class MatcherClient:
         Raises:
             MalformedMessageError: the matcher sent others than were asked for.
         """
-        request = log_pb2.GetEntriesRequest(start=start, end=end)
-
-        def fetch() -> list[log_pb2.GetEntriesResponse]:
-            return list(self._log.GetEntries(request, timeout=_STREAM_DEADLINE_S))
-
-        entries = self._call(fetch)
+        entries: list[log_pb2.GetEntriesResponse] = []
+        # In parts: a line that breaks costs one of them, and not all that came before.
+        for first in range(start, end, _ENTRIES_AT_ONCE):
+            request = log_pb2.GetEntriesRequest(start=first, end=min(first + _ENTRIES_AT_ONCE, end))
+            call = partial(self._log.GetEntries, request, timeout=_STREAM_DEADLINE_S)
+            entries += self._call(partial(_all_of, call))
         if [entry.index for entry in entries] != list(range(start, end)):
             raise MalformedMessageError("the matcher sent other leaves than were asked for")
         return [Logged(entry.leaf, entry.opening, entry.body) for entry in entries]
@@ -281,7 +298,11 @@ class MatcherClient:
         return self._requests.sign(self, f"/linkage.v1.{method}", body)
 
     def _call(self, call: Callable[[], T]) -> T:
-        return repeated(call, self._patience_s)
+        return repeated(call, self.patience)
+
+
+def _all_of(call: Callable[[], Iterable[T]]) -> list[T]:
+    return list(call())
 
 
 def _progress_from_proto(message: progress_pb2.WatchProgressResponse) -> Progress:

@@ -168,6 +168,7 @@ class AgentConfig(_Strict):
         keys: the agent's keystore.
         tls: PEM files.
         patience_s: how long to try again while the matcher cannot be reached.
+        outage_s: the same of `padan agent run`, which waits through hours without a line.
         gate: the risk gate, None where the agreement asks for none.
         result: where results are brought to, beside the work folder.
     """
@@ -182,6 +183,7 @@ class AgentConfig(_Strict):
     keys: Keys
     tls: Tls
     patience_s: Annotated[float, Field(ge=0)] = 60.0
+    outage_s: Annotated[float, Field(ge=0)] = 86_400.0
     gate: Gate | None = None
     result: Delivery = Delivery()
 

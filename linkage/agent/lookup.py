@@ -35,6 +35,7 @@ from linkage.lookup import (
 from linkage.register import RegisterChunk, RegisterManifest
 from linkage.rpc.channel import repeated, sent, translated
 from linkage.rpc.convert import codes_to_proto, lookup_to_proto
+from linkage.rpc.patience import Patience
 from linkage.v1 import lookup_pb2, lookup_pb2_grpc
 
 T = TypeVar("T")
@@ -94,8 +95,9 @@ class LookupClient:
         requests: Requests | None = None,
         log_keys: Sequence[VerifierKey] = (),
     ) -> None:
-        self._patience_s, self._requests, self._log_keys = patience_s, requests, log_keys
-        self._log = MatcherClient(channel, patience_s)
+        self._patience, self._requests = Patience(patience_s), requests
+        self._log_keys = log_keys
+        self._log = MatcherClient(channel, self._patience)
         self._stub = lookup_pb2_grpc.LookupServiceStub(channel)
 
     def upload(
@@ -129,10 +131,10 @@ class LookupClient:
                 sent(partial(self._stub.UploadRegister, timeout=_STREAM_DEADLINE_S), messages())
             return opened.upload_id
 
-        upload_id = repeated(send, self._patience_s)
+        upload_id = repeated(send, self._patience)
         request = lookup_pb2.CommitRegisterRequest(upload_id=upload_id)
         done = repeated(
-            lambda: self._stub.CommitRegister(request, timeout=2 * _DEADLINE_S), self._patience_s
+            lambda: self._stub.CommitRegister(request, timeout=2 * _DEADLINE_S), self._patience
         )
         return done.leaf_index, done.revision
 
@@ -182,7 +184,7 @@ class LookupClient:
             digests.append(request_digest(parse_envelope(request)))
             return self._stub.Lookup(lookup_to_proto(question, request), timeout=_DEADLINE_S)
 
-        response = repeated(ask, self._patience_s)
+        response = repeated(ask, self._patience)
         return self._answer(response, digests[-1])
 
     def _signed(self, question: LookupQuestion, fresh_s: float) -> bytes:

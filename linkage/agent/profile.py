@@ -80,26 +80,61 @@ def profile_source(
         ConfigError: the source lacks a setting that a type needs.
     """
     identifiers = _identifiers(config, schema)
-    kinds = {a.name: a.type for a in schema.attributes} | identifiers
-    refusing = {a.name for a in schema.attributes if a.invalid == "refuse"}
-    sums = {
-        name: _ColumnSum(name, kind, max_rows, refuses=name in refusing)
-        for name, kind in kinds.items()
-    }
-    niks = _Findings(max_rows)
+    profiling = Profiling(schema, identifiers, max_rows)
     normaliser = RecordNormaliser(schema, config)
-    n_records = 0
     for table in Source(config, schema, also=tuple(identifiers), refuse=False).chunks():
         columns = dict(normaliser.columns(table))
         columns |= {n: normalise_column(table[n], kind) for n, kind in identifiers.items()}
+        profiling.add(columns, table)
+        on_records(profiling.n_records)
+    return profiling.profile()
+
+
+class Profiling:
+    """Adds up the profile of a source whose tables are normalised one after the other.
+
+    Args:
+        schema: the linkage schema.
+        beside: kinds of identifiers that the schema does not have, by column.
+        max_rows: row numbers to list for each finding.
+
+    Attributes:
+        n_records: records so far.
+    """
+
+    def __init__(
+        self,
+        schema: LinkageSchema,
+        beside: Mapping[str, str] | None = None,
+        max_rows: int = MAX_ROWS,
+    ) -> None:
+        self._beside = dict(beside or {})
+        self._kinds = {a.name: a.type for a in schema.attributes} | self._beside
+        refusing = {a.name for a in schema.attributes if a.invalid == "refuse"}
+        self._sums = {
+            name: _ColumnSum(name, kind, max_rows, refuses=name in refusing)
+            for name, kind in self._kinds.items()
+        }
+        self._niks = _Findings(max_rows)
+        self.n_records = 0
+
+    def add(self, columns: Mapping[str, FlaggedColumn], table: pa.Table) -> None:
+        """Add the records of a table.
+
+        Args:
+            columns: their normalised words.
+            table: the same as the source has them.
+        """
         for name, column in columns.items():
-            sums[name].add(column, table[name], n_records)
-        niks.add_all(_nik_checks(columns, kinds), n_records)
-        n_records += table.num_rows
-        on_records(n_records)
-    profiles = tuple(column.profile() for column in sums.values())
-    quality = QualityProfile(NORM_VERSION, profiles, niks.findings())
-    return SourceProfile(n_records, quality, tuple(identifiers))
+            self._sums[name].add(column, table[name], self.n_records)
+        self._niks.add_all(_nik_checks(columns, self._kinds), self.n_records)
+        self.n_records += table.num_rows
+
+    def profile(self) -> SourceProfile:
+        """Return what was noticed so far."""
+        profiles = tuple(column.profile() for column in self._sums.values())
+        quality = QualityProfile(NORM_VERSION, profiles, self._niks.findings())
+        return SourceProfile(self.n_records, quality, tuple(self._beside))
 
 
 def _identifiers(config: SourceConfig, schema: LinkageSchema) -> dict[str, str]:

@@ -36,7 +36,6 @@ from linkage.store.artefacts import ArtefactStore
 from linkage.ticket import DRAWN, Tickets, ticket_bytes
 
 _ANSWERED_DAYS = 365
-_TRIES = 5
 # Records are named in so many parts: one for each band of probability.
 MOST_BANDS = 3
 # A record with more likely pairs is named no more: how often it is could mark a comparison.
@@ -137,7 +136,7 @@ def answer_all(
 
     Raises:
         DeniedError: a question asks for more than the terms allow.
-        UnavailableError: the matcher went away several times.
+        UnavailableError: the matcher stayed away longer than patience lasts.
     """
 
     def answers() -> Iterator[tuple[Question, bytes]]:
@@ -151,7 +150,7 @@ def answer_all(
             yield question, answerer.answer(question)
             sent.append(question.index)
 
-    left, sent = _TRIES, list[int]()
+    sent = list[int]()
     while True:
         before = len(sent)
         try:
@@ -160,13 +159,13 @@ def answer_all(
             # Nothing is asked any more: all answers had arrived before a line broke, or the
             # job has ended. Whoever follows it is told which.
             return
-        except UnavailableError:
-            # Connections end from time to time: tries count only where nothing went through.
-            left = _TRIES if len(sent) > before else left - 1
-            if not left:
-                raise
-            client.job(job_id)  # waits for the matcher
+        except UnavailableError as error:
+            # Connections end from time to time: patience counts only where nothing got through.
+            if len(sent) > before:
+                client.patience.reached()
+            client.patience.wait(error)
         else:
+            client.patience.reached()
             return
 
 

@@ -22,6 +22,7 @@ from linkage.agent.cosigning import check_cosigned
 from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.participants import Participants
+from linkage.agent.profile import Profiling, SourceProfile
 from linkage.agent.references import References
 from linkage.agent.refine import ASKING, Answerer, answer_all
 from linkage.agent.refusals import RefusedFile
@@ -47,8 +48,11 @@ _EPOCH_DAYS = 365
 class Reporter(Protocol):
     """Told how a run goes on."""
 
-    def encoding(self, n_records: int) -> None:
-        """`n_records` have been encoded so far."""
+    def encoding(self, n_records: int, n_all: int | None = None) -> None:
+        """`n_records` have been encoded so far, of `n_all` where that is known."""
+
+    def quality(self, profile: SourceProfile) -> None:
+        """What was noticed in the records, before anything of them is sent."""
 
     def uploading(self, chunk: int, n_chunks: int) -> None:
         """A chunk is being sent."""
@@ -58,6 +62,9 @@ class Reporter(Protocol):
 
     def waiting(self, progress: Progress) -> None:
         """The matcher's progress changed."""
+
+    def away(self, away_s: float, pause_s: float) -> None:
+        """Nothing has got through for `away_s`; the next try is in `pause_s`."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,7 @@ def run_job(
         JobStateError: the job ended without a release.
         VerificationError: the result or the log does not hold.
     """
+    client.patience.on_away = reporter.away
     job = client.job(job_id)
     check_spec(session, job)
     agreement, rights = session.config.agreement, _Rights(session, client)
@@ -284,8 +292,11 @@ def _encode(
 ) -> Manifest:
     with RefusedFile(_refused_file(session, job.job_id)) as refused:
         source = Source(session.source, session.schema, on_refused=refused.add)
+        quality = Profiling(session.schema)
         tables = _counted(source, left_out(session.store), reporter.encoding)
-        return _fill(session, job, spool, own, tables)
+        manifest = _fill(session, job, spool, own, tables, quality)
+    reporter.quality(quality.profile())
+    return manifest
 
 
 def _refused_file(session: Session, job_id: str) -> Path:
@@ -298,6 +309,7 @@ def _fill(
     spool: Spool,
     own: Participants,
     tables: Iterator[pa.Table],
+    quality: Profiling,
 ) -> Manifest:
     seen = ColumnsDigest()
 
@@ -313,6 +325,7 @@ def _fill(
         def encode(table: pa.Table) -> EncodedRecords:
             columns = encoder.columns(table)
             seen.add(columns)
+            quality.add(columns, table)
             return encoder.encode_columns(columns)
 
         return spool.fill(
@@ -330,6 +343,7 @@ def _fill(
     def values_of(table: pa.Table) -> NDArray[np.uint64]:
         columns = reader.columns(table)
         seen.add(columns)
+        quality.add(columns, table)
         return reader.values(columns)
 
     def tickets(values: NDArray[np.uint64], refs: bytes) -> Iterator[Tickets]:
@@ -340,13 +354,14 @@ def _fill(
 
 
 def _counted(
-    source: Source, left_out: frozenset[str], on_records: Callable[[int], None]
+    source: Source, left_out: frozenset[str], on_records: Callable[[int, int | None], None]
 ) -> Iterator[pa.Table]:
-    n_records = 0
+    n_records, n_all = 0, source.n_records()
+    on_records(0, n_all)
     for table in without(source.chunks(), left_out):
         yield table
         n_records += len(table)
-        on_records(n_records)
+        on_records(n_records, n_all)
 
 
 def _fetch(

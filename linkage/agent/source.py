@@ -93,7 +93,7 @@ class Source:
             )
 
     def n_records(self) -> int | None:
-        """Return how many records there are, refused ones too; None where that is not known."""
+        """Return about how many records there are, refused ones too; None if nobody knows."""
         return _reader(self._config).n_records()
 
     def chunks(self) -> Iterator[pa.Table]:

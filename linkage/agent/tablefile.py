@@ -63,16 +63,21 @@ class TableFile:
         return next(csv.reader(io.StringIO(text), delimiter=config.delimiter), [])
 
     def n_records(self) -> int | None:
-        """Return how many records there are where the file says so, else None.
+        """Return about how many records there are, None where that cannot be told.
 
-        A CSV file says nothing of it; raises nothing, for whoever reads it will.
+        A CSV file says nothing of it: the lengths of its first ones are taken for those of all.
         """
-        if self._path.suffix != ".parquet":
-            return None
         try:
-            return pa_parquet.read_metadata(self._path).num_rows
+            if self._path.suffix == ".parquet":
+                return pa_parquet.read_metadata(self._path).num_rows
+            if self._path.suffix == ".gz":
+                return None
+            with self._path.open("rb") as file:
+                head = file.read(_HEAD_BYTES)
+            size = self._path.stat().st_size
         except (OSError, pa.ArrowException):
-            return None
+            return None  # whoever reads it will be told why
+        return max(round(head.count(b"\n") * size / max(len(head), 1)) - 1, 0)
 
     def chunks(self, wanted: list[str], digits: Mapping[str, int]) -> Iterator[pa.Table]:
         """Yield some columns as tables of text.

@@ -19,6 +19,7 @@ from linkage.log.note import parse_note
 from linkage.log.policy import NO_QUORUM, Policy
 from linkage.log.tiles import Tile
 from linkage.rpc.channel import repeated
+from linkage.rpc.patience import Patience
 from linkage.v1 import log_pb2, log_pb2_grpc
 
 _DEADLINE_S = 30.0
@@ -47,7 +48,7 @@ def fetch_bundle(
     def checkpoint(cosigned_before: int = 0) -> bytes:
         request = log_pb2.GetCheckpointRequest(cosigned_before=cosigned_before)
         return repeated(
-            lambda: log.GetCheckpoint(request, timeout=_DEADLINE_S), patience_s
+            lambda: log.GetCheckpoint(request, timeout=_DEADLINE_S), Patience(patience_s)
         ).checkpoint
 
     if trust is None or trust.quorum == NO_QUORUM:
@@ -59,7 +60,7 @@ def fetch_bundle(
     size = parse_checkpoint(parse_note(note).text).size
     request = log_pb2.GetEntriesRequest(start=0, end=size)
     entries = repeated(
-        lambda: list(log.GetEntries(request, timeout=_STREAM_DEADLINE_S)), patience_s
+        lambda: list(log.GetEntries(request, timeout=_STREAM_DEADLINE_S)), Patience(patience_s)
     )
     if [entry.index for entry in entries] != list(range(size)):
         raise CheckpointError(f"the matcher serves other leaves than the {size} of its checkpoint")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from linkage.agent.client import MatcherClient, Progress
     from linkage.agent.config import AgentConfig
     from linkage.agent.mirror import Mirror
+    from linkage.agent.profile import SourceProfile
     from linkage.agent.rotation import Rotation
     from linkage.agent.session import Session
     from linkage.job import Job
@@ -303,13 +305,19 @@ def request(
 def run(config_path: Path, job_id: str, out: Path | None, as_json: bool) -> None:
     """Take part in a job: encode, upload, wait, fetch and verify the own result.
 
-    Stop it at any time: run again, it goes on where it was.
+    Stop it at any time: run again, it goes on where it was. Where the line to the matcher is
+    down it tries again, for a day unless [outage_s] says otherwise.
     """
     from linkage.agent.delivery import deliver
     from linkage.agent.run import run_job
+    from linkage.rpc.patience import Patience
+
+    # As Ctrl-C does: the linkage key is overwritten before the end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     with _connected(config_path, job_id) as (session, client), progress_bar() as bar:
         today = datetime.now(UTC).date()
+        client.patience = Patience(session.config.outage_s)
         outcome = run_job(session, client, job_id, _Bars(bar), today)
         to = session.config.result
         if out is not None:
@@ -400,21 +408,23 @@ def profile(config_path: Path, as_json: bool) -> None:
 
 
 class _Bars(UploadBar):
-    """Shows an agent's run as progress bars."""
+    """Shows an agent's run."""
+
+    def quality(self, profile: "SourceProfile") -> None:
+        from linkage.cli.profile_table import grave_lines
+
+        lines = list(grave_lines(profile))
+        if lines:
+            self.say("\n".join([*lines, "look at them with `padan agent profile`"]))
 
     def answering(self, n_pairs: int) -> None:
-        self._bar.update(self._task, description="answering", completed=n_pairs, total=None)
+        self.show("answering", n_pairs, None)
 
     def waiting(self, progress: "Progress") -> None:
         words = progress.state.value
         if progress.waiting_for:
-            words = f"waiting for {', '.join(progress.waiting_for)}"
-        self._bar.update(
-            self._task,
-            description=words,
-            completed=progress.done,
-            total=progress.total or None,
-        )
+            words = f"{words}, waiting for {', '.join(progress.waiting_for)}"
+        self.show(words, progress.done, progress.total or None)
 
 
 @contextmanager

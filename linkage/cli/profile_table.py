@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from linkage.agent.profile import SourceProfile
 
 _ROWS_SHOWN = 6
+# What costs links where many records have it.
+_GRAVE = frozenset({
+    "rejected", "refused", "cut_suspect", "nobody", "title_kept", "unreadable", "impossible",
+    "placeholder", "unknown", "bad_length", "bad_character", "bad_date",
+})  # fmt: skip
+_MANY, _MANY_MISSING, _MOST_GRAVE = 0.02, 0.2, 6
 
 MEANING: Mapping[str, str] = {
     "rejected": "has a value that cannot be read as such: counts as missing",
@@ -70,6 +76,27 @@ def profile_lines(profile: "SourceProfile") -> Iterator[str]:
         yield "NIK against the record"
         for name, finding in profile.quality.nik_checks.items():
             yield _line(name, finding, profile.n_records, rule_of("nik", name))
+
+
+def grave_lines(profile: "SourceProfile") -> Iterator[str]:
+    """Yield what is gravest in a profile, if anything is: what is shared by many records."""
+    found = list[tuple[float, str]]()
+    n_records = max(profile.n_records, 1)
+
+    def add(name: str, n: int, where: str, least: float) -> None:
+        if (share := n / n_records) >= least:
+            meaning = "no value that can be used" if name == "missing" else MEANING.get(name, name)
+            found.append((share, f"{share:6.1%} of records, {where}: {meaning}"))
+
+    for column in profile.quality.columns:
+        add("missing", column.n_missing, column.attribute, _MANY_MISSING)
+        for name, finding in column.findings.items():
+            if name in _GRAVE:
+                add(name, finding.count, column.attribute, _MANY)
+    for name, finding in profile.quality.nik_checks.items():
+        add(name, finding.count, "NIK", _MANY)
+    for _, line in sorted(found, reverse=True)[:_MOST_GRAVE]:
+        yield line
 
 
 def _missing(column: ColumnProfile) -> Iterator[str]:

@@ -4,23 +4,19 @@ Calls that change nothing, or that repeat harmlessly, are tried again while the
 matcher cannot be reached. All of the protocol's calls are of that kind.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
 import grpc
 
-from linkage.errors import UnavailableError
 from linkage.rpc.limits import CLIENT_OPTIONS
+from linkage.rpc.patience import Patience
 from linkage.rpc.status import error_of
 from linkage.rpc.tls import TlsFiles, channel_credentials
 
 M = TypeVar("M")
 T = TypeVar("T")
-
-_FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE_S = 5.0
 
 
 @contextmanager
@@ -58,8 +54,9 @@ def translated() -> Iterator[None]:
 def sent(call: Callable[[Iterator[M]], T], messages: Iterable[M]) -> T:
     """Make a call that takes a stream; an error of the stream itself is raised as it is.
 
-    gRPC reads the messages on a thread of its own, and says of an error there only that there
-    was one.
+    gRPC reads the messages on a thread of its own; an error of the stream would be printed there,
+    and be told here only as that there was one. So the stream ends before it, and whatever the
+    other side makes of half a stream, the error is raised here.
 
     Args:
         call: makes the call.
@@ -70,39 +67,29 @@ def sent(call: Callable[[Iterator[M]], T], messages: Iterable[M]) -> T:
     def kept() -> Iterator[M]:
         try:
             yield from messages
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- raised below
             failed.append(error)
-            raise
 
     try:
         return call(kept())
-    except grpc.RpcError:
+    finally:
         if failed:
             raise failed[0] from None
-        raise
 
 
-def repeated(
-    call: Callable[[], T], patience_s: float, sleep: Callable[[float], None] = time.sleep
-) -> T:
+def repeated(call: Callable[[], T], patience: Patience) -> T:
     """Make a call, and again while the matcher cannot be reached.
 
     Args:
         call: makes the call; may be made any number of times.
-        patience_s: stop trying after this time.
-        sleep: waits between two tries.
+        patience: of the client.
 
     Raises:
         LinkageError: what the last try failed with.
     """
-    waited, pause = 0.0, _FIRST_PAUSE_S
-    while True:
-        try:
-            with translated():
-                return call()
-        except UnavailableError:
-            if waited >= patience_s:
-                raise
-        sleep(pause)
-        waited += pause
-        pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def once() -> T:
+        with translated():
+            return call()
+
+    return patience.call(once)

@@ -29,6 +29,13 @@ CLIENT_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.enable_http_proxy", 0),
+    # A line that went dark without a word is noticed after three minutes; no sooner, for on a
+    # slow one a ping waits behind what is being sent.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 120_000),
+    # How often and how long to try again is the caller's matter (`rpc.patience`).
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
 )
 
 
