@@ -12,6 +12,7 @@ from linkage.log.entry import parse_body
 from linkage.log.note import parse_note
 from linkage.log.policy import Policy
 from linkage.rpc.channel import repeated
+from linkage.rpc.patience import Patience
 from linkage.store.log_copy import Logged
 from linkage.store.log_files import LogFiles
 from linkage.v1 import log_pb2, log_pb2_grpc
@@ -35,7 +36,7 @@ class MatcherLog:
 
     def __init__(self, channel: grpc.Channel, patience_s: float = 10.0) -> None:
         self._stub = log_pb2_grpc.LogServiceStub(channel)
-        self._patience_s = patience_s
+        self._patience = Patience(patience_s)
 
     def checkpoint(self) -> bytes:
         """Return the last signed checkpoint."""
@@ -66,7 +67,7 @@ class MatcherLog:
         request = log_pb2.GetEntriesRequest(start=start, end=end)
         found = repeated(
             lambda: list(self._stub.GetEntries(request, timeout=_STREAM_DEADLINE_S)),
-            self._patience_s,
+            self._patience,
         )
         if [entry.index for entry in found] != list(range(start, end)):
             raise MalformedMessageError("the matcher sent other leaves than were asked for")
@@ -74,7 +75,7 @@ class MatcherLog:
 
     def _checkpoint(self, request: log_pb2.GetCheckpointRequest) -> bytes:
         return repeated(
-            lambda: self._stub.GetCheckpoint(request, timeout=_DEADLINE_S), self._patience_s
+            lambda: self._stub.GetCheckpoint(request, timeout=_DEADLINE_S), self._patience
         ).checkpoint
 
 
