@@ -20,6 +20,7 @@ TIME_INVALID = "TIME_INVALID"
 BODY_MISMATCH = "BODY_MISMATCH"
 PIN_INVALID = "PIN_INVALID"
 INCONSISTENT_WITH_PINNED = "INCONSISTENT_WITH_PINNED"
+ANCHOR_INVALID = "ANCHOR_INVALID"
 
 MEANING = {
     OK: "the log is whole, and the trust file vouches for its checkpoint",
@@ -39,6 +40,7 @@ MEANING = {
     BODY_MISMATCH: "a body is not what its leaf committed to",
     PIN_INVALID: "the pinned checkpoint cannot be used",
     INCONSISTENT_WITH_PINNED: "the log does not extend the pinned checkpoint",
+    ANCHOR_INVALID: "a timestamp in the log does not hold",
 }
 
 

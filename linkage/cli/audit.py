@@ -2,8 +2,10 @@
 
 import hashlib
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +13,10 @@ from linkage.cli.audit_bundle import print_report, verified
 from linkage.cli.audit_monitor import monitor
 from linkage.cli.audit_report import report as report_command
 from linkage.cli.files import read_file
+
+if TYPE_CHECKING:
+    from linkage.audit.anchored import Anchor
+    from linkage.audit.verdict import VerifyReport
 
 _PATH = click.Path(path_type=Path)
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -70,21 +76,38 @@ def fetch(
 @click.option(
     "--since", "since_path", type=_PATH, help="Checkpoint kept from an earlier verification."
 )
+@click.option(
+    "--tsa", "tsa_path", type=_PATH,
+    help="Certificates (PEM) of timestamp authorities: check the anchors in the log, too.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def verify(bundle: Path, trust_path: Path | None, since_path: Path | None, as_json: bool) -> None:
+def verify(
+    bundle: Path,
+    trust_path: Path | None,
+    since_path: Path | None,
+    tsa_path: Path | None,
+    as_json: bool,
+) -> None:
     """Verify a bundle offline; exit 3 unless all of it holds."""
     from linkage.audit.verdict import MEANING, OK
     from linkage.audit.verify import verify_bundle
     from linkage.cli import UNVERIFIED
 
+    if tsa_path is not None and trust_path is None:
+        raise click.UsageError("--tsa needs --trust")
     report = verify_bundle(bundle, _read(trust_path), _read(since_path))
+    anchors: list[Anchor] = []
+    if tsa_path is not None and trust_path is not None and report.verdict == OK:
+        report, anchors = _anchored(bundle, trust_path, tsa_path)
     if as_json:
-        print_report(report)
+        print_report(report, anchors=anchors if tsa_path is not None else None)
     else:
         click.echo(f"{report.verdict}: {MEANING[report.verdict]}")
         click.echo(f"log {report.origin or '(none)'}, {report.size} entries, root {report.root}")
         for leaf_type, count in sorted(report.entries.items()):
             click.echo(f"  {count:7}  {leaf_type}")
+        for one in anchors:
+            click.echo(f"  {one.size} entries at {one.time:%Y-%m-%d %H:%M:%S}Z: leaf {one.leaf}")
         for finding in report.findings:
             click.echo(f"  {finding.code}: {finding.text}")
     if report.verdict != OK:
@@ -187,6 +210,20 @@ def check_trust(
         for line in policy.witnesses:
             click.echo(f"{line.name}  {hashlib.sha256(line.key.public).hexdigest()}", err=True)
     click.echo("OK: any two quorums share a witness, and enough of them")
+
+
+def _anchored(
+    bundle: Path, trust_path: Path, tsa_path: Path
+) -> "tuple[VerifyReport, list[Anchor]]":
+    """Return the report of a bundle that verifies with what its anchors say."""
+    from linkage.audit.anchored import check_anchors
+    from linkage.log.timestamp import load_authorities
+
+    authorities = load_authorities(read_file(tsa_path), str(tsa_path))
+    report, contents = verified(bundle, trust_path, None, as_json=False)
+    anchors, findings = check_anchors(contents, report.origin, authorities)
+    verdict = findings[0].code if findings else report.verdict
+    return replace(report, verdict=verdict, findings=[*report.findings, *findings]), anchors
 
 
 def _read(path: Path | None) -> bytes | None:

@@ -11,6 +11,9 @@ import click
 from linkage.cli.files import read_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linkage.audit.anchored import Anchor
     from linkage.audit.replay import ReplayReport
     from linkage.audit.verdict import VerifyReport
     from linkage.audit.verify import Contents
@@ -37,8 +40,12 @@ def verified(
     return report, contents
 
 
-def print_report(report: "VerifyReport | ReplayReport") -> None:
-    """Print a report as JSON."""
+def print_report(
+    report: "VerifyReport | ReplayReport", anchors: "Sequence[Anchor] | None" = None
+) -> None:
+    """Print a report as JSON, with the anchors of a log where they were checked."""
     fields = asdict(report)
+    if anchors is not None:
+        fields["anchors"] = [{**asdict(one), "time": one.time.isoformat()} for one in anchors]
     fields["findings"] = [finding._asdict() for finding in report.findings]
     click.echo(json.dumps(fields))

@@ -283,3 +283,42 @@ def migrate(config_path: Path, as_json: bool) -> None:
         click.echo(f"{name}: brought to version {VERSION}", err=True)
     else:
         click.echo(f"{name}: there was nothing to do", err=True)
+
+
+@matcher.command()
+@click.option(
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings (TOML), with [anchors].",
+)
+@click.option(
+    "--query",
+    type=click.Path(path_type=Path),
+    help="Only write the request, to be carried by hand.",
+)
+@click.option(
+    "--tst", type=click.Path(path_type=Path), help="Log the response that was brought by hand."
+)
+def anchor(config_path: Path, query: Path | None, tst: Path | None) -> None:
+    """Have the log of a matcher that does not run timestamped (RFC 3161).
+
+    While it runs, it does so itself, as often as [anchors] says. The authority sees a hash.
+    """
+    from linkage.cli.files import read_file
+    from linkage.matcher.anchors import asking
+    from linkage.matcher.config import load_config
+    from linkage.matcher.offline import offline_anchors
+
+    if query is not None and tst is not None:
+        raise click.UsageError("--query first, --tst with the response to it")
+    config = load_config(config_path)
+    with offline_anchors(config) as anchors:
+        if query is not None:
+            query.write_bytes(anchors.query())
+            click.echo(f"{query}: bring it to the timestamp authority", err=True)
+        elif tst is not None:
+            click.echo(f"leaf {anchors.take(read_file(tst))}", err=True)
+        elif config.anchors is not None:
+            click.echo(f"leaf {anchors.anchor(asking(config.anchors.tsa))}", err=True)

@@ -127,6 +127,20 @@ class Watch(_Strict):
     listen: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$"), AfterValidator(_check_port)]
 
 
+class AnchorSettings(_Strict):
+    """An authority that timestamps the log (RFC 3161), from time to time.
+
+    Attributes:
+        tsa: its address; it sees a hash of a checkpoint.
+        authority: PEM file of who issued its certificate.
+        hours: how often, where the log has grown.
+    """
+
+    tsa: Annotated[str, Field(pattern=r"^https?://\S{1,500}$")]
+    authority: Path
+    hours: Annotated[float, Field(gt=0, le=8_760)] = 24.0
+
+
 class MatcherConfig(_Strict):
     """All settings of a matcher.
 
@@ -139,6 +153,7 @@ class MatcherConfig(_Strict):
         log: the match log.
         metrics: where metrics are told; nowhere without it.
         store: the database.
+        anchors: who timestamps the log; nobody without it.
         executor: who compares: `local` threads, or a `ray` cluster.
         threads: threads that compare, of the local executor.
         ray_address: host and port of the Ray cluster's head, "auto" for one on this machine.
@@ -162,6 +177,7 @@ class MatcherConfig(_Strict):
     log: Log
     metrics: Watch | None = None
     store: Store = Store()
+    anchors: AnchorSettings | None = None
     executor: ExecutorName = "local"
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     ray_address: Annotated[str, Field(pattern=r"^(auto|\S+:\d{1,5})$")] = "auto"
@@ -201,6 +217,8 @@ def load_config(path: Path) -> MatcherConfig:
                     "key_encryption_key": base / config.log.key_encryption_key,
                 }
             ),
+            "anchors": config.anchors
+            and config.anchors.model_copy(update={"authority": base / config.anchors.authority}),
             "store": config.store.model_copy(
                 update={
                     name: base / path

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from linkage.errors import ConfigError
 from linkage.log.canonical import JsonObject
 from linkage.log.entry import parse_entry
+from linkage.matcher.anchors import Anchors, anchors_of
 from linkage.matcher.config import MatcherConfig
 from linkage.matcher.documents import Documents
 from linkage.matcher.head_record import HeadRecord, RecordedEntries
@@ -84,3 +85,18 @@ def offline_documents(config: MatcherConfig, clock: Clock = time.time) -> Iterat
         ledger.refresh()
         artefacts = ArtefactStore(config.data / "artefacts", config.keystore / "artefacts")
         yield Documents(metadata, artefacts, ledger, log, clock)
+
+
+@contextmanager
+def offline_anchors(config: MatcherConfig, clock: Clock = time.time) -> Iterator[Anchors]:
+    """Open the log of a matcher that does not run, for anchors; raises as above.
+
+    Raises:
+        ConfigError: also if the settings name no timestamp authority.
+    """
+    with opened_metadata(config) as metadata:
+        journal = Journal(clock)
+        anchors = anchors_of(config, metadata, journal, open_log(config, metadata, journal))
+        if anchors is None:
+            raise ConfigError("[anchors]", ["names no timestamp authority: tsa and authority"])
+        yield anchors

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from keys.providers import FileProvider
 from linkage.engine.executor import executor_of
 from linkage.errors import LinkageError
+from linkage.matcher.anchors import anchors_of, asking
 from linkage.matcher.batches import Batches
 from linkage.matcher.config import MatcherConfig
 from linkage.matcher.cosignatures import Cosignatures
@@ -107,6 +109,7 @@ class Matcher:
             clock,
             self._on_cosignature,
         )
+        self._anchors = anchors_of(config, self._metadata, journal, match_log)
         self._grants = Grants(self._metadata, self._ledger, self.cosignatures, clock)
         self._jobs = Jobs(
             self._metadata,
@@ -226,7 +229,9 @@ class Matcher:
             temporary = address_file.with_suffix(".part")
             temporary.write_text(address, "utf-8")
             temporary.replace(address_file)
-        watches = asyncio.gather(self._watch(), _recheck(guard), self._tell_health(healthy))
+        watches = asyncio.gather(
+            self._watch(), _recheck(guard), self._tell_health(healthy), self._anchor()
+        )
         try:
             await stop.wait()
         finally:
@@ -284,6 +289,21 @@ class Matcher:
     def _forget_lookups(self) -> None:
         self._lookups.forget_expired()
         self._lookup_counts.forget_requests(self._config.lookup_request_days)
+
+    async def _anchor(self) -> None:
+        """Have the log timestamped from time to time, where the settings name an authority."""
+        settings = self._config.anchors
+        if settings is None or self._anchors is None:
+            return
+        ask, every = asking(settings.tsa), timedelta(hours=settings.hours)
+        while True:
+            try:
+                if await asyncio.to_thread(self._anchors.due, every):
+                    leaf = await asyncio.to_thread(self._anchors.anchor, ask)
+                    self._log.info("log anchored", leaf=leaf)
+            except Exception as error:  # noqa: BLE001 -- tried again; the operator is told
+                self._log.error("log not anchored", error=type(error).__name__)
+            await asyncio.sleep(_RECHECK_S)
 
     async def _watch(self) -> None:
         due, waited = False, 0.0
