@@ -35,6 +35,9 @@ MAX_BLOCK_BYTES = 8
 MAX_EXACT_SLOTS = 8
 # Pairs of each record that are drawn at random, to learn how often strangers agree.
 DRAWN_PER_RECORD = 2
+# Who may get counts of any job, beside its parties.
+COORDINATOR = "coordinator"
+RESULT_LEVELS = ("R0", "R1", "R2", "R3", "R4")
 MAX_PARTIES = 16
 MAX_COLLECT_S = 30 * 86_400
 PARTY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -234,6 +237,8 @@ class JobSpec:
         collect_timeout_s: seconds that the parties have to upload, and to answer in
             the second round.
         refinement: the second round; None where codes decide.
+        results: source, recipient and level of each result: what who is told of whose
+            records. Nothing is told that does not stand here.
     """
 
     agreement_id: str
@@ -246,6 +251,11 @@ class JobSpec:
     cardinality: Cardinality
     collect_timeout_s: int
     refinement: Refinement | None = None
+    results: tuple[tuple[str, str, str], ...] = ()
+
+    def told(self, recipient: str) -> dict[str, str]:
+        """Return at which level a recipient is told of each source's records."""
+        return {source: level for source, to, level in self.results if to == recipient}
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as plain JSON values: what is signed, and what the log keeps."""
@@ -280,6 +290,7 @@ class JobSpec:
                 "codes": CodeId(**codes),
                 "threshold": float(fields["threshold"]),
                 "refinement": refinement,
+                "results": tuple((a, b, level) for a, b, level in fields["results"]),
             }
             return cls(**{**fields, **own})
         except (KeyError, TypeError, ValueError) as error:
@@ -322,6 +333,24 @@ class JobSpec:
             f"collect_timeout_s (1 to {MAX_COLLECT_S})": 1
             <= self.collect_timeout_s
             <= MAX_COLLECT_S,
+            "results (each source and recipient once, both of the job, and a level)": len(
+                {(source, recipient) for source, recipient, _ in self.results}
+            )
+            == len(self.results)
+            and all(
+                source in self.parties
+                and recipient in (*self.parties, COORDINATOR)
+                and source != recipient
+                and level in RESULT_LEVELS
+                for source, recipient, level in self.results
+            ),
+            "results (no more than R0 for the coordinator)": all(
+                level == "R0" for level in self.told(COORDINATOR).values()
+            ),
+            "results (R2 with two rounds only: codes are compared as a whole)": bool(
+                self.refinement
+            )
+            or all(level != "R2" for _, _, level in self.results),
             **self._rules_of_refinement(),
         }
 

@@ -71,6 +71,9 @@ _TABLE = (
 
 ATTRIBUTE_TYPES = {entry.name: entry for entry in _TABLE}
 
+NEVER_TOLD = frozenset({"mother_name"})
+"""Types that are compared, and of which no result says how: a secret question of banks."""
+
 # Parts of attribute names that mean data no linkage may use (UU PDP article 4,
 # the last row of the data-needs matrix), in Indonesian and English.
 _REFUSED = """

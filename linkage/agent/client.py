@@ -11,10 +11,10 @@ import grpc
 from linkage.batch import Chunk, Manifest, Question
 from linkage.errors import MalformedMessageError, UnavailableError
 from linkage.job import Job, JobSpec, JobState
+from linkage.result import Part
 from linkage.rpc import convert
 from linkage.rpc.channel import repeated, sent, translated
 from linkage.rpc.patience import Patience
-from linkage.solve.links import Links
 from linkage.store.log_copy import Logged, LogSource
 from linkage.v1 import (
     batch_pb2,
@@ -219,8 +219,8 @@ class MatcherClient:
             except UnavailableError as error:
                 self.patience.wait(error)
 
-    def results(self, job_id: str) -> tuple[result_pb2.ResultHeader, list[Links]]:
-        """Return the receipt of the party's own links, and the links.
+    def results(self, job_id: str) -> tuple[result_pb2.ResultHeader, list[Part]]:
+        """Return the receipt of what the party is told, and the pieces of that.
 
         Raises:
             MalformedMessageError: the stream is not a header and chunks.
@@ -235,7 +235,7 @@ class MatcherClient:
             raise MalformedMessageError("result: it does not begin with its receipt")
         if any(message.WhichOneof("part") != "chunk" for message in messages[1:]):
             raise MalformedMessageError("result: a part that is no chunk")
-        return messages[0].header, [convert.links_from_proto(m.chunk) for m in messages[1:]]
+        return messages[0].header, [convert.part_from_proto(m.chunk) for m in messages[1:]]
 
     def checkpoint(self, *, to_cosign: bool = False) -> bytes:
         """Return the last signed checkpoint of the log, or the one that parties cosign now."""

@@ -36,7 +36,7 @@ from linkage.register import RegisterChunk, RegisterManifest
 from linkage.rpc.channel import repeated, sent, translated
 from linkage.rpc.convert import codes_to_proto, lookup_to_proto
 from linkage.rpc.patience import Patience
-from linkage.v1 import lookup_pb2, lookup_pb2_grpc
+from linkage.v1 import job_pb2, lookup_pb2, lookup_pb2_grpc
 
 T = TypeVar("T")
 _DEADLINE_S = 30.0
@@ -195,7 +195,7 @@ class LookupClient:
     def _answer(self, message: lookup_pb2.LookupResponse, request: bytes) -> LookupAnswer:
         """Return an answer, whose signature is checked."""
         grade = _GRADES.get(message.grade)
-        if grade is None or message.level != lookup_pb2.RESULT_LEVEL_R1:
+        if grade is None or message.level != job_pb2.RESULT_LEVEL_R1:
             raise MalformedMessageError("the matcher answered with a grade or level of its own")
         answer = Answer(
             grade,

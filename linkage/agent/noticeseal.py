@@ -14,7 +14,7 @@ from keys.derive import LinkageKey
 from linkage.agreement.rights import RightsNotice
 from linkage.errors import VerificationError
 from linkage.log.canonical import decode_base64, encode_base64
-from linkage.solve.links import LINK_ID_BYTES
+from linkage.result import LINK_ID_BYTES
 
 MOST_LINKS = 255
 """Links in one notice; more go into further ones."""

@@ -77,6 +77,10 @@ class References:
         places = self._places(digests)
         return np.concatenate([np.zeros(0, "V16"), *self._references])[places].tobytes()
 
+    def everything(self) -> bytes:
+        """Return all references of the map, 16 bytes each, in a row."""
+        return np.concatenate([np.zeros(0, "V16"), *self._references]).tobytes()
+
     def record_ids(self, references: bytes) -> list[str]:
         """Return the records of references, 16 bytes each, in a row.
 

@@ -5,7 +5,7 @@ Every step can be repeated: a run that was stopped anywhere goes on where it was
 
 import datetime
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,27 +17,36 @@ from numpy.typing import NDArray
 
 from linkage.agent.blocktokens import block_tokens, book_of, meetings
 from linkage.agent.client import MatcherClient, Progress
+from linkage.agent.compared import Compared
 from linkage.agent.config import load_gate
 from linkage.agent.cosigning import check_cosigned
 from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.fieldrows import ColumnsDigest
-from linkage.agent.participants import Participants
+from linkage.agent.participants import Participants, participants_of
 from linkage.agent.profile import Profiling, SourceProfile
 from linkage.agent.references import References
 from linkage.agent.refine import ASKING, Answerer, answer_all
 from linkage.agent.refusals import RefusedFile
 from linkage.agent.restricted import without
-from linkage.agent.result import verify_result, write_links
+from linkage.agent.result import VerifiedResult, verify_result, write_result
 from linkage.agent.rights import Rights
 from linkage.agent.session import Session
 from linkage.agent.source import Source
 from linkage.agent.spool import Spool
 from linkage.agent.tickets import left_out
+from linkage.agreement.articles import Level
+from linkage.agreement.model import Agreement as AgreementTerms
 from linkage.batch import Manifest
 from linkage.encode.encoder import EncodedRecords
-from linkage.errors import DeniedError, JobStateError, MalformedMessageError, UnavailableError
+from linkage.errors import (
+    DeniedError,
+    JobStateError,
+    MalformedMessageError,
+    RecordError,
+    UnavailableError,
+)
 from linkage.gate import GateResult, accepts
-from linkage.job import Job, JobSpec, JobState
+from linkage.job import COORDINATOR, Job, JobSpec, JobState
 from linkage.schema import LinkageSchema
 from linkage.ticket import Tickets
 
@@ -74,8 +83,8 @@ class Outcome:
     Attributes:
         job: the job at its end.
         n_records: records uploaded; None where this agent's spool is not at hand.
-        n_links: own links.
-        path: the file of own links.
+        n_links: own records that were linked; 0 where only counts or nothing are told.
+        files: the files of the result by level; none where nothing is told.
         notes: what the matcher says is doubtful of the result.
         refused: the list of own records that were left out, None where there are none.
     """
@@ -83,15 +92,31 @@ class Outcome:
     job: Job
     n_records: int | None
     n_links: int
-    path: Path
+    files: Mapping[str, Path]
     notes: tuple[str, ...] = ()
     refused: Path | None = None
 
+    @property
+    def path(self) -> Path:
+        """The file of the highest level."""
+        return self.files[max(self.files)]
+
 
 def request_job(
-    session: Session, client: MatcherClient, parties: tuple[str, ...], collect_timeout_s: int
+    session: Session,
+    client: MatcherClient,
+    parties: tuple[str, ...],
+    collect_timeout_s: int,
+    level: Level,
 ) -> Job:
     """Ask the matcher for a job of these parties under the session's agreement.
+
+    Args:
+        session: the agent at work.
+        client: calls of the party.
+        parties: all parties of the job.
+        collect_timeout_s: seconds that they have to upload.
+        level: the highest result level that is asked for, for anybody.
 
     Raises:
         DeniedError: the matcher's decision.
@@ -113,11 +138,33 @@ def request_job(
             cardinality=match.cardinality,
             collect_timeout_s=collect_timeout_s,
             refinement=session.refinement,
+            results=results_of(
+                standing.agreement, parties, level, two_rounds=session.refinement is not None
+            ),
         )
     )
     if job.state is JobState.DENIED:
         raise DeniedError(job.reason_code, job.reason)
     return job
+
+
+def results_of(
+    agreement: AgreementTerms, parties: tuple[str, ...], level: Level, *, two_rounds: bool
+) -> tuple[tuple[str, str, str], ...]:
+    """Return what everybody is told: what the agreement gives, and no more than was asked for.
+
+    Args:
+        agreement: the version in force.
+        parties: of the job.
+        level: the highest that is asked for.
+        two_rounds: whether attributes are compared one by one; R2 needs it.
+    """
+    found = list[tuple[str, str, str]]()
+    for result in agreement.results:
+        if result.source in parties and result.recipient in (*parties, COORDINATOR):
+            least = min(level, result.level)
+            found.append((result.source, result.recipient, least))
+    return tuple((a, b, "R1" if at == "R2" and not two_rounds else at) for a, b, at in found)
 
 
 def attributes_of(schema: LinkageSchema) -> tuple[tuple[str, str], ...]:
@@ -145,6 +192,7 @@ def run_job(
     client.patience.on_away = reporter.away
     job = client.job(job_id)
     check_spec(session, job)
+    check_results(session.requests.standing(client).agreement, job)
     agreement, rights = session.config.agreement, _Rights(session, client)
     if job.state.final and job.state is not JobState.RELEASED:
         raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
@@ -179,8 +227,11 @@ def run_job(
     if job.state is not JobState.RELEASED:
         spool.forget_chunks()
         raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
-    path = session.config.work / "results" / f"{job_id}.csv"
-    n_links, notes = _fetch(session, client, job_id, references, path)
+    files, n_links, notes = dict[str, Path](), 0, tuple[str, ...]()
+    # Who is told nothing has nothing to fetch.
+    if job.spec.told(session.config.party):
+        result, files = _fetch(session, client, job, references)
+        n_links, notes = sum(len(part) for part in result.parts), result.notes
     # New links of records about which others have to be told, or were; each row has its state.
     rights.sync()
     # The release has its leaf only now: under this party's line nobody can take it back. The
@@ -190,7 +241,7 @@ def run_job(
     spool.forget_chunks()
     refused = _refused_file(session, job_id)
     n_records = manifest.n_records if manifest else None
-    return Outcome(job, n_records, n_links, path, notes, refused if refused.exists() else None)
+    return Outcome(job, n_records, n_links, files, notes, refused if refused.exists() else None)
 
 
 class _Rights:
@@ -239,6 +290,22 @@ def check_spec(session: Session, job: Job) -> None:
         raise DeniedError(
             "TERMS_DIFFER", f"{job.requester} asked for other terms than our settings: {terms}"
         )
+
+
+def check_results(agreement: AgreementTerms, job: Job) -> None:
+    """Check that a job tells nobody more than the agreement gives, whatever the matcher allowed.
+
+    Raises:
+        DeniedError: it does.
+    """
+    for source, recipient, level in job.spec.results:
+        agreed = agreement.level(source, recipient)
+        if agreed is None or level > agreed:
+            raise DeniedError(
+                "LEVEL_NOT_AGREED",
+                f"{job.requester} asked that {recipient} is told {level} of the records of "
+                f"{source}: the agreement gives {agreed or 'nothing'}",
+            )
 
 
 def gate_result(session: Session) -> GateResult | None:
@@ -365,12 +432,28 @@ def _counted(
 
 
 def _fetch(
-    session: Session, client: MatcherClient, job_id: str, references: References, path: Path
-) -> tuple[int, tuple[str, ...]]:
-    trust = session.trust
-    header, pieces = client.results(job_id)
-    result = verify_result(header, pieces, trust=trust, party=session.config.party, job_id=job_id)
+    session: Session, client: MatcherClient, job: Job, references: References
+) -> tuple[VerifiedResult, dict[str, Path]]:
+    """Fetch the own result, verify it, and join it to the own records."""
+    header, pieces = client.results(job.job_id)
+    party = session.config.party
+    told = job.spec.told(party)
+    result = verify_result(
+        header, pieces, trust=session.trust, party=party, job_id=job.job_id, told=told
+    )
     state = session.mirror.follow(result.note, client)
     # The own one too: a party that cosigned knows the log up to there.
-    check_cosigned(result.note, state, client.job(job_id).spec.parties)
-    return write_links(path, result, references), result.notes
+    check_cosigned(result.note, state, job.spec.parties)
+    compared = None
+    if job.spec.refinement is not None:
+        compared = Compared(session, job.job_id, job.spec.parties, references)
+    numbers = participants_of(session.store, job.job_id)
+    # Who is answered yes or no is answered for all records.
+    if numbers is None and "R1" in told.values():
+        raise RecordError(
+            "what was uploaded is not known with this work folder: fetch the result where the "
+            "batch was encoded"
+        )
+    own = references.numbered(numbers) if numbers is not None else []
+    folder = session.config.work / "results"
+    return result, write_result(folder, result, references, own, compared)

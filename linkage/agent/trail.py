@@ -22,12 +22,16 @@ from linkage.agent.config import AgentConfig, Agreement
 from linkage.agent.mirror import Mirror
 from linkage.agent.participants import participants_of
 from linkage.agent.references import References, references_of
+from linkage.agent.result import file_of
 from linkage.agreement.jobs import JobRecord, read_jobs
 from linkage.agreement.model import Agreement as SignedAgreement
 from linkage.errors import NotFoundError, RecordError
 from linkage.log.entry import parse_entry
 from linkage.log.policy import Policy
 from linkage.store.artefacts import ArtefactStore
+
+# Levels that tell of a record whether it was linked, and the columns that say so.
+_NAMING = {"R1": ["found"], "R2": ["grade"], "R3": ["link_id", "grade"]}
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class FoundLink:
 
     Attributes:
         counterpart: whose record it is with.
-        link_id: equal at both parties.
+        link_id: equal at both parties; "" below result level R3.
         grade: match or undetermined.
     """
 
@@ -213,17 +217,20 @@ def _use(party: str, job: JobRecord, agreed: SignedAgreement | None) -> Use:
 def _with_links(config: AgentConfig, use: Use, records: list[str]) -> Iterator[Use]:
     """Yield a job's use of each record, with the links that were found for it."""
     links: dict[str, list[FoundLink]] = {record: [] for record in records}
-    path = config.work / "results" / f"{use.job}.csv"
-    known = path.exists() or use.released is None
-    if path.exists():
-        for record, link in _links(path, records):
-            links[record].append(link)
+    folder = config.work / "results"
+    paths = {level: file_of(folder, use.job, level) for level in _NAMING}
+    known = any(path.exists() for path in paths.values()) or use.released is None
+    for level, path in paths.items():
+        if path.exists():
+            for record, link in _links(path, level, records):
+                if link not in links[record]:
+                    links[record].append(link)
     for record, found in links.items():
         yield replace(use, record=record, links=tuple(found), links_known=known)
 
 
-def _links(path: Path, records: list[str]) -> Iterator[tuple[str, FoundLink]]:
-    columns = ["record_id", "counterpart", "link_id", "grade"]
+def _links(path: Path, level: str, records: list[str]) -> Iterator[tuple[str, FoundLink]]:
+    columns = ["record_id", "counterpart", *_NAMING[level]]
     options = pa_csv.ConvertOptions(
         column_types=dict.fromkeys(columns, pa.string()), include_columns=columns
     )
@@ -233,4 +240,6 @@ def _links(path: Path, records: list[str]) -> Iterator[tuple[str, FoundLink]]:
         raise RecordError(f"{path}: the result cannot be read: fetch it again") from error
     table = table.filter(pc.is_in(table["record_id"], value_set=pa.array(records, pa.string())))
     for row in table.to_pylist():
-        yield row["record_id"], FoundLink(row["counterpart"], row["link_id"], row["grade"])
+        grade = row.get("grade") or {"yes": "match"}.get(row["found"], row["found"])
+        if grade != "no":
+            yield row["record_id"], FoundLink(row["counterpart"], row.get("link_id", ""), grade)

@@ -38,7 +38,6 @@ Basis = Literal[
     "public-task",
     "legitimate-interest",
 ]
-COORDINATOR = "coordinator"
 LEVELS: tuple[Level, ...] = ("R0", "R1", "R2", "R3", "R4")
 
 _Count = Annotated[int, Field(ge=0, le=2_000_000_000)]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TypeAlias
 
-from linkage.agreement.articles import COORDINATOR, LEVELS
+from linkage.agreement.articles import LEVELS
 from linkage.agreement.decision import Action, Decision, Request
 from linkage.agreement.denial import ALLOWED, DENIALS
 from linkage.agreement.epochs import custody_of
@@ -20,6 +20,7 @@ from linkage.agreement.model import Agreement
 from linkage.agreement.principals import Principal
 from linkage.agreement.state import State
 from linkage.agreement.usage import day_of
+from linkage.job import COORDINATOR
 
 LONGEST_GRANT = timedelta(days=1)
 GATE_WAIVED = 1.0

@@ -1,11 +1,14 @@
 """A request as `decide` sees it, and its answer: plain data."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, cast
 
-from linkage.agreement.articles import Level
+from linkage.agreement.articles import LEVELS, Level
 from linkage.agreement.denial import ALLOWED, Language, outward
+from linkage.errors import MalformedMessageError
+from linkage.job import COORDINATOR
 
 Action = Literal["submit", "upload", "start", "release", "lookup_grant", "lookup"]
 ACTIONS: tuple[Action, ...] = ("submit", "upload", "start", "release", "lookup_grant", "lookup")
@@ -18,6 +21,32 @@ class Flow:
     source: str
     recipient: str
     level: Level
+
+
+def flows_of(results: Iterable[tuple[str, str, str]]) -> tuple[Flow, ...]:
+    """Return the flows that the results of a job's specification stand for.
+
+    Raises:
+        MalformedMessageError: a level is none.
+    """
+    wanted = tuple(results)
+    if not {level for _, _, level in wanted} <= set(LEVELS):
+        raise MalformedMessageError("results: a level that there is not")
+    return tuple(
+        Flow(source, recipient, cast("Level", level)) for source, recipient, level in wanted
+    )
+
+
+def released_to(flows: Iterable[Flow], party: str) -> tuple[Flow, ...]:
+    """Return the flows that are decided on when a party's result is released.
+
+    What the coordinator is told of a party's records is decided on with that party's own.
+    """
+    return tuple(
+        flow
+        for flow in flows
+        if flow.recipient == party or (flow.recipient == COORDINATOR and flow.source == party)
+    )
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from linkage.agreement import articles
-from linkage.agreement.articles import COORDINATOR, Direction, Level, Party
+from linkage.agreement.articles import Direction, Level, Party
 from linkage.agreement.values import AgreementId, Digest, Origin, Strict, role_in
 from linkage.errors import ConfigError, MalformedMessageError
+from linkage.job import COORDINATOR
 from linkage.log.canonical import decode_base64, format_json, parse_json
 
 MAX_PARTIES = 16

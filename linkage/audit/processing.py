@@ -10,8 +10,8 @@ Source: domain study, section 1 (articles 31 and 74); letters in the order of th
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from linkage.agreement.articles import COORDINATOR
 from linkage.agreement.model import Agreement
+from linkage.job import COORDINATOR
 
 _NOTHING = "tidak ada · none"
 

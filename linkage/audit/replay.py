@@ -24,9 +24,8 @@ from typing import Any, NamedTuple
 
 from keys.dsse import envelope_in
 from keys.errors import KeysError
-from linkage.agreement.articles import Level
 from linkage.agreement.decide import decide
-from linkage.agreement.decision import Action, Decision, Flow, Request
+from linkage.agreement.decision import Action, Decision, Flow, Request, flows_of, released_to
 from linkage.agreement.grants import asked_for, grant_in
 from linkage.agreement.payload import LookupGrant, envelope_of
 from linkage.agreement.principals import Principal
@@ -56,8 +55,6 @@ MEANING = {
 
 _REQUEST_JOB = "/linkage.v1.JobService/RequestJob"
 _OPEN_BATCH = "/linkage.v1.BatchService/OpenBatch"
-# What a job tells its parties: links, each under an id of the two parties' own.
-_LEVEL: Level = "R3"
 # Leaves of a job that only an authorised one can have.
 _STEPS = frozenset({"job.admit", "job.refuse", "job.plan", "batch", "refine", "result", "release"})
 
@@ -176,7 +173,7 @@ class Replay:
         key = _text(body, "key")
         asked = _of_spec("submit", spec, caller.uri, key, entry)
         _check_same(asked, signed)
-        asked = replace(asked, flows=_flows(asked.parties))
+        asked = replace(asked, flows=_flows(spec))
         return _Job(spec, caller.uri, key, decide(self._state, self._seen(asked, signed)))
 
     def _decided(self, index: int, entry: Entry, body: JsonObject) -> None:
@@ -197,7 +194,7 @@ class Replay:
             self._uploaded(index, entry, body, job)
         elif entry.type == "job.plan":
             asked = _of_spec("start", job.spec, job.actor, job.key, entry)
-            decision = decide(self._state, replace(asked, flows=_flows(asked.parties)))
+            decision = decide(self._state, replace(asked, flows=_flows(job.spec)))
             self._compare(index, entry, body, decision, allowed=True)
         elif entry.type in ("result", "release"):
             self._released(index, entry, job)
@@ -222,14 +219,16 @@ class Replay:
             job.uploads[caller.party] = _Upload(caller.uri, key)
 
     def _released(self, index: int, entry: Entry, job: _Job) -> None:
-        """Check that every party might have its part of the result."""
+        """Check that everybody who is told something of the result might be."""
         for party in _of_spec("release", job.spec, "", "", entry).parties:
             upload = job.uploads.get(party)
             if upload is None:
                 self._add(NOT_AUTHORISED, index, f"a result without an upload of {party}")
                 continue
             asked = _of_spec("release", job.spec, *upload, entry)
-            flows = tuple(flow for flow in _flows(asked.parties) if flow.recipient == party)
+            flows = released_to(_flows(job.spec), party)
+            if not flows:
+                continue
             decision = decide(self._state, replace(asked, flows=flows))
             self._n_decisions += 1
             if not decision.allowed:
@@ -320,8 +319,11 @@ def _check_same(asked: Request, signed: SignedRequest) -> None:
         raise _Unusable("a request that was signed for another agreement or epoch")
 
 
-def _flows(parties: tuple[str, ...]) -> tuple[Flow, ...]:
-    return tuple(Flow(a, b, _LEVEL) for a in parties for b in parties if a != b)
+def _flows(spec: Mapping[str, Any]) -> tuple[Flow, ...]:
+    try:
+        return flows_of((str(a), str(b), str(level)) for a, b, level in spec["results"])
+    except (KeyError, TypeError, ValueError, MalformedMessageError) as error:
+        raise _Unusable("a spec that does not say who is told what") from error
 
 
 def _text(body: JsonObject, name: str) -> str:

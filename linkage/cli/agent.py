@@ -29,9 +29,15 @@ if TYPE_CHECKING:
     from linkage.agent.profile import SourceProfile
     from linkage.agent.rotation import Rotation
     from linkage.agent.session import Session
+    from linkage.agreement.articles import Level
     from linkage.job import Job
 
 
+_NO_EVIDENCE = (
+    "no match is never evidence that a person is not a citizen: an official decides\n"
+    "tidak ditemukan tidak pernah menjadi bukti bahwa seseorang bukan warga negara: "
+    "pejabat yang memutus"
+)
 _Given = TypeVar("_Given", str, tuple[str, ...])
 
 
@@ -280,16 +286,26 @@ def _tell_step(step: "Step", awaited: tuple[str, ...]) -> None:
     show_default=True,
     help="Seconds that the parties have to upload.",
 )
+@click.option(
+    "--level",
+    type=click.Choice(["R0", "R1", "R2", "R3"]),
+    default="R0",
+    show_default=True,
+    help="The most that anybody is told, where the agreement gives so much: R0 counts, R1 yes, "
+    "no or undetermined, R2 how each attribute compares, R3 link ids.",
+)
 @_JSON
 def request(
-    config_path: Path, others: tuple[str, ...], collect_timeout: int, as_json: bool
+    config_path: Path, others: tuple[str, ...], collect_timeout: int, level: "Level", as_json: bool
 ) -> None:
     """Ask the matcher for a job, and print its id."""
     from linkage.agent.run import request_job
 
     with _connected(config_path) as (session, client):
         parties = (session.config.party, *others)
-        job = request_job(session, client, parties, collect_timeout)
+        job = request_job(session, client, parties, collect_timeout, level)
+    for source, recipient, told in job.spec.results:
+        click.echo(f"{recipient} is told {told} of the records of {source}", err=True)
     click.echo(json.dumps(_job_to_dict(job)) if as_json else job.job_id)
 
 
@@ -322,7 +338,7 @@ def run(config_path: Path, job_id: str, out: Path | None, as_json: bool) -> None
         to = session.config.result
         if out is not None:
             to = to.model_copy(update={"path": out})
-        places = deliver(to, job_id, {"R3": outcome.path})
+        places = deliver(to, job_id, outcome.files)
     if as_json:
         click.echo(
             json.dumps(
@@ -330,7 +346,8 @@ def run(config_path: Path, job_id: str, out: Path | None, as_json: bool) -> None
                     "job": _job_to_dict(outcome.job),
                     "records": outcome.n_records,
                     "links": outcome.n_links,
-                    "path": str(outcome.path),
+                    "path": str(outcome.path) if outcome.files else None,
+                    "files": {level: str(path) for level, path in outcome.files.items()},
                     "delivered": places,
                     "notes": list(outcome.notes),
                     "refused": None if outcome.refused is None else str(outcome.refused),
@@ -342,7 +359,14 @@ def run(config_path: Path, job_id: str, out: Path | None, as_json: bool) -> None
         click.echo(f"doubtful: {note}", err=True)
     if outcome.refused is not None:
         click.echo(f"records left out, as the schema says: {outcome.refused}", err=True)
-    click.echo(f"{outcome.n_links} links: {', '.join([str(outcome.path), *places])}")
+    if not outcome.files:
+        click.echo("released: the job tells this party nothing", err=True)
+        return
+    click.echo(_NO_EVIDENCE, err=True)
+    for level, path in outcome.files.items():
+        click.echo(f"{level}: {path}" if level == "R0" else f"{outcome.n_links} links: {path}")
+    for place in places:
+        click.echo(f"also: {place}")
 
 
 @agent.command()
@@ -484,6 +508,7 @@ def _job_to_dict(job: "Job") -> dict[str, object]:
         "state": job.state.value,
         "requester": job.requester,
         "parties": list(job.spec.parties),
+        "results": [list(result) for result in job.spec.results],
         "uploaded": list(job.uploaded),
         "reason_code": job.reason_code,
         "reason": job.reason,

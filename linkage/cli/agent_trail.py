@@ -76,7 +76,8 @@ def _tell(found: "Trail") -> None:
         for basis in use.basis:
             click.echo(f"  {basis}")
         for link in use.links:
-            click.echo(f"  {link.grade} with a record of {link.counterpart}: {link.link_id}")
+            told = f": {link.link_id}" if link.link_id else ""
+            click.echo(f"  {link.grade} with a record of {link.counterpart}{told}")
         if not use.links_known:
             click.echo("  the result is not here: it was never fetched, or was removed")
         click.echo(f"  leaves {', '.join(map(str, use.leaves))}")

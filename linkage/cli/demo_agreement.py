@@ -5,7 +5,7 @@ a demonstration: its records are made up, so the risk gate is waived.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, get_args
@@ -42,6 +42,8 @@ def demo_agreement(
     resolved: Mapping[str, Any],
     today: date,
     gate_limit: float = GATE_WAIVED,
+    process: Process = _PROCESS,
+    results: Sequence[tuple[str, str, str]] | None = None,
 ) -> Agreement:
     """Return the agreement of parties of a demonstration.
 
@@ -55,13 +57,17 @@ def demo_agreement(
         resolved: the resolved schema.
         today: the first day of the agreement.
         gate_limit: highest rate of persons named that the risk gate may find.
+        process: of which the draft is taken.
+        results: source, recipient and level of each result; by default links for all.
     """
-    fields: dict[str, Any] = tomllib.loads(draft(_PROCESS))
+    fields: dict[str, Any] = tomllib.loads(draft(process))
     first, names = str(today), list(parties)
+    if results is None:
+        results = [(a, b, "R3") for a in names for b in names if a != b]
     later = str(today + timedelta(days=180))
     elements = {one["name"]: one["element"] for one in resolved["attributes"]}
     # A process must use what this schema may not compare.
-    elements |= {row: row for row in missing_rows(_PROCESS, frozenset(elements.values()))}
+    elements |= {row: row for row in missing_rows(process, frozenset(elements.values()))}
     data = [
         {"name": name, "element": element, "data_class": "spesifik"}
         for name, element in elements.items()
@@ -100,10 +106,8 @@ def demo_agreement(
             for name, keys in parties.items()
         ],
         "results": [
-            {"source": source, "recipient": recipient, "level": "R3"}
-            for source in names
-            for recipient in names
-            if source != recipient
+            {"source": source, "recipient": recipient, "level": level}
+            for source, recipient, level in results
         ],
         "duties": dict.fromkeys(("rights", "breach", "quality", "notice"), names[0]),
         "joint_contact": {**_WHO, "tested_on": first},

@@ -187,7 +187,7 @@ class _Signs:
 
 def _proper(site: DemoSite) -> JobSpec:
     """Return the specification of a job that would be allowed."""
-    from linkage.agent.run import attributes_of
+    from linkage.agent.run import attributes_of, results_of
     from linkage.agent.session import block_form, refinement_of
     from linkage.encode.encoder import schema_id
     from linkage.job import KEY_CHECK_BYTES, CodeId
@@ -212,6 +212,7 @@ def _proper(site: DemoSite) -> JobSpec:
         cardinality=schema.match.cardinality,
         collect_timeout_s=600,
         refinement=refinement_of(schema),
+        results=results_of(site.agreement, site.parties, "R3", two_rounds=True),
     )
 
 

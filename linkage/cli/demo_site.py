@@ -24,6 +24,7 @@ from keys.keystore import new_header, write_keystore
 from keys.kinds import new_secret, public_half
 from keys.providers import FileProvider, create_key_file
 from linkage.agent.session import witness_name
+from linkage.agreement.articles import Process
 from linkage.agreement.decide import GATE_WAIVED
 from linkage.agreement.envelope import sign_agreement
 from linkage.agreement.payload import Enrolment
@@ -68,8 +69,11 @@ class DemoSite:
         *,
         moment: datetime | None = None,
         n_unsigned: int = 0,
+        process: Process = "P6",
+        results: Sequence[tuple[str, str, str]] | None = None,
     ) -> None:
         self.root, self._data, self._gate_limit = root, data, gate_limit
+        self._process, self._results = process, results
         self._moment, self._n_unsigned = moment or datetime.now(UTC), n_unsigned
         self.authority = ThrowawayAuthority(datetime.now(UTC) - timedelta(minutes=5))
         self.administrator = Ed25519Signer(Ed25519PrivateKey.generate())
@@ -168,6 +172,8 @@ class DemoSite:
             resolve_schema(schema),
             day_of(self._moment),
             self._gate_limit,
+            self._process,
+            self._results,
         )
         signers = list(self.signers.values())[self._n_unsigned :]
         envelope = sign_agreement(self.agreement, signers)
@@ -250,7 +256,9 @@ class DemoSite:
         first, *others = self.parties
         arguments = [word for party in others for word in ("--party", party)]
         config = str(self.root / "agents" / first / "agent.toml")
-        return self.padan("agent", "request", "--config", config, *arguments).strip()
+        return self.padan(
+            "agent", "request", "--config", config, "--level", "R3", *arguments
+        ).strip()
 
     def run_agents(self, job_id: str) -> dict[str, dict[str, object]]:
         """Run all agents at once, and return what each printed.

@@ -5,16 +5,14 @@ released, and again whenever the log says something new while it runs. What was 
 the log beside the answer, so that an auditor can ask again.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from keys.dsse import Envelope, parse_envelope
 from keys.errors import KeysError
-from linkage.agreement.articles import COORDINATOR, Level
 from linkage.agreement.decide import decide
-from linkage.agreement.decision import Action, Decision, Flow, Request
+from linkage.agreement.decision import Action, Decision, Flow, Request, flows_of, released_to
 from linkage.agreement.denial import DENIALS, outward
 from linkage.agreement.request import (
     SignedRequest,
@@ -24,7 +22,7 @@ from linkage.agreement.request import (
 )
 from linkage.agreement.state import State
 from linkage.errors import DeniedError, MalformedMessageError
-from linkage.job import CodeId, Job, JobSpec
+from linkage.job import COORDINATOR, CodeId, Job, JobSpec
 from linkage.log.canonical import JsonObject
 from linkage.lookup import LOOKUP_METHOD, LookupQuestion
 from linkage.matcher.journal import Clock, Journal, time_of
@@ -32,9 +30,6 @@ from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.rpc.peer import Peer
 from linkage.store.metadata import RequestRow, Transaction
-
-# What a job tells its parties: links, each under an id of the two parties' own.
-_LEVEL: Level = "R3"
 
 
 @dataclass(frozen=True)
@@ -122,7 +117,7 @@ class Decisions:
     def submit(self, transaction: Transaction, signed: Signed, spec: JobSpec) -> Decision:
         """Decide on a request for a job."""
         asked = self._of_spec(transaction, "submit", spec, *_caller(signed))
-        asked = replace(asked, flows=tuple(_flows(spec)))
+        asked = replace(asked, flows=flows_of(spec.results))
         return decide(self._ledger.state(transaction), self._seen(asked, signed))
 
     def upload(
@@ -137,14 +132,16 @@ class Decisions:
         """Decide whether a job may go on."""
         asked = replace(
             self._of_spec(transaction, "start", job.spec, made_by.actor, made_by.key),
-            flows=tuple(_flows(job.spec)),
+            flows=flows_of(job.spec.results),
         )
         return decide(self._ledger.state(transaction), asked)
 
     def release(
         self, transaction: Transaction, job: Job, uploads: list[tuple[str, str]]
     ) -> Decision:
-        """Decide whether all parties may get their results; the first denial counts.
+        """Decide whether all recipients may get their results; the first denial counts.
+
+        A party that is told nothing is not asked about: nothing is released to it.
 
         Args:
             transaction: sees the log.
@@ -153,7 +150,9 @@ class Decisions:
         """
         state, decision = self._ledger.state(transaction), None
         for party, (actor, key) in zip(job.spec.parties, uploads, strict=True):
-            flows = tuple(flow for flow in _flows(job.spec) if flow.recipient == party)
+            flows = released_to(flows_of(job.spec.results), party)
+            if not flows:
+                continue
             asked = replace(
                 self._of_spec(transaction, "release", job.spec, actor, key), flows=flows
             )
@@ -161,7 +160,7 @@ class Decisions:
             if not decision.allowed:
                 return decision
         if decision is None:
-            raise ValueError("a job has parties")
+            raise ValueError("a job tells somebody something")
         return decision
 
     def lookup(
@@ -333,10 +332,3 @@ def evidence(signed: Signed) -> dict[str, Any]:
 def verdict(decision: Decision) -> dict[str, Any]:
     """Return what the log keeps of a decision."""
     return {"code": decision.code, "rules": list(decision.rules)}
-
-
-def _flows(spec: JobSpec) -> Iterator[Flow]:
-    for source in spec.parties:
-        for recipient in spec.parties:
-            if source != recipient:
-                yield Flow(source, recipient, _LEVEL)

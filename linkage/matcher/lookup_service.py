@@ -22,7 +22,7 @@ from linkage.matcher.registers import Registers
 from linkage.register import RegisterChunk, RegisterManifest
 from linkage.rpc import convert
 from linkage.rpc.peer import Peer, party_of, peer_of
-from linkage.v1 import lookup_pb2, lookup_pb2_grpc
+from linkage.v1 import job_pb2, lookup_pb2, lookup_pb2_grpc
 
 if TYPE_CHECKING:
     # Generic for type checkers only.
@@ -147,7 +147,7 @@ def _manifest_from_proto(message: lookup_pb2.RegisterManifest) -> RegisterManife
 def _answer_to_proto(signed: SignedAnswer) -> lookup_pb2.LookupResponse:
     answer = signed.answer
     return lookup_pb2.LookupResponse(
-        level=lookup_pb2.RESULT_LEVEL_R1,
+        level=job_pb2.RESULT_LEVEL_R1,
         grade=_GRADES[answer.grade],
         needs_human_decision=True,
         method_version=answer.method,

@@ -1,20 +1,18 @@
 """Results: kept encrypted, handed out to their owner with the proof that they were logged."""
 
-from collections.abc import Iterator, Sequence
+import os
 from dataclasses import dataclass
 
-from linkage.errors import DeniedError, JobStateError
-from linkage.job import REFERENCE_BYTES, JobState
+from linkage.errors import DeniedError, JobStateError, NotFoundError
+from linkage.job import JobState
 from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.note import parse_note
 from linkage.matcher.jobs import job_for
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
-from linkage.solve.links import LINK_ID_BYTES, Links
+from linkage.result import SALT_BYTES, Part
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import Metadata
-
-LINKS_PER_MESSAGE = 16_384
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class Receipt:
         body: what it commits to.
         inclusion_proof: that the leaf is under the checkpoint.
         checkpoint: signed note.
+        salt: goes into the digest in the body.
     """
 
     leaf_index: int
@@ -36,6 +35,7 @@ class Receipt:
     body: bytes
     inclusion_proof: list[bytes]
     checkpoint: bytes
+    salt: bytes
 
 
 class Results:
@@ -54,15 +54,18 @@ class Results:
         self._metadata, self._artefacts = metadata, artefacts
         self._log, self._ledger = log, ledger
 
-    def fetch(self, party: str, job_id: str) -> tuple[Receipt, list[Links]]:
-        """Return a party's own links of a job, and the receipt.
+    def fetch(self, party: str, job_id: str) -> tuple[Receipt, list[Part]]:
+        """Return what a party is told of a job, and the receipt.
 
         Raises:
-            NotFoundError: the job is none of the party's, or its result was forgotten.
+            NotFoundError: the job is none of the party's, it is told nothing, or its result was
+                forgotten.
             JobStateError: nothing is released.
         """
         with self._metadata.read() as transaction:
             job = job_for(transaction, party, job_id)
+            if not job.spec.told(party):
+                raise NotFoundError("this job tells you nothing: it was asked for without a result")
             index = transaction.result_leaf(job_id)
             if job.state is not JobState.RELEASED or index is None:
                 reason = f" ({job.reason_code}: {job.reason})" if job.reason else ""
@@ -87,43 +90,38 @@ class Results:
             body=entry.body or b"",
             inclusion_proof=self._log.inclusion_proof(index, size),
             checkpoint=checkpoint,
+            salt=self._artefacts.read(f"job-{job_id}", _salt_name(party)),
         )
-        counterparts = [other for other in job.spec.parties if other != party]
-        return receipt, read_results(self._artefacts, f"job-{job_id}", party, counterparts)
+        return receipt, read_results(
+            self._artefacts, f"job-{job_id}", party, list(job.spec.told(party))
+        )
 
 
-def write_results(artefacts: ArtefactStore, dataset: str, party: str, parts: list[Links]) -> None:
-    """Keep all links of one party: for each counterpart references, link ids and grades."""
+def write_results(
+    artefacts: ArtefactStore, dataset: str, recipient: str, parts: list[Part]
+) -> bytes:
+    """Keep all that one recipient is told; return the salt of its digest.
+
+    A result that was kept before a restart keeps its salt: what was logged of it stays true.
+    """
     for part in parts:
-        name = _name(party, part.counterpart)
-        artefacts.write(dataset, name, part.references + part.link_ids + part.grades)
+        artefacts.write(dataset, _name(recipient, part.counterpart), part.to_bytes())
+    if _salt_name(recipient) not in artefacts.names(dataset):
+        artefacts.write(dataset, _salt_name(recipient), os.urandom(SALT_BYTES))
+    return artefacts.read(dataset, _salt_name(recipient))
 
 
 def read_results(
-    artefacts: ArtefactStore, dataset: str, party: str, counterparts: Sequence[str]
-) -> list[Links]:
-    """Return all links of one party, counterpart by counterpart."""
-    parts = []
-    for counterpart in counterparts:
-        content = artefacts.read(dataset, _name(party, counterpart))
-        n_links = len(content) // (REFERENCE_BYTES + LINK_ID_BYTES + 1)
-        split, end = REFERENCE_BYTES * n_links, (REFERENCE_BYTES + LINK_ID_BYTES) * n_links
-        parts.append(Links(counterpart, content[:split], content[split:end], content[end:]))
-    return parts
+    artefacts: ArtefactStore, dataset: str, recipient: str, sources: list[str]
+) -> list[Part]:
+    """Return all that one recipient is told, source by source."""
+    return [Part.from_bytes(artefacts.read(dataset, _name(recipient, name))) for name in sources]
 
 
-def _name(party: str, counterpart: str) -> str:
+def _name(recipient: str, source: str) -> str:
     # No party has a full stop in its name, so no two pairs share a file.
-    return f"links.{party}.{counterpart}"
+    return f"result.{recipient}.{source}"
 
 
-def in_messages(part: Links) -> Iterator[Links]:
-    """Cut links into pieces that fit a message."""
-    for start in range(0, len(part), LINKS_PER_MESSAGE):
-        end = start + LINKS_PER_MESSAGE
-        yield Links(
-            part.counterpart,
-            part.references[REFERENCE_BYTES * start : REFERENCE_BYTES * end],
-            part.link_ids[LINK_ID_BYTES * start : LINK_ID_BYTES * end],
-            part.grades[start:end],
-        )
+def _salt_name(recipient: str) -> str:
+    return f"salt.{recipient}"

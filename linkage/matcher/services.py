@@ -21,8 +21,7 @@ from linkage.matcher.documents import Documents
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.log_reader import LogReader
 from linkage.matcher.refinements import Refinements
-from linkage.matcher.results import Results, in_messages
-from linkage.matcher.worker import METHOD_VERSION
+from linkage.matcher.results import Results
 from linkage.rpc import convert
 from linkage.rpc.peer import party_of, peer_of
 from linkage.v1 import (
@@ -229,8 +228,8 @@ class ResultService(result_pb2_grpc.ResultServiceServicer):
     async def FetchResults(  # noqa: N802
         self, request: result_pb2.FetchResultsRequest, context: _Context
     ) -> AsyncIterator[result_pb2.FetchResultsResponse]:
-        """Stream the receipt, then the caller's own links."""
-        receipt, links = await asyncio.to_thread(
+        """Stream the receipt, then what the caller is told."""
+        receipt, parts = await asyncio.to_thread(
             self._results.fetch, party_of(context), request.job_id
         )
         yield result_pb2.FetchResultsResponse(
@@ -241,13 +240,12 @@ class ResultService(result_pb2_grpc.ResultServiceServicer):
                 body=receipt.body,
                 inclusion_proof=receipt.inclusion_proof,
                 checkpoint=receipt.checkpoint,
-                method_version=METHOD_VERSION,
-                n_links=sum(len(part) for part in links),
+                salt=receipt.salt,
             )
         )
-        for part in links:
-            for piece in in_messages(part):
-                yield result_pb2.FetchResultsResponse(chunk=convert.links_to_proto(piece))
+        for part in parts:
+            for piece in convert.part_to_proto(part):
+                yield result_pb2.FetchResultsResponse(chunk=piece)
 
 
 class LogService(log_pb2_grpc.LogServiceServicer):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from linkage.batch import QuestionKind
 from linkage.block.met import met_pairs
+from linkage.classify.levels import agreements
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.engine.questions import Questions, Selection, sampled, select_questions
 from linkage.engine.refinement import Comparison, bands_of, pairs_of_unlike
@@ -34,6 +35,7 @@ from linkage.rpc.convert import manifest_from_bytes
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import BatchRow, Metadata
 from linkage.ticket import Tickets
+from linkage.types import NEVER_TOLD
 
 _NOTES, _BANDS = "notes", "bands"
 
@@ -129,11 +131,21 @@ class TwoRounds:
         model, scores = comparison.score(np.concatenate([none, *levels]), drawn, n_pairs)
         notes = [*json.loads(self._read(job, _NOTES)), *model.notes]
         asked, similarities, start = list[Asked](), list[list[float]](), 0
+        told = [kind not in NEVER_TOLD for kind in comparison.types]
+        steps = agreements(np.concatenate([none, *levels])[~drawn][:, told])
         for (left, right), of_pair in zip(_pairs_of(job), questions, strict=True):
             # Pairs by their numbers among the questions.
             met = np.flatnonzero(of_pair.pairs & ~of_pair.drawn)
             posterior = scores.posterior[start : start + len(met)]
             bands = [band for band in bands_of(posterior, job.spec.threshold) if len(band.pairs)]
+            likely = np.concatenate([np.zeros(0, np.int64), *(band.pairs for band in bands)])
+            for own, other, tickets in (
+                (left, right, of_pair.left),
+                (right, left, of_pair.right),
+            ):
+                if job.spec.told(job.spec.parties[own]).get(job.spec.parties[other]) == "R2":
+                    rows = _compared_rows(job, tickets.at(met[likely]), steps[start + likely])
+                    self._write(job, _compared_name(own, other), rows)
             start += len(met)
             similarities.append([band.similarity for band in bands])
             for own, other, tickets in (
@@ -178,10 +190,18 @@ class TwoRounds:
             sizes, references, candidates.distinct(), tuple(kept["notes"]), kept["doubtful"]
         )
 
+    def compared(self, job: Job, own: int, other: int) -> bytes:
+        """Return what result level R2 tells an owner: how its likely pairs compare.
+
+        The matcher does not know whose they are; the owner finds its records by the tickets.
+        """
+        return self._read(job, _compared_name(own, other))
+
     def forget(self, job: Job) -> None:
         """Remove what a job needed until its release, but its result."""
         self._refinements.forget(job)
         names = {_NOTES, _BANDS, *(_questions_name(*pair) for pair in _pairs_of(job))}
+        names |= {_compared_name(*pair) for one in _pairs_of(job) for pair in (one, one[::-1])}
         for name in names & set(self._artefacts.names(dataset_of(job.job_id))):
             self._artefacts.remove(dataset_of(job.job_id), name)
 
@@ -286,6 +306,17 @@ def _asked(questions: Questions, left: int, right: int, step: int) -> Iterator[A
         (right, left, questions.right, questions.asks_right),
     ):
         yield Asked(own, other, [tickets.at(part).at(asks[part]) for part in parts])
+
+
+def _compared_rows(job: Job, tickets: Tickets, steps: NDArray[np.int8]) -> bytes:
+    """Return tickets with the steps of their pairs, in an order that says nothing."""
+    packed = np.frombuffer(tickets.packed(job.spec.codes.block_bytes), np.uint8)
+    rows = np.concatenate([packed.reshape(len(tickets), -1), steps.view(np.uint8)], axis=1)
+    return rows[np.lexsort(rows.T[::-1])].tobytes()
+
+
+def _compared_name(own: int, other: int) -> str:
+    return f"compared-{own}-{other}"
 
 
 def _questions_name(left: int, right: int) -> str:

@@ -25,7 +25,7 @@ from linkage.engine.executor import Executor
 from linkage.engine.local import run_task, warm_up
 from linkage.engine.plan import Task, plan
 from linkage.engine.records import Inputs, prepare
-from linkage.engine.refinement import similarity_at
+from linkage.engine.refinement import probability_at, similarity_at
 from linkage.errors import (
     DeniedError,
     JobStateError,
@@ -33,8 +33,8 @@ from linkage.errors import (
     RecordError,
     UnavailableError,
 )
-from linkage.job import Job, JobCounts, JobState
-from linkage.log.canonical import JsonObject, format_json
+from linkage.job import COORDINATOR, Job, JobCounts, JobState
+from linkage.log.canonical import Json, JsonObject, format_json
 from linkage.matcher.batches import read_tokens, read_upload
 from linkage.matcher.cosignatures import Cosignatures
 from linkage.matcher.decisions import Decisions, denied, verdict
@@ -44,10 +44,12 @@ from linkage.matcher.match_log import MatchLog
 from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.refinements import Refinements, dataset_of
 from linkage.matcher.results import write_results
-from linkage.matcher.two_rounds import TwoRounds
+from linkage.matcher.two_rounds import TwoRounds, batch_size
+from linkage.result import MATCH, UNDETERMINED, Part, result_digest
 from linkage.solve.agreed import solve_agreed
+from linkage.solve.counts import floor_of, told_counts
 from linkage.solve.groups import Groups, grades_of, pairs_between
-from linkage.solve.links import Links, links_digest, links_of_pair
+from linkage.solve.links import answers_of, links_of_pair
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import BatchRow, Metadata, Transaction
 from linkage.tracing import span
@@ -55,6 +57,7 @@ from linkage.tracing import span
 # A link whose every pair has this probability is a match; between this and the threshold it
 # is undetermined.
 _SURE = similarity_at(0.95)
+_PAIRS = "pairs-"
 METHOD_VERSION = "padan-greedy/2"
 _POLL_S = 1.0
 _PAUSE_S = 5.0
@@ -240,6 +243,10 @@ class Worker:
         self._enter(job.job_id, JobState.SOLVING)
         # Grades come with the second round: codes alone do not tell how sure a link is.
         self._solve(job, uploads.records, candidates, job.spec.threshold, (), sure=0.0)
+        # Nobody is told how alike which records are.
+        for name in self._artefacts.names(dataset_of(job.job_id)):
+            if name.startswith(_PAIRS):
+                self._artefacts.remove(dataset_of(job.job_id), name)
 
     def _two_round_job(self, job: Job) -> None:
         match job.state:
@@ -381,15 +388,17 @@ class Worker:
     def _release(
         self, job: Job, records: _Records, groups: Groups, notes: tuple[str, ...], *, sure: float
     ) -> None:
-        links = self._links(job, records, groups, sure=sure)
-        for party, parts in links.items():
-            write_results(self._artefacts, dataset_of(job.job_id), party, parts)
+        digests = dict[str, Json]()
+        for recipient, parts in self._parts(job, records, groups, sure=sure).items():
+            salt = write_results(self._artefacts, dataset_of(job.job_id), recipient, parts)
+            digests[recipient] = result_digest(salt, parts).hex()
         n_links = pairs_between(groups.label, records.party_of)
         body: JsonObject = {
             "job": job.job_id,
             "method": METHOD_VERSION,
+            "bands": _bands_of(job, sure),
             "notes": list(notes),
-            "results": {party: links_digest(parts).hex() for party, parts in links.items()},
+            "results": digests,
         }
         with self._metadata.write() as transaction:
             _running(transaction, job.job_id)
@@ -434,21 +443,73 @@ class Worker:
         if not decision.allowed:
             raise denied(decision)
 
-    def _links(
+    def _parts(
         self, job: Job, records: _Records, groups: Groups, *, sure: float
-    ) -> dict[str, list[Links]]:
+    ) -> dict[str, list[Part]]:
+        """Return what everybody is told, by recipient: what nobody is told is not even made."""
+        told: dict[str, list[Part]] = {}
+        for source, recipient, level in job.spec.results:
+            part = self._part(job, records, groups, (recipient, source, level), sure=sure)
+            told.setdefault(recipient, []).append(part)
+        return told
+
+    def _part(
+        self,
+        job: Job,
+        records: _Records,
+        groups: Groups,
+        wanted: tuple[str, str, str],
+        *,
+        sure: float,
+    ) -> Part:
+        recipient, source, level = wanted
         parties = job.spec.parties
-        grades = grades_of(groups, sure)
-        links: dict[str, list[Links]] = {party: [] for party in parties}
-        for i, one in enumerate(parties):
-            for j in range(i + 1, len(parties)):
-                key = self._pair_keys.key(job.spec.agreement_id, (one, parties[j]))
-                sides = links_of_pair(
-                    groups.label, records.party_of, records.references, grades, (i, j), key
-                )
-                links[one].append(Links(parties[j], *sides[0]))
-                links[parties[j]].append(Links(one, *sides[1]))
-        return links
+        if level == "R0":
+            return Part(source, level, counts=self._counts(job, records, groups, wanted, sure))
+        own, other = parties.index(recipient), parties.index(source)
+        if level == "R3":
+            pair = min(own, other), max(own, other)
+            key = self._pair_keys.key(job.spec.agreement_id, (parties[pair[0]], parties[pair[1]]))
+            grades = grades_of(groups, sure)
+            sides = links_of_pair(
+                groups.label, records.party_of, records.references, grades, pair, key
+            )
+            references, link_ids, own_grades = sides[pair.index(own)]
+            return Part(source, level, references, own_grades, link_ids)
+        answers = answers_of(groups, records.party_of, records.references, own, [other], sure)
+        compared = self._two_rounds.compared(job, own, other) if level == "R2" else b""
+        return Part(source, level, *answers, comparisons=compared)
+
+    def _counts(
+        self,
+        job: Job,
+        records: _Records,
+        groups: Groups,
+        wanted: tuple[str, str, str],
+        sure: float,
+    ) -> tuple[int, ...]:
+        """Return what is told of how many records were linked.
+
+        A party is told of its own records and one other party, the coordinator of a source's
+        records and all others.
+        """
+        recipient, source, _ = wanted
+        parties, of_party = job.spec.parties, recipient
+        others = [parties.index(source)]
+        if recipient == COORDINATOR:
+            of_party = source
+            others = [number for number, party in enumerate(parties) if party != source]
+        _, grades = answers_of(
+            groups, records.party_of, records.references, parties.index(of_party), others, sure
+        )
+        with self._metadata.read() as transaction:
+            batches = {batch.party: batch for batch in transaction.batches_of(job.job_id)}
+        n_records = batch_size(batches[of_party])
+        cells = {"match": grades.count(MATCH), "undetermined": grades.count(UNDETERMINED)}
+        told = told_counts(n_records, cells)
+        # A party knows how many it has.
+        shown = floor_of(n_records) if recipient == COORDINATOR else n_records
+        return shown, told["match"], told["undetermined"]
 
     def _result_leaf(self, transaction: Transaction, job: Job, body: JsonObject) -> int:
         """Return the leaf that commits to a result, logged now or before a restart."""
@@ -479,12 +540,29 @@ class Worker:
     def _write_pairs(self, dataset: str, number: int, pairs: Candidates) -> None:
         out = io.BytesIO()
         np.savez(out, left=pairs.left, right=pairs.right, similarity=pairs.similarity)
-        self._artefacts.write(dataset, f"pairs-{number:06}", out.getvalue())
+        self._artefacts.write(dataset, f"{_PAIRS}{number:06}", out.getvalue())
 
     def _read_pairs(self, dataset: str, number: int) -> Candidates:
-        content = self._artefacts.read(dataset, f"pairs-{number:06}")
+        content = self._artefacts.read(dataset, f"{_PAIRS}{number:06}")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return Candidates(arrays["left"], arrays["right"], arrays["similarity"])
+
+
+def _bands_of(job: Job, sure: float) -> JsonObject:
+    """Return what range of scores each grade stands for: all that is told of a score.
+
+    A finer one would let a prober find out, job by job, how near a made-up record comes.
+    """
+    least = f"{job.spec.threshold:.4g}"
+    if job.spec.refinement is None:
+        return {"match": f"similarity {least} to 1"}
+    parted = f"{probability_at(sure):.4g}"
+    if probability_at(sure) <= job.spec.threshold:
+        return {"match": f"probability {least} to 1"}
+    return {
+        "match": f"probability {parted} to 1",
+        "undetermined": f"probability {least} to {parted}",
+    }
 
 
 def _running(transaction: Transaction, job_id: str) -> Job:

@@ -11,10 +11,20 @@ from linkage.batch import (
     QuestionKind,
 )
 from linkage.errors import MalformedMessageError
-from linkage.job import SCHEMES, CodeId, Job, JobCounts, JobSpec, JobState, Refinement
+from linkage.job import (
+    REFERENCE_BYTES,
+    RESULT_LEVELS,
+    SCHEMES,
+    CodeId,
+    Job,
+    JobCounts,
+    JobSpec,
+    JobState,
+    Refinement,
+)
 from linkage.lookup import LookupQuestion
+from linkage.result import LINK_ID_BYTES, Part
 from linkage.schema import Cardinality, Scheme
-from linkage.solve.links import MATCH, UNDETERMINED, Links
 from linkage.v1 import batch_pb2, job_pb2, lookup_pb2, refine_pb2, result_pb2
 
 _CARDINALITY: dict[job_pb2.Cardinality.ValueType, Cardinality] = {
@@ -26,6 +36,10 @@ _KIND_NUMBER = {
     QuestionKind.FIELDS: refine_pb2.QUESTION_KIND_FIELDS,
     QuestionKind.NAMES: refine_pb2.QUESTION_KIND_NAMES,
 }
+_LEVEL_NUMBER = {
+    level: job_pb2.ResultLevel.Value(f"RESULT_LEVEL_{level}") for level in RESULT_LEVELS
+}
+_LINKS_PER_MESSAGE = 16_384
 _CARDINALITY_NUMBER = {name: number for number, name in _CARDINALITY.items()}
 
 
@@ -67,7 +81,7 @@ def spec_from_proto(message: job_pb2.JobSpec) -> JobSpec:
     """Return the specification in a message, checked.
 
     Raises:
-        MalformedMessageError: it breaks a rule of `JobSpec.check`.
+        MalformedMessageError: it breaks a rule of `JobSpec.check`, or names what there is not.
     """
     cardinality = _CARDINALITY.get(message.cardinality)
     if cardinality is None:
@@ -85,6 +99,9 @@ def spec_from_proto(message: job_pb2.JobSpec) -> JobSpec:
         refinement=_refinement_from_proto(message.refinement)
         if message.HasField("refinement")
         else None,
+        results=tuple(
+            (told.source, told.recipient, _level_from_proto(told.level)) for told in message.results
+        ),
     )
     spec.check()
     return spec
@@ -136,6 +153,10 @@ def spec_to_proto(spec: JobSpec) -> job_pb2.JobSpec:
         cardinality=_CARDINALITY_NUMBER[spec.cardinality],
         collect_timeout_s=spec.collect_timeout_s,
         refinement=None if spec.refinement is None else _refinement_to_proto(spec.refinement),
+        results=[
+            job_pb2.Told(source=source, recipient=recipient, level=_LEVEL_NUMBER[level])
+            for source, recipient, level in spec.results
+        ],
     )
 
 
@@ -353,28 +374,50 @@ def kind_to_proto(kind: QuestionKind) -> refine_pb2.QuestionKind.ValueType:
     return _KIND_NUMBER[kind]
 
 
-def links_from_proto(message: result_pb2.ResultChunk) -> Links:
-    """Return the links in a message.
+def part_from_proto(message: result_pb2.ResultChunk) -> Part:
+    """Return a piece of a result; whether it holds what its level holds is for the whole.
 
     Raises:
-        MalformedMessageError: there are not as many link ids as references.
+        MalformedMessageError: the level is none.
     """
-    n_links, rest = divmod(len(message.references), 16)
-    if rest or len(message.link_ids) != 16 * n_links or len(message.grades) != n_links:
-        raise MalformedMessageError("result: not as many link ids or grades as references")
-    if not set(message.grades) <= {UNDETERMINED, MATCH}:
-        raise MalformedMessageError("result: a grade that there is not")
-    return Links(message.counterpart, message.references, message.link_ids, message.grades)
-
-
-def links_to_proto(links: Links) -> result_pb2.ResultChunk:
-    """Return the message of links."""
-    return result_pb2.ResultChunk(
-        counterpart=links.counterpart,
-        references=links.references,
-        link_ids=links.link_ids,
-        grades=links.grades,
+    return Part(
+        message.counterpart,
+        _level_from_proto(message.level),
+        message.references,
+        message.grades,
+        message.link_ids,
+        message.comparisons,
+        tuple(message.counts),
     )
+
+
+def part_to_proto(part: Part) -> Iterator[result_pb2.ResultChunk]:
+    """Yield the messages of a part, one at least."""
+    level = _LEVEL_NUMBER[part.level]
+    widths = {"references": REFERENCE_BYTES, "link_ids": LINK_ID_BYTES, "grades": 1}
+    n_pieces = max(-(-len(part) // _LINKS_PER_MESSAGE), 1)
+    for piece in range(n_pieces):
+        first, end = piece * _LINKS_PER_MESSAGE, (piece + 1) * _LINKS_PER_MESSAGE
+        fields = {
+            name: getattr(part, name)[first * width : end * width] for name, width in widths.items()
+        }
+        counts = part.counts if not piece else ()
+        yield result_pb2.ResultChunk(
+            counterpart=part.counterpart, level=level, counts=counts, **fields
+        )
+    for at in range(0, len(part.comparisons), MAX_CHUNK_BYTES):
+        yield result_pb2.ResultChunk(
+            counterpart=part.counterpart,
+            level=level,
+            comparisons=part.comparisons[at : at + MAX_CHUNK_BYTES],
+        )
+
+
+def _level_from_proto(number: job_pb2.ResultLevel.ValueType) -> str:
+    for level, known in _LEVEL_NUMBER.items():
+        if number == known:
+            return level
+    raise MalformedMessageError(f"result level {number}: this version knows no such level")
 
 
 def _scheme(name: str) -> Scheme:

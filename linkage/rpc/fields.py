@@ -17,6 +17,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from linkage.batch import MAX_CHUNK_BYTES, MAX_CHUNKS
 from linkage.errors import MalformedMessageError
 from linkage.job import DIGEST_BYTES, KEY_CHECK_BYTES, MAX_PARTIES
+from linkage.result import SALT_BYTES
 
 ID_CHARS = 32
 AGREEMENT_CHARS = 64
@@ -103,11 +104,16 @@ FIELDS = {
     "ResultHeader.body": _BODY,
     "ResultHeader.inclusion_proof": _HASHES,
     "ResultHeader.checkpoint": Field(1 << 20, "signed note of a checkpoint"),
-    "ResultHeader.method_version": Field(64, "version of matcher and solver"),
+    "ResultHeader.salt": Field(SALT_BYTES, "random bytes that go into the digest of a result"),
     "ResultChunk.counterpart": _PARTY,
-    "ResultChunk.references": Field(MAX_CHUNK_BYTES, "16 random bytes for each link"),
+    "ResultChunk.references": Field(MAX_CHUNK_BYTES, "16 random bytes for each linked record"),
     "ResultChunk.link_ids": Field(MAX_CHUNK_BYTES, "16 bytes of HMAC output for each link"),
     "ResultChunk.grades": Field(MAX_CHUNK_BYTES, "the grade of each link"),
+    "ResultChunk.comparisons": Field(
+        MAX_CHUNK_BYTES, "own one-time tokens and marks, with comparison levels in four steps"
+    ),
+    "Told.source": _PARTY,
+    "Told.recipient": Field(ID_CHARS, "name of a party, or `coordinator`"),
     "RegisterManifest.agreement_id": Field(AGREEMENT_CHARS, "name of an agreement"),
     "RegisterManifest.chunk_sha256": Field(DIGEST_BYTES, "digests of the chunks", MAX_CHUNKS),
     "OpenRegisterResponse.upload_id": _UPLOAD_ID,

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.errors import InputError
+from linkage.result import MATCH, UNDETERMINED
 from linkage.schema import Cardinality
 from linkage.solve.known import NOTHING, Known
-from linkage.solve.links import MATCH, UNDETERMINED
 
 # Parties of a group are kept as a 64-bit set.
 MAX_PARTIES = 64
@@ -123,7 +123,7 @@ def grades_of(groups: Groups, sure: float) -> NDArray[np.uint8]:
         sure: similarity from which a pair is.
 
     Returns:
-        `links.MATCH` or `links.UNDETERMINED` for each record, shape (n_records,).
+        `MATCH` or `UNDETERMINED` for each record, shape (n_records,).
     """
     grades = np.full(len(groups.label), MATCH, dtype=np.uint8)
     unsure = groups.joined.similarity < np.float32(sure)

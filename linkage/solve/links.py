@@ -1,41 +1,19 @@
-"""Match groups to link ids (result level R3), one kind for each pair of parties.
+"""Match groups to what two parties are told of each other: link ids (R3), or answers (R1).
 
 A link id is HMAC-SHA-256(K_pair, group) cut to 16 bytes, where K_pair is a key of
 one agreement and one pair of parties. It is equal at both parties and says nothing
-under any other agreement or to any third party.
+under any other agreement or to any third party. An answer says of one record whether it was
+linked, whatever else was.
 """
 
-import hashlib
 import hmac
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-LINK_ID_BYTES = 16
-# Grades of links, one byte each.
-UNDETERMINED, MATCH = 1, 2
-
-
-@dataclass(frozen=True)
-class Links:
-    """Link ids of one party's records with those of one other party.
-
-    Attributes:
-        counterpart: the other party.
-        references: the own records' references, 16 bytes each, in a row.
-        link_ids: as many link ids, 16 bytes each.
-        grades: as many grades, one byte each: `MATCH` or `UNDETERMINED`.
-    """
-
-    counterpart: str
-    references: bytes
-    link_ids: bytes
-    grades: bytes
-
-    def __len__(self) -> int:
-        """Return the number of links."""
-        return len(self.link_ids) // LINK_ID_BYTES
+from linkage.result import LINK_ID_BYTES, MATCH, UNDETERMINED
+from linkage.solve.groups import Groups
 
 
 def links_of_pair(
@@ -76,15 +54,36 @@ def _link_id(key: bytes, group: bytes) -> bytes:
     return hmac.digest(key, group, "sha256")[:LINK_ID_BYTES]
 
 
-def links_digest(parts: list[Links]) -> bytes:
-    """Return SHA-256 over all links of one party, 32 bytes: what the result leaf commits to.
+def answers_of(
+    groups: Groups,
+    party_of: NDArray[np.uint8],
+    references: NDArray[np.uint8],
+    own: int,
+    others: Sequence[int],
+    sure: float,
+) -> tuple[bytes, bytes]:
+    """Return the records of a party that were linked with some of others, and their grades.
 
-    Counterparts count in the order of their names, and only where there are links.
+    A record is a match if joins that are all sure lead from it to a record of another party:
+    what else joined its group, or how many, changes nothing.
+
+    Args:
+        groups: the groups.
+        party_of: party number of each record, shape (n,).
+        references: record references, shape (n, 16).
+        own: number of the party.
+        others: numbers of the other parties that count.
+        sure: similarity from which a join is.
+
+    Returns:
+        References in ascending order, and a grade for each.
     """
-    digest = hashlib.sha256()
-    there = [part for part in parts if part.references or part.link_ids or part.grades]
-    for part in sorted(there, key=lambda part: part.counterpart):
-        for field in (part.counterpart.encode(), part.references, part.link_ids, part.grades):
-            digest.update(len(field).to_bytes(8, "big"))
-            digest.update(field)
-    return digest.digest()
+    rows = np.flatnonzero(party_of == own)
+    linked, surely = (
+        np.isin(label[rows], label[np.isin(party_of, others)])
+        for label in (groups.label, groups.above(sure).label)
+    )
+    grades = np.where(surely, MATCH, UNDETERMINED).astype(np.uint8)[linked]
+    rows = rows[linked]
+    order = np.lexsort(references[rows].T[::-1])
+    return references[rows[order]].tobytes(), grades[order].tobytes()

@@ -83,6 +83,30 @@ CARDINALITY_ONE_TO_MANY: Cardinality.ValueType  # 2
 CARDINALITY_ONE_TO_ONE: Cardinality.ValueType  # 3
 Global___Cardinality: _TypeAlias = Cardinality  # noqa: Y015
 
+class _ResultLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResultLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResultLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESULT_LEVEL_UNSPECIFIED: _ResultLevel.ValueType  # 0
+    RESULT_LEVEL_R0: _ResultLevel.ValueType  # 1
+    RESULT_LEVEL_R1: _ResultLevel.ValueType  # 2
+    RESULT_LEVEL_R2: _ResultLevel.ValueType  # 3
+    RESULT_LEVEL_R3: _ResultLevel.ValueType  # 4
+    RESULT_LEVEL_R4: _ResultLevel.ValueType  # 5
+
+class ResultLevel(_ResultLevel, metaclass=_ResultLevelEnumTypeWrapper):
+    """What a result tells; R4 is no result of a matcher, and refused by its name."""
+
+RESULT_LEVEL_UNSPECIFIED: ResultLevel.ValueType  # 0
+RESULT_LEVEL_R0: ResultLevel.ValueType  # 1
+RESULT_LEVEL_R1: ResultLevel.ValueType  # 2
+RESULT_LEVEL_R2: ResultLevel.ValueType  # 3
+RESULT_LEVEL_R3: ResultLevel.ValueType  # 4
+RESULT_LEVEL_R4: ResultLevel.ValueType  # 5
+Global___ResultLevel: _TypeAlias = ResultLevel  # noqa: Y015
+
 @_typing.final
 class CodeId(_message.Message):
     """What codes must share to be comparable."""
@@ -149,6 +173,7 @@ class JobSpec(_message.Message):
     AGREEMENT_SHA256_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
     agreement_id: _builtins.str
     threshold: _builtins.float
     cardinality: Global___Cardinality.ValueType
@@ -169,6 +194,10 @@ class JobSpec(_message.Message):
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:
         """The attributes of the linkage schema."""
 
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___Told]:
+        """Who is told what of whose records; nothing else is told."""
+
     def __init__(
         self,
         *,
@@ -182,14 +211,42 @@ class JobSpec(_message.Message):
         agreement_sha256: _builtins.bytes = ...,
         purpose: _builtins.str = ...,
         attributes: _abc.Iterable[Global___Attribute] | None = ...,
+        results: _abc.Iterable[Global___Told] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["codes", b"codes", "refinement", b"refinement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_id", b"agreement_id", "agreement_sha256", b"agreement_sha256", "attributes", b"attributes", "cardinality", b"cardinality", "codes", b"codes", "collect_timeout_s", b"collect_timeout_s", "parties", b"parties", "purpose", b"purpose", "refinement", b"refinement", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_id", b"agreement_id", "agreement_sha256", b"agreement_sha256", "attributes", b"attributes", "cardinality", b"cardinality", "codes", b"codes", "collect_timeout_s", b"collect_timeout_s", "parties", b"parties", "purpose", b"purpose", "refinement", b"refinement", "results", b"results", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobSpec: _TypeAlias = JobSpec  # noqa: Y015
+
+@_typing.final
+class Told(_message.Message):
+    """What one party, or the coordinator, is told of the records of another party."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    recipient: _builtins.str
+    level: Global___ResultLevel.ValueType
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        recipient: _builtins.str = ...,
+        level: Global___ResultLevel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "recipient", b"recipient", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Told: _TypeAlias = Told  # noqa: Y015
 
 @_typing.final
 class Attribute(_message.Message):

@@ -20,24 +20,6 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class _ResultLevel:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ResultLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResultLevel.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    RESULT_LEVEL_UNSPECIFIED: _ResultLevel.ValueType  # 0
-    RESULT_LEVEL_R1: _ResultLevel.ValueType  # 1
-    """Yes, no or undetermined."""
-
-class ResultLevel(_ResultLevel, metaclass=_ResultLevelEnumTypeWrapper):
-    """How much an answer tells."""
-
-RESULT_LEVEL_UNSPECIFIED: ResultLevel.ValueType  # 0
-RESULT_LEVEL_R1: ResultLevel.ValueType  # 1
-"""Yes, no or undetermined."""
-Global___ResultLevel: _TypeAlias = ResultLevel  # noqa: Y015
-
 class _Grade:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -314,7 +296,7 @@ class LookupResponse(_message.Message):
     OVERLOOKED_FIELD_NUMBER: _builtins.int
     GRANT_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
-    level: Global___ResultLevel.ValueType
+    level: _job_pb2.ResultLevel.ValueType
     grade: Global___Grade.ValueType
     needs_human_decision: _builtins.bool
     """Always true: an answer is evidence for an official, never a decision."""
@@ -332,7 +314,7 @@ class LookupResponse(_message.Message):
     def __init__(
         self,
         *,
-        level: Global___ResultLevel.ValueType = ...,
+        level: _job_pb2.ResultLevel.ValueType = ...,
         grade: Global___Grade.ValueType = ...,
         needs_human_decision: _builtins.bool = ...,
         method_version: _builtins.str = ...,

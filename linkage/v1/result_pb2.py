@@ -22,23 +22,24 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from linkage.v1 import job_pb2 as linkage_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17linkage/v1/result.proto\x12\nlinkage.v1\"%\n\x13\x46\x65tchResultsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"t\n\x14\x46\x65tchResultsResponse\x12*\n\x06header\x18\x01 \x01(\x0b\x32\x18.linkage.v1.ResultHeaderH\x00\x12(\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x17.linkage.v1.ResultChunkH\x00\x42\x06\n\x04part\"\xa5\x01\n\x0cResultHeader\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\x0f\n\x07opening\x18\x03 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x12\x17\n\x0finclusion_proof\x18\x05 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x06 \x01(\x0c\x12\x16\n\x0emethod_version\x18\x07 \x01(\t\x12\x0f\n\x07n_links\x18\x08 \x01(\x04\"X\n\x0bResultChunk\x12\x13\n\x0b\x63ounterpart\x18\x01 \x01(\t\x12\x12\n\nreferences\x18\x02 \x01(\x0c\x12\x10\n\x08link_ids\x18\x03 \x01(\x0c\x12\x0e\n\x06grades\x18\x04 \x01(\x0c\x32\x64\n\rResultService\x12S\n\x0c\x46\x65tchResults\x12\x1f.linkage.v1.FetchResultsRequest\x1a .linkage.v1.FetchResultsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17linkage/v1/result.proto\x12\nlinkage.v1\x1a\x14linkage/v1/job.proto\"%\n\x13\x46\x65tchResultsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"t\n\x14\x46\x65tchResultsResponse\x12*\n\x06header\x18\x01 \x01(\x0b\x32\x18.linkage.v1.ResultHeaderH\x00\x12(\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x17.linkage.v1.ResultChunkH\x00\x42\x06\n\x04part\"\x8a\x01\n\x0cResultHeader\x12\x12\n\nleaf_index\x18\x01 \x01(\x04\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\x0f\n\x07opening\x18\x03 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x12\x17\n\x0finclusion_proof\x18\x05 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x06 \x01(\x0c\x12\x0c\n\x04salt\x18\x07 \x01(\x0c\"\xa5\x01\n\x0bResultChunk\x12\x13\n\x0b\x63ounterpart\x18\x01 \x01(\t\x12\x12\n\nreferences\x18\x02 \x01(\x0c\x12\x10\n\x08link_ids\x18\x03 \x01(\x0c\x12\x0e\n\x06grades\x18\x04 \x01(\x0c\x12&\n\x05level\x18\x05 \x01(\x0e\x32\x17.linkage.v1.ResultLevel\x12\x13\n\x0b\x63omparisons\x18\x06 \x01(\x0c\x12\x0e\n\x06\x63ounts\x18\x07 \x03(\x04\x32\x64\n\rResultService\x12S\n\x0c\x46\x65tchResults\x12\x1f.linkage.v1.FetchResultsRequest\x1a .linkage.v1.FetchResultsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'linkage.v1.result_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FETCHRESULTSREQUEST']._serialized_start=39
-  _globals['_FETCHRESULTSREQUEST']._serialized_end=76
-  _globals['_FETCHRESULTSRESPONSE']._serialized_start=78
-  _globals['_FETCHRESULTSRESPONSE']._serialized_end=194
-  _globals['_RESULTHEADER']._serialized_start=197
-  _globals['_RESULTHEADER']._serialized_end=362
-  _globals['_RESULTCHUNK']._serialized_start=364
-  _globals['_RESULTCHUNK']._serialized_end=452
-  _globals['_RESULTSERVICE']._serialized_start=454
-  _globals['_RESULTSERVICE']._serialized_end=554
+  _globals['_FETCHRESULTSREQUEST']._serialized_start=61
+  _globals['_FETCHRESULTSREQUEST']._serialized_end=98
+  _globals['_FETCHRESULTSRESPONSE']._serialized_start=100
+  _globals['_FETCHRESULTSRESPONSE']._serialized_end=216
+  _globals['_RESULTHEADER']._serialized_start=219
+  _globals['_RESULTHEADER']._serialized_end=357
+  _globals['_RESULTCHUNK']._serialized_start=360
+  _globals['_RESULTCHUNK']._serialized_end=525
+  _globals['_RESULTSERVICE']._serialized_start=527
+  _globals['_RESULTSERVICE']._serialized_end=627
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from linkage.v1 import job_pb2 as _job_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -75,17 +76,16 @@ class ResultHeader(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     INCLUSION_PROOF_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
-    METHOD_VERSION_FIELD_NUMBER: _builtins.int
-    N_LINKS_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
     leaf_index: _builtins.int
     leaf: _builtins.bytes
     opening: _builtins.bytes
-    """Opens the leaf's commitment to `body`, which holds the SHA-256 of the caller's chunks."""
+    """Opens the leaf's commitment to `body`, which holds the salted SHA-256 of the caller's chunks."""
     body: _builtins.bytes
     checkpoint: _builtins.bytes
     """Signed note of a checkpoint that covers the leaf."""
-    method_version: _builtins.str
-    n_links: _builtins.int
+    salt: _builtins.bytes
+    """Goes into the digest; nobody else gets it."""
     @_builtins.property
     def inclusion_proof(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     def __init__(
@@ -97,12 +97,11 @@ class ResultHeader(_message.Message):
         body: _builtins.bytes = ...,
         inclusion_proof: _abc.Iterable[_builtins.bytes] | None = ...,
         checkpoint: _builtins.bytes = ...,
-        method_version: _builtins.str = ...,
-        n_links: _builtins.int = ...,
+        salt: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "checkpoint", b"checkpoint", "inclusion_proof", b"inclusion_proof", "leaf", b"leaf", "leaf_index", b"leaf_index", "method_version", b"method_version", "n_links", b"n_links", "opening", b"opening"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "checkpoint", b"checkpoint", "inclusion_proof", b"inclusion_proof", "leaf", b"leaf", "leaf_index", b"leaf_index", "opening", b"opening", "salt", b"salt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -110,7 +109,7 @@ Global___ResultHeader: _TypeAlias = ResultHeader  # noqa: Y015
 
 @_typing.final
 class ResultChunk(_message.Message):
-    """Links of the caller's records with those of one other party."""
+    """What the caller is told of the records of one other party, or a piece of it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -118,13 +117,25 @@ class ResultChunk(_message.Message):
     REFERENCES_FIELD_NUMBER: _builtins.int
     LINK_IDS_FIELD_NUMBER: _builtins.int
     GRADES_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
     counterpart: _builtins.str
     references: _builtins.bytes
-    """16 bytes for each link: the caller's own record reference."""
+    """R1 to R3: 16 bytes for each of the caller's records that was linked: its reference."""
     link_ids: _builtins.bytes
-    """16 bytes for each link: the same at both parties, and nowhere else."""
+    """R3: 16 bytes for each link: the same at both parties, and nowhere else."""
     grades: _builtins.bytes
-    """One byte for each link: 1 undetermined, 2 match."""
+    """One byte for each reference: 1 undetermined, 2 match."""
+    level: _job_pb2.ResultLevel.ValueType
+    comparisons: _builtins.bytes
+    """R2: for each likely pair an own ticket, and a byte for each attribute that is shown:
+    0 missing, 1 disagree, 2 partial, 3 agree.
+    """
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """R0: records, match, undetermined; the last two rounded down to tens."""
+
     def __init__(
         self,
         *,
@@ -132,10 +143,13 @@ class ResultChunk(_message.Message):
         references: _builtins.bytes = ...,
         link_ids: _builtins.bytes = ...,
         grades: _builtins.bytes = ...,
+        level: _job_pb2.ResultLevel.ValueType = ...,
+        comparisons: _builtins.bytes = ...,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counterpart", b"counterpart", "grades", b"grades", "link_ids", b"link_ids", "references", b"references"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparisons", b"comparisons", "counterpart", b"counterpart", "counts", b"counts", "grades", b"grades", "level", b"level", "link_ids", b"link_ids", "references", b"references"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

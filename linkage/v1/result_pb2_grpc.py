@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ResultServiceStub:
-    """Results: to each party its own records' link ids, and a proof that they were logged.
+    """Results: to each party what the agreement gives it, and a proof that it was logged.
     """
 
     def __init__(self, channel):
@@ -43,7 +43,7 @@ class ResultServiceStub:
 
 
 class ResultServiceServicer:
-    """Results: to each party its own records' link ids, and a proof that they were logged.
+    """Results: to each party what the agreement gives it, and a proof that it was logged.
     """
 
     def FetchResults(self, request, context):
@@ -69,7 +69,7 @@ def add_ResultServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ResultService:
-    """Results: to each party its own records' link ids, and a proof that they were logged.
+    """Results: to each party what the agreement gives it, and a proof that it was logged.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ResultServiceStub:
-    """Results: to each party its own records' link ids, and a proof that they were logged."""
+    """Results: to each party what the agreement gives it, and a proof that it was logged."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,13 +37,13 @@ class ResultServiceStub:
 
 @_typing.type_check_only
 class ResultServiceAsyncStub(ResultServiceStub):
-    """Results: to each party its own records' link ids, and a proof that they were logged."""
+    """Results: to each party what the agreement gives it, and a proof that it was logged."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     FetchResults: _aio.UnaryStreamMultiCallable[_result_pb2.FetchResultsRequest, _result_pb2.FetchResultsResponse]  # type: ignore[assignment]
 
 class ResultServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Results: to each party its own records' link ids, and a proof that they were logged."""
+    """Results: to each party what the agreement gives it, and a proof that it was logged."""
 
     @_abc_1.abstractmethod
     def FetchResults(

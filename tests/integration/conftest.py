@@ -1,8 +1,9 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from in_process import SCHEMA, Service, demo_data, people
 
+from linkage.agreement.articles import Process
 from linkage.cli.demo_site import DemoSite
 
 
@@ -11,10 +12,15 @@ def new_service(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Servi
     """Makes services with the given records by party."""
 
     def make(
-        schema: str = SCHEMA, gate_limit: float = 1.0, **records: list[dict[str, str]]
+        schema: str = SCHEMA,
+        gate_limit: float = 1.0,
+        process: Process = "P6",
+        results: Sequence[tuple[str, str, str]] | None = None,
+        **records: list[dict[str, str]],
     ) -> Service:
         data = demo_data(schema, **records)
-        site = DemoSite(tmp_path_factory.mktemp("site"), data, gate_limit)
+        folder = tmp_path_factory.mktemp("site")
+        site = DemoSite(folder, data, gate_limit, process=process, results=results)
         site.prepare()
         return Service(site)
 

@@ -20,6 +20,7 @@ from linkage.agent.config import load_agent
 from linkage.agent.profile import SourceProfile
 from linkage.agent.run import Outcome, request_job, run_job
 from linkage.agent.session import Session
+from linkage.agreement.articles import Level
 from linkage.agreement.terms import STEP_TIME, terms_of
 from linkage.cli.demo_data import DemoData, DemoParty
 from linkage.cli.demo_site import DemoSite
@@ -77,6 +78,11 @@ def people(n: int, skip: int = 0) -> list[dict[str, str]]:
 
 def demo_data(schema: str = SCHEMA, **records: list[dict[str, str]]) -> DemoData:
     return DemoData(schema, {party: DemoParty(rows) for party, rows in records.items()})
+
+
+def told_links(*parties: str) -> tuple[tuple[str, str, str], ...]:
+    """Return the results of a job that gives link ids to all of its parties."""
+    return tuple((a, b, "R3") for a in parties for b in parties if a != b)
 
 
 class Quiet:
@@ -178,11 +184,11 @@ class Service:
         with open_channel(self.site.address, session.tls) as channel:
             yield MatcherClient(channel, self.patience_s, session.requests)
 
-    def request(self, party: str, timeout_s: int = 600) -> str:
+    def request(self, party: str, timeout_s: int = 600, level: Level = "R3") -> str:
         others = tuple(p for p in self.site.parties if p != party)
         with self.client(party) as client:
             session = self.session(party)
-            return request_job(session, client, (party, *others), timeout_s).job_id
+            return request_job(session, client, (party, *others), timeout_s, level).job_id
 
     def run(self, party: str, job_id: str) -> Outcome:
         with self.client(party) as client:

@@ -108,7 +108,7 @@ def with_a_job(new_service: Callable[..., Service]) -> Iterator[Service]:
     with service.running():
         with service.client("dukcapil") as client:
             parties = ("dukcapil", "imigrasi")
-            request_job(service.session("dukcapil"), client, parties, 600)
+            request_job(service.session("dukcapil"), client, parties, 600, "R3")
         yield service
 
 

@@ -25,7 +25,7 @@ from linkage.job import JobState
 from linkage.log.cosignature import Cosigner
 from linkage.log.note import Note, NoteSignature, format_note, is_signed_by, parse_note
 from linkage.matcher.results import Receipt, Results
-from linkage.solve.links import Links
+from linkage.result import Part
 
 TIMEOUT_S = 600
 AWAITING = JobState.AWAITING_COSIGNATURES
@@ -134,7 +134,7 @@ def test_a_result_without_the_line_of_a_party_is_not_believed(
     running.run_all(job_id)
     plain = Results.fetch
 
-    def cut(own: Results, party: str, job_id: str) -> tuple[Receipt, list[Links]]:
+    def cut(own: Results, party: str, job_id: str) -> tuple[Receipt, list[Part]]:
         receipt, found = plain(own, party, job_id)
         note = parse_note(receipt.checkpoint)
         kept = tuple(line for line in note.signatures if line.name != "party/imigrasi")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from in_process import Quiet, Service, links, people
+from in_process import Quiet, Service, links, people, told_links
 from numpy.typing import NDArray
 
 from keys.derive import KeyContext, LinkageKey
@@ -92,7 +92,12 @@ def spec_of(service: Service, party: str = "dukcapil") -> JobSpec:
         0.7,
         "one-to-one",
         600,
+        results=told_links(*service.site.parties),
     )
+
+
+def between(spec: JobSpec, *parties: str) -> JobSpec:
+    return replace(spec, parties=parties, results=told_links(*parties))
 
 
 def test_a_repeated_request_gives_the_same_job(service: Service) -> None:
@@ -111,7 +116,7 @@ def test_a_repeated_request_gives_the_same_job(service: Service) -> None:
 def test_a_request_for_unknown_parties_is_denied_and_logged(service: Service) -> None:
     spec = spec_of(service)
     with service.client("dukcapil") as client:
-        job = client.request_job(JobSpec(**{**vars(spec), "parties": ("dukcapil", "setneg")}))
+        job = client.request_job(between(spec, "dukcapil", "setneg"))
     assert job.state is JobState.DENIED
     assert job.reason_code == "PARTIES_MISMATCH"
 
@@ -121,7 +126,7 @@ def test_a_request_of_a_party_outside_the_job_is_denied(
 ) -> None:
     service = new_service(dukcapil=people(5), imigrasi=people(5), kemenlu=people(5))
     with service.running(), service.client("kemenlu") as client:
-        spec = JobSpec(**{**vars(spec_of(service)), "parties": ("dukcapil", "imigrasi")})
+        spec = between(spec_of(service), "dukcapil", "imigrasi")
         assert client.request_job(spec).reason_code == "PARTIES_MISMATCH"
 
 
@@ -131,7 +136,7 @@ def test_a_job_of_others_reads_like_one_that_does_not_exist(
     service = new_service(dukcapil=people(5), imigrasi=people(5), kemenlu=people(5))
     with service.running():
         with service.client("dukcapil") as client:
-            spec = JobSpec(**{**vars(spec_of(service)), "parties": ("dukcapil", "imigrasi")})
+            spec = between(spec_of(service), "dukcapil", "imigrasi")
             job_id = client.request_job(spec).job_id
         with service.client("kemenlu") as client:
             texts = []
@@ -522,7 +527,7 @@ def test_progress_tells_whom_the_job_waits_for(service: Service) -> None:
 def test_denied_requests_raise_at_the_agent(service: Service) -> None:
     session = service.session("dukcapil")
     with service.client("dukcapil") as client, pytest.raises(DeniedError, match="PARTIES_MISMATCH"):
-        request_job(session, client, ("dukcapil", "bin"), 600)
+        request_job(session, client, ("dukcapil", "bin"), 600, "R3")
 
 
 def test_a_commit_again_and_again_beside_other_calls_is_answered(service: Service) -> None:

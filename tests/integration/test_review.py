@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from in_process import Quiet, Service, links, people
-from test_job import Upload, last_state, spec_of
+from test_job import Upload, between, last_state, spec_of
 
 from linkage.agent import client as client_module
 from linkage.agent.config import Agreement
@@ -96,11 +96,11 @@ def test_naming_an_agreement_in_a_denied_request_opens_none_of_its_bodies(
 ) -> None:
     service = new_service(dukcapil=people(5), imigrasi=people(5), kemenlu=people(5))
     with service.running():
-        two = replace(spec_of(service), parties=("dukcapil", "imigrasi"))
+        two = between(spec_of(service), "dukcapil", "imigrasi")
         with service.client("dukcapil") as client:
             client.request_job(two)
         with service.client("kemenlu") as client:
-            denied = client.request_job(replace(two, parties=("kemenlu", "nobody")))
+            denied = client.request_job(between(two, "kemenlu", "nobody"))
             assert denied.state is JobState.DENIED
         with open_channel(service.site.address, service.session("kemenlu").tls) as channel:
             stub = log_pb2_grpc.LogServiceStub(channel)

@@ -20,10 +20,10 @@ from linkage.job import (
     JobState,
     Refinement,
 )
+from linkage.result import Part
 from linkage.rpc import convert
 from linkage.rpc.fields import check_fields
 from linkage.schema import MAX_ATTRIBUTES, MAX_CANDIDATES
-from linkage.solve.links import MATCH, UNDETERMINED, Links
 from linkage.types import ATTRIBUTE_TYPES
 from linkage.v1 import batch_pb2, job_pb2, refine_pb2, result_pb2
 
@@ -68,23 +68,35 @@ def with_refinement(spec: JobSpec) -> st.SearchStrategy[JobSpec]:
     return st.just(spec) | two
 
 
-SPECS = st.builds(
-    JobSpec,
-    agreement_id=IDS,
-    agreement_sha256=st.binary(min_size=32, max_size=32),
-    purpose=IDS,
-    attributes=st.dictionaries(
-        st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True),
-        st.sampled_from(("nama", "kelahiran", "nik")),
-        min_size=1,
-        max_size=MAX_ATTRIBUTES,
-    ).map(lambda found: tuple(found.items())),
-    parties=st.lists(IDS, min_size=2, max_size=MAX_PARTIES, unique=True).map(tuple),
-    codes=CODES | WITH_TOKENS,
-    threshold=st.floats(min_value=0, max_value=1, exclude_min=True),
-    cardinality=st.sampled_from(["many-to-many", "one-to-many", "one-to-one"]),
-    collect_timeout_s=st.integers(min_value=1, max_value=MAX_COLLECT_S),
-).flatmap(with_refinement)
+def with_results(spec: JobSpec) -> st.SearchStrategy[JobSpec]:
+    """The job with some results: each source and recipient once, R2 with two rounds only."""
+    levels = ["R0", "R1", "R3", "R4", *(["R2"] if spec.refinement else [])]
+    pairs = [(a, b) for a in spec.parties for b in spec.parties if a != b][:20]
+    told = st.dictionaries(st.sampled_from(pairs), st.sampled_from(levels), max_size=6)
+    return told.map(lambda found: replace(spec, results=tuple((*p, at) for p, at in found.items())))
+
+
+SPECS = (
+    st.builds(
+        JobSpec,
+        agreement_id=IDS,
+        agreement_sha256=st.binary(min_size=32, max_size=32),
+        purpose=IDS,
+        attributes=st.dictionaries(
+            st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True),
+            st.sampled_from(("nama", "kelahiran", "nik")),
+            min_size=1,
+            max_size=MAX_ATTRIBUTES,
+        ).map(lambda found: tuple(found.items())),
+        parties=st.lists(IDS, min_size=2, max_size=MAX_PARTIES, unique=True).map(tuple),
+        codes=CODES | WITH_TOKENS,
+        threshold=st.floats(min_value=0, max_value=1, exclude_min=True),
+        cardinality=st.sampled_from(["many-to-many", "one-to-many", "one-to-one"]),
+        collect_timeout_s=st.integers(min_value=1, max_value=MAX_COLLECT_S),
+    )
+    .flatmap(with_refinement)
+    .flatmap(with_results)
+)
 # What was found is not told.
 COUNTS = st.builds(
     JobCounts, U64, U64, st.just(0), st.just(0), st.floats(min_value=0, max_value=1e12)
@@ -208,27 +220,40 @@ def test_an_unknown_kind_of_question_is_refused(number: int) -> None:
         )
 
 
-@given(IDS, st.integers(0, 5), st.randoms(use_true_random=False))
-def test_links_come_back(counterpart: str, n: int, random: object) -> None:
-    draw = random.randbytes  # type: ignore[attr-defined]
-    grades = bytes([MATCH, UNDETERMINED][i % 2] for i in range(n))
-    links = Links(counterpart, draw(16 * n), draw(16 * n), grades)
-    message = convert.links_to_proto(links)
-    check_fields(message)
-    assert convert.links_from_proto(message) == links
-    assert len(links) == n
+PARTS = st.one_of(
+    st.builds(Part, IDS, st.just("R0"), counts=st.tuples(U64, U64, U64)),
+    st.integers(0, 5).flatmap(
+        lambda n: st.builds(
+            Part,
+            IDS,
+            st.sampled_from(["R1", "R2", "R3"]),
+            st.binary(min_size=16 * n, max_size=16 * n),
+            st.binary(min_size=n, max_size=n),
+            st.binary(min_size=16 * n, max_size=16 * n),
+            st.binary(max_size=50),
+        )
+    ),
+)
 
 
-@given(st.integers(0, 80), st.integers(0, 80))
-def test_links_with_unlike_numbers_of_references_and_ids_are_refused(a: int, b: int) -> None:
-    message = result_pb2.ResultChunk(
-        references=bytes(a), link_ids=bytes(b), grades=bytes([MATCH]) * (a // 16)
-    )
-    if a == b and a % 16 == 0:
-        assert len(convert.links_from_proto(message)) == a // 16
-    else:
-        with pytest.raises(MalformedMessageError):
-            convert.links_from_proto(message)
+@given(PARTS)
+def test_a_part_of_a_result_comes_back(part: Part) -> None:
+    messages = list(convert.part_to_proto(part))
+    for message in messages:
+        check_fields(message)
+    pieces = [convert.part_from_proto(message) for message in messages]
+    assert {(piece.counterpart, piece.level) for piece in pieces} == {
+        (part.counterpart, part.level)
+    }
+    for name in ("references", "grades", "link_ids", "comparisons"):
+        assert b"".join(getattr(piece, name) for piece in pieces) == getattr(part, name)
+    assert [count for piece in pieces for count in piece.counts] == list(part.counts)
+
+
+@pytest.mark.parametrize("number", [0, 6, -1, 2**31 - 1])
+def test_an_unknown_result_level_is_refused(number: int) -> None:
+    with pytest.raises(MalformedMessageError, match="knows no such level"):
+        convert.part_from_proto(result_pb2.ResultChunk(level=number))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("state", JobState)

@@ -3,31 +3,22 @@
 import hashlib
 import hmac
 from collections import defaultdict
-from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from linkage.compare.candidates import Candidates
+from linkage.result import LINK_ID_BYTES, MATCH, UNDETERMINED
 from linkage.solve.groups import (
     Groups,
-    grades_of,
     pairs_in_groups,
     single_parties,
     solve_groups,
 )
-from linkage.solve.links import (
-    LINK_ID_BYTES,
-    MATCH,
-    UNDETERMINED,
-    Links,
-    links_digest,
-    links_of_pair,
-)
+from linkage.solve.links import answers_of, links_of_pair
 
 Pair = tuple[int, int, float]
 # Exact in float32, with many ties.
@@ -326,73 +317,44 @@ def test_a_pair_without_links_gets_nothing() -> None:
     )
 
 
-PARTS = [
-    Links("imigrasi", b"r" * 32, b"l" * 32, b"\1\2"),
-    Links("kemenlu", b"s" * 16, b"m" * 16, b"\2"),
-]
-
-
-def test_the_digest_of_links_is_that_of_all_their_bytes_with_lengths() -> None:
-    whole = b"".join(
-        len(part).to_bytes(8, "big") + part
-        for links in PARTS
-        for part in (
-            links.counterpart.encode(),
-            links.references,
-            links.link_ids,
-            links.grades,
-        )
-    )
-    assert links_digest(PARTS) == hashlib.sha256(whole).digest()
-    assert links_digest([]) == hashlib.sha256().digest()
-    assert [len(links) for links in PARTS] == [2, 1]
-
-
-@given(st.data())
-def test_any_byte_of_any_link_changes_the_digest(data: st.DataObject) -> None:
-    part = data.draw(st.integers(0, 1))
-    name = data.draw(st.sampled_from(["references", "link_ids", "grades"]))
-    content = bytearray(getattr(PARTS[part], name))
-    bit = data.draw(st.integers(0, 8 * len(content) - 1))
-    content[bit // 8] ^= 1 << bit % 8
-    changed = list(PARTS)
-    changed[part] = replace(PARTS[part], **{name: bytes(content)})
-    assert links_digest(changed) != links_digest(PARTS)
-
-
-def test_parts_of_links_cannot_be_cut_in_another_place() -> None:
-    one = Links("a", b"b" * 16, b"c" * 16, b"d")
-    unlike = [
-        PARTS[:1],
-        [one],
-        [Links("ab", b"b" * 15, b"c" * 16, b"d")],
-        [Links("a", b"b" * 16 + b"c", b"c" * 15, b"d")],
-        [Links("", b"ab", b"", b"")],
-        [Links("a", b"b", b"", b"")],
-    ]
-    assert len({links_digest(PARTS), *map(links_digest, unlike)}) == len(unlike) + 1
-
-
-def test_the_order_of_counterparts_and_those_without_links_do_not_count() -> None:
-    assert links_digest([PARTS[1], PARTS[0]]) == links_digest(PARTS)
-    assert links_digest([*PARTS, Links("x", b"", b"", b"")]) == links_digest(PARTS)
-    assert links_digest([Links("x", b"", b"", b"")]) == links_digest([])
-
-
-@pytest.mark.parametrize("n", [0, 1, 5])
-def test_links_are_counted_by_their_ids(n: int) -> None:
-    assert len(Links("a", bytes(16 * n), bytes(16 * n), bytes(n))) == n
-
-
-@given(problems(), st.floats(0, 1))
-def test_a_group_is_a_match_if_all_its_joins_are_sure(problem: Problem, needed: float) -> None:
+@given(problems(), st.sampled_from([0.0, 0.5, 0.75, 1.0]))
+def test_an_answer_says_whether_a_record_was_linked_and_how_surely(
+    problem: Problem, sure_from: float
+) -> None:
+    party_of, _, _ = problem
     groups = solved(*problem)
-    grades = grades_of(groups, needed)
-    weakest: dict[int, float] = {}
-    joined = groups.joined
-    for left, similarity in zip(joined.left.tolist(), joined.similarity.tolist(), strict=True):
-        root = int(groups.label[left])
-        weakest[root] = min(weakest.get(root, 1.0), similarity)
-    for record, root in enumerate(groups.label.tolist()):
-        is_sure = weakest.get(root, 1.0) >= float(np.float32(needed))
-        assert grades[record] == (MATCH if is_sure else UNDETERMINED)
+    references = references_of(len(groups.label))
+    parties = np.array(party_of, np.uint8)
+    surely = groups.above(sure_from).label
+    for own, other in permutations(range(max(party_of) + 1), 2):
+        named, grades = answers_of(groups, parties, references, own, [other], sure_from)
+        rows_of = {named[i : i + 16]: grades[i // 16] for i in range(0, len(named), 16)}
+        assert list(rows_of) == sorted(rows_of)
+        assert len(rows_of) == len(grades)
+        for record in np.flatnonzero(parties == own):
+            others = np.flatnonzero(parties == other)
+            expected = (
+                MATCH
+                if (surely[others] == surely[record]).any()
+                else UNDETERMINED
+                if (groups.label[others] == groups.label[record]).any()
+                else None
+            )
+            assert rows_of.get(references[record].tobytes()) == expected
+
+
+@given(st.integers(1, 6), st.booleans(), st.integers(0, 3))
+def test_an_answer_about_one_counterpart_reads_like_one_about_many(
+    n: int, sure_ones: bool, n_unsure: int
+) -> None:
+    """What else a record was linked with, and how surely, changes no byte."""
+
+    def answers(counterparts: list[float]) -> tuple[bytes, bytes]:
+        size = 1 + len(counterparts)
+        candidates = candidates_of([(0, i + 1, s) for i, s in enumerate(counterparts)])
+        party_of = np.array([0] + [1] * len(counterparts), np.uint8)
+        groups = solve_groups(candidates, party_of, frozenset())
+        return answers_of(groups, party_of, references_of(size, 7), 0, [1], 0.75)
+
+    best = 0.875 if sure_ones else 0.625
+    assert answers([best]) == answers([best] * n + [0.5] * n_unsure)

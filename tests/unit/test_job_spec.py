@@ -52,6 +52,20 @@ WRONG: dict[str, list[dict[str, object]]] = {
         {"parties": ("dukcapil", "dukcapil")},
         {"parties": tuple(f"p{i}" for i in range(MAX_PARTIES + 1))},
     ],
+    "results (each source": [
+        {"results": results}
+        for results in (
+            (("dukcapil", "imigrasi", "R1"),) * 2,
+            (("dukcapil", "imigrasi", "R1"), ("dukcapil", "imigrasi", "R3")),
+            (("dukcapil", "dukcapil", "R1"),),
+            (("setneg", "imigrasi", "R1"),),
+            (("dukcapil", "setneg", "R1"),),
+            (("coordinator", "imigrasi", "R0"),),
+            (("dukcapil", "imigrasi", "R5"),),
+        )
+    ],
+    "results (no more than R0": [{"results": (("dukcapil", "coordinator", "R1"),)}],
+    "results (R2 with two rounds": [{"results": (("dukcapil", "imigrasi", "R2"),)}],
     "schema_id": [{"codes": replace(CODES, schema_id=bytes(n))} for n in (0, 31, 33)],
     "epoch": [{"codes": replace(CODES, epoch=epoch)} for epoch in (0, -1)],
     "key_check": [{"codes": replace(CODES, key_check=bytes(n))} for n in (0, 7, 9)],
@@ -151,11 +165,17 @@ def test_every_wrong_field_is_named_at_once() -> None:
     codes = CodeId(b"", 0, b"", "none", 1, -1, 17, -1, -1)  # type: ignore[arg-type]
     text = wrong_in(
         JobSpec(
-            "", b"", "", (), (), codes, 0, "many-to-many", 0, Refinement(0, True, (), ("name",))
+            *("", b"", "", (), (), codes, 0, "many-to-many", 0),
+            Refinement(0, True, (), ("name",)),
+            (("a", "coordinator", "R2"),),
         )
     )
     # Counts of block tokens that are all out of their range cannot contradict each other.
-    assert [name for name in WRONG if name not in text] == ["block_copies and block_bytes"]
+    # And what is wrong of R2 in a job of one round is not in one of two.
+    assert [name for name in WRONG if name not in text] == [
+        "results (R2 with two rounds",
+        "block_copies and block_bytes",
+    ]
 
 
 def test_the_error_does_not_repeat_values() -> None:

@@ -25,7 +25,7 @@ from agreement_world import (
 
 from keys.dsse import sign
 from linkage.agreement.decide import decide
-from linkage.agreement.decision import Decision, Flow, Request
+from linkage.agreement.decision import Decision, Request, flows_of
 from linkage.agreement.jobs import UNDECIDED, read_jobs
 from linkage.agreement.model import Agreement
 from linkage.agreement.request import REQUEST_TYPE, Seen, SignedRequest, request_id
@@ -79,6 +79,7 @@ def spec_of(document: Agreement, **own: Any) -> dict[str, Any]:
         "parties": [one.id, other.id],
         "codes": {"epoch": 1, "schema_id": document.method.schema_id},
         "refinement": {"candidates": 5},
+        "results": [[one.id, other.id, "R3"], [other.id, one.id, "R3"]],
     }
     return {**fields, **own}
 
@@ -110,7 +111,7 @@ def asked_for(
         agreement=spec["agreement_id"],
         attributes=tuple((name, element) for name, element in spec["attributes"]),
         parties=parties,
-        flows=tuple(Flow(a, b, "R3") for a in parties for b in parties if a != b),
+        flows=flows_of(tuple(result) for result in spec["results"]),
         candidates=spec["refinement"]["candidates"],
         purpose=spec["purpose"], schema_id=spec["codes"]["schema_id"],
         seen_size=len(world.entries), seen_root=root, log_root=root,
@@ -232,6 +233,9 @@ def nothing(_world: World, _document: Agreement) -> None:
         (nothing, {"codes": {"epoch": 1, "schema_id": "00" * 32}}, "SCHEMA_MISMATCH"),
         (nothing, {"epoch": 7}, "EPOCH_UNKNOWN"),
         (nothing, {"refinement": {"candidates": 10_000}}, "TOO_MANY_CANDIDATES"),
+        (nothing, {"results": [["dukcapil", "imigrasi", "R4"]]}, "LEVEL_NOT_SUPPORTED"),
+        (nothing, {"results": [["dukcapil", "setneg", "R1"]]}, "LEVEL_NOT_AGREED"),
+        (nothing, {"results": []}, "LEVEL_NOT_AGREED"),
     ],
 )  # fmt: skip
 def test_a_job_that_was_authorised_against_the_rules(
