@@ -159,8 +159,11 @@ class Rights:
         """
         mirror = self._session.mirror
         mirror.update(matcher)
-        told = self._tell(matcher)
+        # On disk before anything is sent: whatever becomes of the line, the rows have their state,
+        # and what they named is in the notices.
+        self._write_due()
         marked = self.mark()
+        told = self._tell(matcher)
         answered, waiting, unreadable = list[str](), list[str](), list[str]()
         for notice in self.received():
             if notice.answer is not None:
@@ -226,9 +229,8 @@ class Rights:
                 asked[str((copy.body(index) or {}).get("job"))] = index
         return asked
 
-    def _tell(self, matcher: Matcher) -> list[str]:
-        """Tell other parties what is due of the own tickets."""
-        there, told = {one.said.id for one in self.sent()}, list[str]()
+    def _write_due(self) -> None:
+        """Write the notices that are due of the own tickets; `_tell` brings them to the log."""
         tickets = [ticket for ticket in self.tickets.all() if ticket.kind in NOTICE_OF]
         held = links_of(
             self._session.config.work / "results", {t.record_id for t in tickets if t.effective}
@@ -244,6 +246,10 @@ class Rights:
                     links[counterpart].add(link)
             for due in self._due(ticket, links):
                 self.tickets.tell(ticket.number, due)
+
+    def _tell(self, matcher: Matcher) -> list[str]:
+        """Bring what was written into the log; return the notices that are new there."""
+        there, told = {one.said.id for one in self.sent()}, list[str]()
         for ticket in self.tickets.all():
             for notice in ticket.told:
                 if notice.agreement != self._agreement_id or notice.leaf is not None:

@@ -15,6 +15,7 @@ import click
 
 from linkage.cli.agent_trail import trail
 from linkage.cli.connection import connected, connected_without_key
+from linkage.cli.incident import incident
 from linkage.cli.progress import UploadBar, progress_bar
 from linkage.cli.rights import rights
 from linkage.job import MAX_COLLECT_S, PARTY_NAME
@@ -81,6 +82,7 @@ def agent() -> None:
 
 agent.add_command(trail)
 agent.add_command(rights)
+agent.add_command(incident)
 
 
 @agent.command()
@@ -132,6 +134,28 @@ def cosign(config_path: Path, follow: bool) -> None:
                 witness.cosign_all(client)
             except UnavailableError as error:
                 click.echo(f"{error}: trying again", err=True)
+
+
+@agent.command()
+@_CONFIG
+@click.option("--reason", required=True, help="Why; it stands in the log.")
+def stop(config_path: Path, reason: str) -> None:
+    """Stop the agreement at once: running jobs are cancelled, nothing is given out any more.
+
+    For an emergency, or an order of the authority. One party is enough; to go on, all sign
+    (`padan agreement stop --resume`).
+    """
+    from keys.door import open_provider
+    from linkage.agent.client import MatcherClient
+    from linkage.agent.session import load_trust, mirror_of, open_signer
+    from linkage.agent.stopping import stop_agreement
+
+    with connected_without_key(config_path) as (config, channel):
+        client = MatcherClient(channel, config.patience_s)
+        mirror = mirror_of(config, load_trust(config.trust))
+        signer = open_signer(config, open_provider(config.keys.provider))
+        leaf = stop_agreement(config.agreement.id, reason, client, mirror, signer)
+    click.echo(f"{config.agreement.id}: stopped, leaf {leaf}", err=True)
 
 
 @agent.command("make-key")

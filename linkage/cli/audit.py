@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from linkage.cli.audit_bundle import print_report, verified
+from linkage.cli.audit_clocks import clocks
 from linkage.cli.audit_monitor import monitor
 from linkage.cli.audit_report import report as report_command
 from linkage.cli.files import read_file
@@ -27,6 +28,7 @@ def audit() -> None:
     """Check the match log without trusting its operator."""
 
 
+audit.add_command(clocks)
 audit.add_command(monitor)
 audit.add_command(report_command)
 

@@ -3,11 +3,16 @@
 import asyncio
 import json
 import signal
+import sys
 import tempfile
+import time
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 import click
+
+from linkage.cli.incident import JOBS, KNOWN, WHAT
 
 
 @click.group()
@@ -141,6 +146,52 @@ def init_log(config_path: Path, trust: Path) -> None:
         problem = f"cannot be written: {error.strerror}: run the command again with another path"
         raise ConfigError(str(trust), [problem]) from error
     click.echo(f"{trust}: trust file of {config.log.origin}", err=True)
+
+
+@matcher.command()
+@click.option(
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings (TOML).",
+)
+@click.option("--agreement", required=True, help="Agreement whose data are concerned.")
+@KNOWN
+@JOBS
+@WHAT
+@click.option("--wait", default=10.0, show_default=True, help="Seconds to wait for the log.")
+def incident(
+    config_path: Path,
+    agreement: str,
+    known: datetime,
+    jobs: tuple[str, ...],
+    what: str,
+    wait: float,
+) -> None:
+    """Report an incident to the parties of an agreement, at the first chance; print its id.
+
+    A matcher that runs puts it into the log within a second; one that does not, at its start.
+    """
+    from linkage.cli import REFUSED
+    from linkage.matcher.config import load_config
+    from linkage.matcher.incidents import leave_report
+
+    config = load_config(config_path)
+    path = leave_report(
+        config.data, config.log.origin, agreement, known.replace(microsecond=0), jobs, what
+    )
+    click.echo(path.stem)
+    until = time.monotonic() + wait
+    while path.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    if path.with_suffix(".refused").exists():
+        click.echo("refused: no such agreement, or known later than now; see its log", err=True)
+        sys.exit(REFUSED)
+    if path.exists():
+        click.echo("it waits for the matcher to run", err=True)
+    else:
+        click.echo("in the log", err=True)
 
 
 @matcher.command()

@@ -23,6 +23,7 @@ from linkage.matcher.cosignatures import Cosignatures
 from linkage.matcher.decisions import Decisions
 from linkage.matcher.documents import Documents
 from linkage.matcher.grants import Grants
+from linkage.matcher.incidents import Incidents
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.journal import Clock, Journal
 from linkage.matcher.ledger import Ledger
@@ -168,6 +169,7 @@ class Matcher:
             threads=config.threads,
             clock=clock,
         )
+        self._incidents = Incidents(config.data, self._metadata, journal, self._ledger, match_log)
         results = Results(self._metadata, artefacts, match_log, self._ledger)
         reader = LogReader(self._metadata, match_log, self._ledger)
         self._metrics = Metrics(lambda: status_of(config, self._metadata))
@@ -322,6 +324,11 @@ class Matcher:
                     due, waited = False, 0.0
             except Exception as error:  # noqa: BLE001 -- the watch goes on; the operator is told
                 self._log.error("expiry check failed", error=type(error).__name__)
+            try:
+                for incident in await asyncio.to_thread(self._incidents.take):
+                    self._log.info("incident reported", incident=incident)
+            except Exception as error:  # noqa: BLE001 -- as above
+                self._log.error("incident not reported", error=type(error).__name__)
             try:
                 await asyncio.to_thread(self._lookup_counts.log_minutes)
                 await asyncio.to_thread(self._forget_lookups)
