@@ -14,6 +14,7 @@ from benchmarks.curve_table import curve_picture, curve_table
 from benchmarks.environment import read_environment
 from benchmarks.experiment import load_experiments
 from benchmarks.job_command import job
+from benchmarks.load_command import load
 from benchmarks.log_command import log
 from benchmarks.lookup_command import lookup
 from benchmarks.memory import PARTS, WORK, measure_memory, memory_table
@@ -217,7 +218,7 @@ def memory(
 
 
 for command in (
-    compare, refine, candidates, job, lookup, log, attacks, threshold, scale, ray_scaling,
+    compare, refine, candidates, job, lookup, load, log, attacks, threshold, scale, ray_scaling,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -12,7 +12,7 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,7 +49,7 @@ SECONDS = 30.0
 # Milliseconds that half and 99 of 100 lookups may take, by records of the register.
 BARS = {1_000_000: (5.0, 20.0), 5_000_000: (None, 50.0)}
 _SEED = 1
-_OWNER, _CALLER = "dukcapil", "imigrasi"
+OWNER, CALLER = "dukcapil", "imigrasi"
 _PERSON = {"record_id": "1", "nama": "Siti Aminah", "tgl_lahir": "1980-02-01", "nik": ""}
 # How much of a planted duplicate's code agrees with its record, in equal parts.
 AGREEMENTS = (0.55, 0.56, 0.58, 0.62)
@@ -130,18 +130,18 @@ def measure_lookup(
         LinkageError: a process failed.
     """
     with tempfile.TemporaryDirectory(prefix="padan-lookup-") as folder:
-        site = _site(Path(folder), scheme)
+        site = lookup_site(Path(folder), scheme)
         with MemoryWatch(lambda words: "matcher" if "serve" in words else None) as watch:
             try:
                 site.start_matcher()
-                owner = Session(load_agent(site.root / "agents" / _OWNER / "agent.toml"))
+                owner = Session(load_agent(site.root / "agents" / OWNER / "agent.toml"))
                 codes = code_id(owner)
                 on_step(f"uploading {n_records:,} codes of {codes.code_bits:,} bits")
                 started = time.monotonic()
                 with open_channel(site.address, owner.tls) as channel:
-                    _upload(LookupClient(channel, 60.0), owner, codes, n_records)
+                    upload_register(LookupClient(channel, 60.0), owner, codes, n_records)
                 upload_s = time.monotonic() - started
-                _grant(site)
+                grant_lookups(site)
                 on_step(f"{rate_per_s:.0f} lookups a second for {seconds:.0f} s")
                 asked = _asked(codes, n_records, int(rate_per_s * seconds) + _WARM_UP)
                 answers, took, late = asyncio.run(_ask(site, codes, asked, rate_per_s, exhaustive))
@@ -167,41 +167,44 @@ def measure_lookup(
         )
 
 
-def _site(root: Path, scheme: Scheme) -> DemoSite:
+def lookup_site(
+    root: Path, scheme: Scheme, others: Sequence[str] = (), match: str = ""
+) -> DemoSite:
+    """Return a site whose parties are the owner of a register, who asks, and others."""
     encoding = "".join(f"{name} = {json.dumps(value)}\n" for name, value in scheme.settings.items())
     schema = (
-        f'name = "lookup"\n[encoding]\n{encoding}[exact]\nnames = ["nik"]\n'
+        f'name = "lookup"\n[encoding]\n{encoding}{match}[exact]\nnames = ["nik"]\n'
         '[[attributes]]\nname = "nama"\ntype = "name"\n'
         '[[attributes]]\nname = "tgl_lahir"\ntype = "date"\n'
     )
-    parties = {party: DemoParty([dict(_PERSON)]) for party in (_OWNER, _CALLER)}
+    parties = {party: DemoParty([dict(_PERSON)]) for party in (OWNER, CALLER, *others)}
     site = DemoSite(root, DemoData(schema, parties))
     site.prepare()
     return site
 
 
-def _grant(site: DemoSite) -> None:
-    """Give leave to look up, which both parties sign and cosign."""
+def grant_lookups(site: DemoSite) -> None:
+    """Give leave to look up, which owner and caller sign, and all parties cosign."""
     agreement, now = site.agreement, datetime.now(UTC).replace(microsecond=0)
     wanted = LookupGrant(
         log=agreement.log,
         agreement=agreement.id,
         digest=agreement.digest(),
         grant="0" * 32,
-        caller=agreement.by_id[_CALLER].principal,
-        register_of=_OWNER,
+        caller=agreement.by_id[CALLER].principal,
+        register_of=OWNER,
         purpose=agreement.purpose.code,
         number=1_000_000,
         per_minute=1_000_000,
         valid_from=now,
         valid_until=now + timedelta(hours=12),
     )
-    envelope = sign(wanted.TYPE, wanted.to_bytes(), list(site.signers.values()))
+    envelope = sign(wanted.TYPE, wanted.to_bytes(), [site.signers[p] for p in (OWNER, CALLER)])
     path = site.root / "grant.json"
     path.write_bytes(envelope.to_bytes())
-    for party in (_OWNER, _CALLER):
+    for party in site.parties:
         config = str(site.root / "agents" / party / "agent.toml")
-        if party == _OWNER:
+        if party == OWNER:
             site.padan("agent", "submit", "--config", config, str(path))
         site.padan("agent", "cosign", "--config", config)
 
@@ -217,7 +220,8 @@ def _chunk_sizes(codes: CodeId, n_records: int) -> list[int]:
     return [min(step, n_records - start) for start in range(0, n_records, step)]
 
 
-def _upload(client: LookupClient, owner: Session, codes: CodeId, n_records: int) -> None:
+def upload_register(client: LookupClient, owner: Session, codes: CodeId, n_records: int) -> None:
+    """Upload a register of random codes."""
     sizes = _chunk_sizes(codes, n_records)
 
     def chunk(number: int) -> RegisterChunk:
@@ -262,12 +266,12 @@ async def _ask(
     site: DemoSite, codes: CodeId, lookups: list[_Lookup], rate_per_s: float, exhaustive: bool
 ) -> tuple[list[lookup_pb2.LookupResponse], NDArray[np.float64], float]:
     """Send every lookup at its moment; return answers, seconds, and the greatest delay."""
-    session = Session(load_agent(site.root / "agents" / _CALLER / "agent.toml"))
+    session = Session(load_agent(site.root / "agents" / CALLER / "agent.toml"))
     rng = np.random.default_rng([_SEED, 2 << 40])
     questions = [
         LookupQuestion(
             agreement_id=AGREEMENT,
-            register=_OWNER,
+            register=OWNER,
             codes=codes,
             code=lookup.code,
             exact=rng.bytes(16 * codes.exact_slots),

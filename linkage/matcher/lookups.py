@@ -175,7 +175,9 @@ class Lookups:
             if standing is None:
                 self._terms.pop(name, None)
                 return
-            self._terms[name] = _terms_of(standing, self._loss)
+            terms = _terms_of(standing, self._loss)
+            _warm_up(terms)
+            self._terms[name] = terms
             self._log.info(
                 "register in memory",
                 agreement=name[0],
@@ -294,6 +296,15 @@ def grade_of(found: Found, floor: float, sure: float) -> Grade:
     alone = found.similarity >= np.float32(sure)
     together = found.shared & (found.similarity >= np.float32(floor))
     return Grade.MATCH if (alone | together).any() else Grade.UNDETERMINED
+
+
+def _warm_up(terms: _Terms) -> None:
+    """Look nobody up: the first scan compiles what it runs, for longer than callers wait."""
+    codes = terms.standing.codes
+    code = as_words(np.zeros((1, codes.code_bits // 8), dtype=np.uint8))
+    exact = np.zeros((1, codes.exact_slots, EXACT_TOKEN_BYTES), dtype=np.uint8)
+    for sieve in (terms.sieve, None):
+        terms.standing.index.best(code, exact, _CANDIDATES, terms.floor, sieve)
 
 
 def _terms_of(standing: Standing, loss: float) -> _Terms:
