@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import grpc
 
+from linkage.audit.lookups import LookupRequest
 from linkage.errors import CheckpointError, SignatureError
 from linkage.log.builder import TileBuilder
 from linkage.log.bundle import CHECKPOINT, body_path, build_bundle
@@ -20,7 +21,7 @@ from linkage.log.policy import NO_QUORUM, Policy
 from linkage.log.tiles import Tile
 from linkage.rpc.channel import repeated
 from linkage.rpc.patience import Patience
-from linkage.v1 import log_pb2, log_pb2_grpc
+from linkage.v1 import log_pb2, log_pb2_grpc, lookup_pb2, lookup_pb2_grpc
 
 _DEADLINE_S = 30.0
 _STREAM_DEADLINE_S = 3600.0
@@ -73,6 +74,27 @@ def fetch_bundle(
             files[body_path(entry.index)] = format_body(entry.opening, entry.body)
     tiles += builder.partial_tiles()
     return build_bundle(files | {tile.path: data for tile, data in tiles})
+
+
+def fetch_lookups(
+    channel: grpc.Channel, leaf: int, patience_s: float = 30.0
+) -> list[LookupRequest]:
+    """Return the signed requests of lookups that a leaf of the log has the root of.
+
+    Args:
+        channel: an open channel to the matcher, as an auditor.
+        leaf: index of the leaf.
+        patience_s: how long to try again while the matcher cannot be reached.
+
+    Raises:
+        NotFoundError: the leaf records no lookups, as far as the matcher says.
+    """
+    stub = lookup_pb2_grpc.LookupServiceStub(channel)
+    request = lookup_pb2.FetchLookupsRequest(leaf_index=leaf)
+    messages = repeated(
+        lambda: list(stub.FetchLookups(request, timeout=_STREAM_DEADLINE_S)), Patience(patience_s)
+    )
+    return [LookupRequest(one.grant, one.sequence, one.request) for one in messages]
 
 
 def _cosigned(checkpoint: Callable[[int], bytes], trust: Policy) -> bytes:

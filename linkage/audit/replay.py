@@ -12,10 +12,12 @@ What bodies have to carry for this, besides `job`:
     job.admit|refuse         manifest, n_records, gate, key, request, code, rules
     job.plan                 code, rules
     lookup.grant             env
+    lookup.minute            see `audit.lookups`
 
-A `job.refuse` without `job` is of a request that did not count, from which nothing followed. A
-leaf with a decision names the leaves that it rests on. A `result` stands for the decision that
-every party may have its part: it is made again, and has to allow.
+A `job.refuse` without `job` is of a request that did not count, from which nothing followed, and a
+`batch` without it of a register. A leaf with a decision names the leaves that it rests on. A
+`result` stands for the decision that every party may have its part: it is made again, and has to
+allow. So is one for the lookups of a minute under each grant.
 """
 
 from collections.abc import Mapping
@@ -32,6 +34,7 @@ from linkage.agreement.principals import Principal
 from linkage.agreement.refusal import Rejected
 from linkage.agreement.request import SignedRequest, check_request
 from linkage.agreement.state import State
+from linkage.audit.lookups import LookupReplay
 from linkage.audit.verdict import Finding
 from linkage.audit.verify import Contents
 from linkage.errors import DeniedError, MalformedMessageError
@@ -121,6 +124,7 @@ class Replay:
         self._asked: dict[str, int] = {}
         self._n_decisions = 0
         self._findings: list[Finding] = []
+        self._lookups = LookupReplay()
 
     def add(self, entry: Entry, leaf: bytes, body: JsonObject | None) -> list[Finding]:
         """Take the next entry, and return what is wrong with it.
@@ -135,6 +139,8 @@ class Replay:
         if entry.commitment is not None:
             self._look_at(index, entry, body)
         self._state = self._state.after(index, entry, body)
+        if "env" in ((entry.body if body is None else body) or ()):
+            self._lookups.moved(entry.time, self._state)
         self._history.append(leaf)
         return self._findings[before:]
 
@@ -159,7 +165,9 @@ class Replay:
                 self._decided(index, entry, body)
             elif entry.type == "lookup.grant":
                 self._granted(index, entry, body)
-            elif entry.type in _STEPS and not _is_turned_away(entry, body):
+            elif entry.type == "lookup.minute":
+                self._looked_up(index, entry, body)
+            elif entry.type in _STEPS and not _is_of_no_job(entry, body):
                 self._step(index, entry, body)
         except (_Unusable, MalformedMessageError) as error:
             self._add(REQUEST_INVALID, index, str(error))
@@ -247,6 +255,12 @@ class Replay:
             text = f"a grant of lookups, and the rules give {decision.code}"
             self._add(DECISION_DIFFERS, index, text)
 
+    def _looked_up(self, index: int, entry: Entry, body: JsonObject) -> None:
+        """Check that the lookups of a minute were under grants that served in it."""
+        self._n_decisions += 1
+        for problem in self._lookups.problems(entry.agreement or "", body):
+            self._add(DECISION_DIFFERS, index, problem)
+
     def _compare(
         self, index: int, entry: Entry, body: JsonObject, decision: Decision, *, allowed: bool
     ) -> None:
@@ -285,9 +299,11 @@ class Replay:
         return replace(asked, seen_size=size, seen_root=root, log_root=known)
 
 
-def _is_turned_away(entry: Entry, body: JsonObject) -> bool:
-    """Return whether a leaf says that a request did not count: there is no job, and no decision."""
-    return entry.type == "job.refuse" and "job" not in body
+def _is_of_no_job(entry: Entry, body: JsonObject) -> bool:
+    """Return whether a leaf is of a request that did not count, or of a register for lookups."""
+    return "job" not in body and (
+        entry.type == "job.refuse" or (entry.type == "batch" and "register" in body)
+    )
 
 
 def _of_spec(

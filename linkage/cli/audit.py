@@ -11,6 +11,7 @@ import click
 
 from linkage.cli.audit_bundle import print_report, verified
 from linkage.cli.audit_clocks import clocks
+from linkage.cli.audit_lookups import lookups
 from linkage.cli.audit_monitor import monitor
 from linkage.cli.audit_report import report as report_command
 from linkage.cli.files import read_file
@@ -29,6 +30,7 @@ def audit() -> None:
 
 
 audit.add_command(clocks)
+audit.add_command(lookups)
 audit.add_command(monitor)
 audit.add_command(report_command)
 

@@ -471,12 +471,35 @@ def test_every_minute_is_logged_with_its_counts_and_nothing_of_a_person(
             send(own_service, bad)
         own_service.now += 60
         leaf, body = waited_for(own_service, "lookup.minute")
+        check_minute_as_auditors_do(own_service)
     assert parse_entry(leaf).commitment is not None
     (row,) = body["counts"]
     assert (row["caller"], row["register"]) == ("party/imigrasi", "dukcapil")
     assert (row["answered"], row["refused"], row["last"]) == (2, 1, 2)
     assert (body["answered"], len(body["root"])) == (2, 64)
     assert body["minute"] % 60 == 0
+
+
+def check_minute_as_auditors_do(service: Service) -> None:
+    site, folder = service.site, service.site.root / "auditor"
+    for _ in range(2):
+        cosign(service)
+    site.fetch_bundle()
+    checked = [str(site.bundle), "--trust", str(site.trust), "--json"]
+    assert json.loads(site.padan("audit", "replay", *checked))["verdict"] == "OK"
+    (listed,) = json.loads(site.padan("audit", "lookups", *checked))
+    assert (listed["caller"], listed["answered"]) == ("party/imigrasi", 2)
+    found = json.loads(
+        site.padan(
+            "audit", "lookups", *checked, "--leaf", str(listed["leaf"]),
+            "--matcher", site.address, "--certificate", str(folder / "certificate.pem"),
+            "--private-key", str(folder / "private-key.pem"),
+            "--authority", str(folder / "authority.pem"), "--out", str(folder / "requests.json"),
+        )
+    )  # fmt: skip
+    assert (found["requests"], found["callers"]) == (2, {"party/imigrasi": 2})
+    kept = json.loads((folder / "requests.json").read_text())
+    assert [one["sequence"] for one in kept["requests"]] == [1, 2]
 
 
 def waited_for(service: Service, leaf_type: str) -> tuple[bytes, dict[str, Any]]:
