@@ -30,6 +30,7 @@ _COMMANDS = {
     "matcher": ("linkage.cli.matcher", "matcher"),
     "lookup": ("linkage.cli.lookup", "lookup"),
     "audit": ("linkage.cli.audit", "audit"),
+    "coordinator": ("linkage.cli.coordinator", "coordinator"),
 }
 
 

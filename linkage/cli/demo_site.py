@@ -71,9 +71,10 @@ class DemoSite:
         n_unsigned: int = 0,
         process: Process = "P6",
         results: Sequence[tuple[str, str, str]] | None = None,
+        members: Sequence[tuple[Role, str]] = (),
     ) -> None:
         self.root, self._data, self._gate_limit = root, data, gate_limit
-        self._process, self._results = process, results
+        self._process, self._results, self._members = process, results, members
         self._moment, self._n_unsigned = moment or datetime.now(UTC), n_unsigned
         self.authority = ThrowawayAuthority(datetime.now(UTC) - timedelta(minutes=5))
         self.administrator = Ed25519Signer(Ed25519PrivateKey.generate())
@@ -89,7 +90,8 @@ class DemoSite:
     def prepare(self) -> None:
         """Write every file that the roles need before they start."""
         self._identify("matcher", "matcher", addresses=("127.0.0.1",))
-        self._identify("auditor", "auditor")
+        for role, name in (("auditor", "auditor"), *self._members):
+            self._identify(role, name)
         self.trust.parent.mkdir(parents=True)
         self._write(
             self.root / "matcher" / "matcher.toml",

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from linkage.errors import DeniedError, JobStateError, NotFoundError
-from linkage.job import JobState
+from linkage.job import COORDINATOR, Job, JobState
 from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.note import parse_note
 from linkage.matcher.jobs import job_for
@@ -12,7 +12,7 @@ from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.result import SALT_BYTES, Part
 from linkage.store.artefacts import ArtefactStore
-from linkage.store.metadata import Metadata
+from linkage.store.metadata import Metadata, Transaction
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Results:
         self._log, self._ledger = log, ledger
 
     def fetch(self, party: str, job_id: str) -> tuple[Receipt, list[Part]]:
-        """Return what a party is told of a job, and the receipt.
+        """Return what a party, or the coordinator, is told of a job, and the receipt.
 
         Raises:
             NotFoundError: the job is none of the party's, it is told nothing, or its result was
@@ -63,7 +63,7 @@ class Results:
             JobStateError: nothing is released.
         """
         with self._metadata.read() as transaction:
-            job = job_for(transaction, party, job_id)
+            job = _job_told(transaction, party, job_id)
             if not job.spec.told(party):
                 raise NotFoundError("this job tells you nothing: it was asked for without a result")
             index = transaction.result_leaf(job_id)
@@ -95,6 +95,20 @@ class Results:
         return receipt, read_results(
             self._artefacts, f"job-{job_id}", party, list(job.spec.told(party))
         )
+
+
+def _job_told(transaction: Transaction, recipient: str, job_id: str) -> Job:
+    """Return a job that a recipient may know of: the coordinator only one that tells it counts.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if recipient != COORDINATOR:
+        return job_for(transaction, recipient, job_id)
+    job = transaction.job(job_id)
+    if job is None or not job.spec.told(COORDINATOR):
+        raise NotFoundError("no such job that tells the coordinator anything")
+    return job
 
 
 def write_results(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import grpc.aio
 
 from linkage.errors import MalformedMessageError
-from linkage.job import Job, JobState
+from linkage.job import COORDINATOR, Job, JobState
 from linkage.matcher.batches import Batches
 from linkage.matcher.cosignatures import Cosignatures
 from linkage.matcher.documents import Documents
@@ -229,9 +229,9 @@ class ResultService(result_pb2_grpc.ResultServiceServicer):
         self, request: result_pb2.FetchResultsRequest, context: _Context
     ) -> AsyncIterator[result_pb2.FetchResultsResponse]:
         """Stream the receipt, then what the caller is told."""
-        receipt, parts = await asyncio.to_thread(
-            self._results.fetch, party_of(context), request.job_id
-        )
+        identity = peer_of(context).identity
+        recipient = COORDINATOR if identity.role == "coordinator" else identity.party
+        receipt, parts = await asyncio.to_thread(self._results.fetch, recipient, request.job_id)
         yield result_pb2.FetchResultsResponse(
             header=result_pb2.ResultHeader(
                 leaf_index=receipt.leaf_index,

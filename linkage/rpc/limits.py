@@ -53,6 +53,7 @@ class Policy:
 
 
 _PARTY: frozenset[Role] = frozenset({"party"})
+_TOLD: frozenset[Role] = frozenset({"party", "coordinator"})
 _COUNTER: frozenset[Role] = frozenset({"party", "office"})
 _READER: frozenset[Role] = frozenset({"party", "office", "coordinator", "auditor"})
 _AUDITOR: frozenset[Role] = frozenset({"auditor"})
@@ -78,7 +79,7 @@ POLICIES = {
     "/linkage.v1.LookupService/StreamLookups": Policy(_COUNTER, _HOUR_S),
     "/linkage.v1.LookupService/FetchLookups": Policy(_AUDITOR, _HOUR_S),
     "/linkage.v1.ProgressService/WatchProgress": Policy(_PARTY, 24 * _HOUR_S),
-    "/linkage.v1.ResultService/FetchResults": Policy(_PARTY, _HOUR_S),
+    "/linkage.v1.ResultService/FetchResults": Policy(_TOLD, _HOUR_S),
     "/linkage.v1.LogService/GetCheckpoint": Policy(_READER, 30),
     "/linkage.v1.LogService/GetEntries": Policy(_READER, _HOUR_S),
     "/linkage.v1.LogService/GetInclusionProof": Policy(_READER, 30),

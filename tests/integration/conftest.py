@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from in_process import SCHEMA, Service, demo_data, people
 
+from keys.identity import Role
 from linkage.agreement.articles import Process
 from linkage.cli.demo_site import DemoSite
 
@@ -16,11 +17,12 @@ def new_service(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Servi
         gate_limit: float = 1.0,
         process: Process = "P6",
         results: Sequence[tuple[str, str, str]] | None = None,
+        members: Sequence[tuple[Role, str]] = (),
         **records: list[dict[str, str]],
     ) -> Service:
         data = demo_data(schema, **records)
         folder = tmp_path_factory.mktemp("site")
-        site = DemoSite(folder, data, gate_limit, process=process, results=results)
+        site = DemoSite(folder, data, gate_limit, process=process, results=results, members=members)
         site.prepare()
         return Service(site)
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from in_process import TWO_ROUNDS, Service, people
 from refining import answer_as, questions_to, tickets_in, until, upload_for_all
 
 from linkage.agent.result import READ_ME
 from linkage.agent.run import Outcome, results_of
+from linkage.cli import padan
 from linkage.errors import DeniedError, NotFoundError, VerificationError
 from linkage.job import JobState
 from linkage.matcher.config import load_config
@@ -57,6 +59,49 @@ def service(new_service: Callable[..., Service]) -> Iterator[Service]:
     )
     with made.running():
         yield made
+
+
+@pytest.fixture(scope="module")
+def with_coordinator(new_service: Callable[..., Service]) -> Iterator[Service]:
+    """A running service of two parties whose agreement tells the coordinator counts."""
+    made = new_service(
+        process="P4",
+        results=[("dukcapil", "ahu", "R1"), ("dukcapil", "coordinator", "R0")],
+        members=[("coordinator", "kemenko")],
+        dukcapil=people(45),
+        ahu=people(30, skip=18),
+    )
+    with made.running():
+        yield made
+
+
+def counts_for(service: Service, job_id: str, who: str, *options: str) -> Result:
+    folder = service.site.root / who
+    return CliRunner().invoke(
+        padan,
+        [
+            *("coordinator", "counts", "--matcher", service.site.address, "--job", job_id),
+            *("--certificate", str(folder / "certificate.pem")),
+            *("--private-key", str(folder / "private-key.pem")),
+            *("--authority", str(folder / "authority.pem")),
+            *("--trust", str(service.site.trust), *options),
+        ],
+    )
+
+
+def test_the_coordinator_is_told_counts_in_tens_and_nobody_else(with_coordinator: Service) -> None:
+    service = with_coordinator
+    job_id = service.request("ahu", level="R1")
+    service.run_all(job_id)
+    done = counts_for(service, job_id, "kemenko", "--json")
+    assert done.exit_code == 0, done.exception
+    # 27 of 45 were linked.
+    told = {"dukcapil": {"records": 40, "match": 20, "undetermined": 0}}
+    assert json.loads(done.stdout) == {"job": job_id, "counts": told}
+    words = counts_for(service, job_id, "kemenko").stdout
+    assert words == "dukcapil: records at least 40, match at least 20, undetermined withheld\n"
+    assert isinstance(counts_for(service, "0" * 32, "kemenko").exception, NotFoundError)
+    assert isinstance(counts_for(service, job_id, "auditor").exception, DeniedError)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

@@ -35,7 +35,11 @@ CALLS = {
         "/linkage.v1.LookupService/Lookup",
         "/linkage.v1.LookupService/StreamLookups",
     },
-    "coordinator": {"/linkage.v1.DocumentService/SubmitDocument"},
+    "coordinator": {
+        "/linkage.v1.DocumentService/SubmitDocument",
+        # Counts, of jobs that tell it some.
+        "/linkage.v1.ResultService/FetchResults",
+    },
     "auditor": {
         "/linkage.v1.DocumentService/SubmitDocument",
         "/linkage.v1.LookupService/FetchLookups",
