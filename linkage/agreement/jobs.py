@@ -18,6 +18,10 @@ UNDECIDED = ""
 _ENDS = frozenset({"job.failed", "job.expired", "job.cancelled"})
 
 
+# Source, recipient, level.
+_RESULT = 3
+
+
 @dataclass(frozen=True)
 class JobRecord:
     """What the log says of one job.
@@ -33,6 +37,7 @@ class JobRecord:
         asked: when.
         parties: whose records were to be compared.
         attributes: names of what was to be compared.
+        results: who was to be told what, such as `dukcapil -> imigrasi (R2)`.
         outcome: code of the decision.
         records: by party, how many it uploaded.
         batches: by party, the id of its batch.
@@ -55,6 +60,7 @@ class JobRecord:
     asked: datetime
     parties: tuple[str, ...]
     attributes: tuple[str, ...]
+    results: tuple[str, ...] = ()
     outcome: str = UNDECIDED
     records: Mapping[str, int] = field(default_factory=dict)
     batches: Mapping[str, str] = field(default_factory=dict)
@@ -133,6 +139,11 @@ def _asked(name: str, entry: Entry, body: JsonObject) -> JobRecord:
         asked=entry.time,
         parties=_names(spec.get("parties")),
         attributes=tuple(one[0] for one in map(_names, _list(spec.get("attributes"))) if one),
+        results=tuple(
+            f"{one[0]} -> {one[1]} ({one[2]})"
+            for one in map(_names, _list(spec.get("results")))
+            if len(one) == _RESULT
+        ),
     )
 
 

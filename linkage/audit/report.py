@@ -53,6 +53,7 @@ class AgreementRecord:
         periods: the same and lookups, month by month.
         entries: number of entries by type, jobs and lookups left out.
         processing: the record of processing; empty where there is no agreement.
+        told: how many jobs told whom what, such as `dukcapil -> imigrasi (R2)`.
     """
 
     agreement: str
@@ -64,6 +65,7 @@ class AgreementRecord:
     periods: tuple[Period, ...] = ()
     entries: Mapping[str, int] = field(default_factory=dict)
     processing: tuple[Element, ...] = ()
+    told: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -153,6 +155,7 @@ def _added_up(
         ),
         dict(sorted(entries.items())),
         record_of_processing(agreed, entries) if agreed else (),
+        dict(Counter(told for job in jobs if job.released for told in job.results)),
     )
 
 

@@ -102,6 +102,8 @@ def _tell(
         click.echo(f"  jobs: {counts or 'none'}; released: {one.released}")
         for party, n_records in sorted(one.records.items()):
             click.echo(f"  {n_records:12,}  records of {party}")
+        for told, n_results in sorted(one.told.items()):
+            click.echo(f"  {n_results:12,}  results {told}")
         for period in one.periods:
             for route, answered in sorted(period.lookups.items()):
                 refused = period.refused.get(route, 0)

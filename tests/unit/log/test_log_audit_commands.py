@@ -177,6 +177,23 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         raise done.exception
 
 
+def test_a_report_counts_what_was_told_to_whom(tmp_path: Path) -> None:
+    world, document = usual()
+    spec = {
+        "parties": ["dukcapil", "imigrasi"],
+        "results": [["dukcapil", "imigrasi", "R2"], ["dukcapil", "coordinator", "R0"], "?", ["x"]],
+    }
+    for name, ends in (("j1", "release"), ("j2", "release"), ("j3", "job.cancelled")):
+        world.add("job.request", {"job": name, "spec": spec}, document.id, "party/imigrasi")
+        world.add("job.authorise", {"job": name, "code": "ALLOWED"}, document.id)
+        world.add(ends, {"job": name}, document.id)
+    bundle, trust = bundle_of_world(world, tmp_path)
+    done = run("report", bundle, "--trust", trust)
+    assert done.exit_code == 0
+    assert "  2  results dukcapil -> imigrasi (R2)\n" in done.stdout
+    assert "  2  results dukcapil -> coordinator (R0)\n" in done.stdout
+
+
 def test_a_report(tmp_path: Path) -> None:
     world, document = usual()
     spec = {"purpose": document.purpose.code, "parties": ["dukcapil", "imigrasi"]}
