@@ -243,8 +243,8 @@ class Monitor:
 
     def _untimely(self, index: int, entry: Entry, now: float) -> Iterator[tuple[str, str, str]]:
         read_at = self._memory.read_at
-        if entry.time < self._latest:
-            yield TIME_INVALID, f"leaf {index}: earlier than a leaf before it", ""
+        if entry.time + _SKEW < self._latest:
+            yield TIME_INVALID, f"leaf {index}: long before a leaf before it", ""
         elif entry.time > _utc(now) + _SKEW:
             yield TIME_INVALID, f"leaf {index}: {entry.time:%Y-%m-%d %H:%M:%S}Z has not come", ""
         elif read_at is not None and entry.time + _SKEW < _utc(read_at):
