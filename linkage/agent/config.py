@@ -59,14 +59,14 @@ class Keys(_Strict):
         linkage: the linkage key of the first epoch; those of others lie beside it, with their
             number in the name.
         sign: what the agent signs with for its party.
-        witness: what it cosigns the log with, and nothing else.
+        witness: what it cosigns the log with, and nothing else; an office has none.
         seal: of an office, what its head office seals the linkage key to.
     """
 
     provider: str
     linkage: Path
     sign: Path
-    witness: Path
+    witness: Path | None = None
     seal: Path | None = None
 
 
@@ -271,7 +271,7 @@ def load_agent(path: Path) -> AgentConfig:
             "provider": based(keys.provider, base),
             "linkage": base / keys.linkage,
             "sign": base / keys.sign,
-            "witness": base / keys.witness,
+            "witness": None if keys.witness is None else base / keys.witness,
             "seal": None if keys.seal is None else base / keys.seal,
         }
     )

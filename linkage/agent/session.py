@@ -66,7 +66,20 @@ class Session:
         self.requests = Requests(
             config.agreement.id, config.agreement.epoch, self.signer, self.mirror
         )
-        self.witness = Witness(self.mirror, open_cosigner(config, provider))
+        self._witness = None
+        if config.keys.witness is not None:
+            self._witness = Witness(self.mirror, open_cosigner(config, provider))
+
+    @property
+    def witness(self) -> Witness:
+        """The agent as a witness of the log.
+
+        Raises:
+            ConfigError: the settings name no key for it, as those of offices.
+        """
+        if self._witness is None:
+            raise ConfigError("[keys]", ["witness: name the key that the party cosigns with"])
+        return self._witness
 
 
 def block_form(schema: LinkageSchema) -> dict[str, int]:
@@ -135,9 +148,11 @@ def open_cosigner(config: AgentConfig, provider: KeyProvider) -> Cosigner:
     """Open the key that an agent cosigns the log with.
 
     Raises:
-        ConfigError: the keystore holds another kind of key.
+        ConfigError: the keystore holds another kind of key, or the settings name none.
         KeystoreError: it cannot be opened.
     """
+    if config.keys.witness is None:
+        raise ConfigError("[keys]", ["witness: name the key that the party cosigns with"])
     with unsealed(config.keys.witness, provider) as (header, secret):
         if header.kind != "witness":
             problem = f"holds a {header.kind} key: name one that `padan keys new witness` made"

@@ -88,8 +88,10 @@ def offices(origin: str, principal: str, path: Path, folder: Path, key: Path, se
     """Write the enrolments of many offices of a party; the party's key signs them.
 
     The list has the columns `office` and `certificate` (a path, counted from the list), and
-    may have `seal_key`, and all of `records_per_day`, `jobs_per_day`, `lookups_per_day`.
-    Nothing is written before the whole list is right.
+    may have `seal_key`, `sign_key` (each as `padan keys new` printed it), and all of
+    `records_per_day`, `jobs_per_day`, `lookups_per_day`. An office with a signing key, without
+    which it looks nothing up, adds its own signature: `padan enrol sign`. Nothing is written
+    before the whole list is right.
     """
     from linkage.agreement.payload import Enrolment
     from linkage.cli.office_list import quota_in, read_offices, uri_of_office
@@ -111,6 +113,7 @@ def offices(origin: str, principal: str, path: Path, folder: Path, key: Path, se
                 principal=uri,
                 tls_keys=digests,
                 seal_key=row.get("seal_key") or None,
+                sign_key=row.get("sign_key") or None,
                 quota=quota_in(row, wrong),
             )
         except ConfigError as error:

@@ -11,7 +11,7 @@ from linkage.errors import ConfigError
 
 _NEEDED = ("office", "certificate")
 _QUOTA = ("records_per_day", "jobs_per_day", "lookups_per_day")
-_COLUMNS = frozenset({*_NEEDED, "seal_key", *_QUOTA})
+_COLUMNS = frozenset({*_NEEDED, "seal_key", "sign_key", *_QUOTA})
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
