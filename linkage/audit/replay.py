@@ -11,6 +11,8 @@ What bodies have to carry for this, besides `job`:
     job.authorise|deny       code, rules
     job.admit|refuse         manifest, n_records, gate, key, request, code, rules
     job.plan                 code, rules
+    job.failed|cancelled     code, and rules where a decision ended the job
+    job.refusals             minute, codes: how many requests of a flood were refused, by code
     lookup.grant             env
     lookup.minute            see `audit.lookups`
 
@@ -28,6 +30,7 @@ from keys.dsse import envelope_in
 from keys.errors import KeysError
 from linkage.agreement.decide import decide
 from linkage.agreement.decision import Action, Decision, Flow, Request, flows_of, released_to
+from linkage.agreement.denial import DENIALS
 from linkage.agreement.grants import asked_for, grant_in
 from linkage.agreement.payload import LookupGrant, envelope_of
 from linkage.agreement.principals import Principal
@@ -91,6 +94,7 @@ class ReplayReport:
         verdict: `OK`, or the code of the first finding.
         decisions: how many were made again.
         jobs: how many were asked for, by the code of the decision.
+        flooded: refusals that share a leaf, by code.
         findings: in the order of the log.
         rejected: documents that were logged and changed nothing, with the reason.
     """
@@ -98,6 +102,7 @@ class ReplayReport:
     verdict: str
     decisions: int
     jobs: dict[str, int]
+    flooded: dict[str, int]
     findings: list[Finding]
     rejected: list[Rejected]
 
@@ -122,6 +127,7 @@ class Replay:
         self._history = History()
         self._jobs: dict[str, _Job] = {}
         self._asked: dict[str, int] = {}
+        self._flooded: dict[str, int] = {}
         self._n_decisions = 0
         self._findings: list[Finding] = []
         self._lookups = LookupReplay()
@@ -147,8 +153,9 @@ class Replay:
     def report(self) -> ReplayReport:
         """Return the outcome so far."""
         code = self._findings[0].code if self._findings else OK
+        rejected = list(self._state.rejected)
         return ReplayReport(
-            code, self._n_decisions, self._asked, self._findings, list(self._state.rejected)
+            code, self._n_decisions, self._asked, self._flooded, self._findings, rejected
         )
 
     def _add(self, code: str, index: int, text: str) -> None:
@@ -167,6 +174,10 @@ class Replay:
                 self._granted(index, entry, body)
             elif entry.type == "lookup.minute":
                 self._looked_up(index, entry, body)
+            elif entry.type == "job.refusals":
+                self._flood(body)
+            elif entry.type in ("job.failed", "job.cancelled") and "rules" in body:
+                self._stopped(index, entry, body)
             elif entry.type in _STEPS and not _is_of_no_job(entry, body):
                 self._step(index, entry, body)
         except (_Unusable, MalformedMessageError) as error:
@@ -206,6 +217,36 @@ class Replay:
             self._compare(index, entry, body, decision, allowed=True)
         elif entry.type in ("result", "release"):
             self._released(index, entry, job)
+
+    def _flood(self, body: JsonObject) -> None:
+        """Count what was refused of a flood: nothing followed from it."""
+        codes = body.get("codes")
+        if not isinstance(codes, Mapping) or not codes:
+            raise _Unusable("refusals of a minute without their codes")
+        for code, number in codes.items():
+            if code not in DENIALS or type(number) is not int or number < 1:
+                raise _Unusable("refusals of a minute that are not counts by code")
+            self._flooded[code] = self._flooded.get(code, 0) + number
+
+    def _stopped(self, index: int, entry: Entry, body: JsonObject) -> None:
+        """Decide again that a job may not go on, or that a party may not have its result."""
+        job = self._jobs.get(_text(body, "job"))
+        if job is None or not job.authorised:
+            self._add(NOT_AUTHORISED, index, f"{entry.type} of a job that is not authorised")
+            return
+        asked = _of_spec("start", job.spec, job.actor, job.key, entry)
+        asks = [replace(asked, flows=_flows(job.spec))]
+        for party, upload in job.uploads.items():
+            flows = released_to(_flows(job.spec), party)
+            asks.append(replace(_of_spec("release", job.spec, *upload, entry), flows=flows))
+        decisions = [decide(self._state, one) for one in asks]
+        logged = _text(body, "code"), _texts(body, "rules")
+        same = [
+            one
+            for one in decisions
+            if (one.code, list(one.rules)) == logged and set(one.leaves).issubset(entry.ref)
+        ]
+        self._compare(index, entry, body, (same or decisions)[0], allowed=False)
 
     def _uploaded(self, index: int, entry: Entry, body: JsonObject, job: _Job) -> None:
         manifest, n_records = _text(body, "manifest"), body.get("n_records")

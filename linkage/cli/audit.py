@@ -139,6 +139,8 @@ def replay(bundle: Path, trust_path: Path, since_path: Path | None, as_json: boo
         click.echo(f"{report.decisions} decisions made again")
         for code, count in sorted(report.jobs.items()):
             click.echo(f"  {count:7}  jobs: {code}")
+        for code, count in sorted(report.flooded.items()):
+            click.echo(f"  {count:7}  refused in floods: {code}")
         for finding in report.findings:
             click.echo(f"  {finding.code}: {finding.text}")
         for one in report.rejected:

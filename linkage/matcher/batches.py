@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from linkage.agreement.denial import ALLOWED
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
 from linkage.errors import (
     DeniedError,
@@ -24,14 +25,13 @@ from linkage.matcher.decisions import (
     Signed,
     denied,
     evidence,
-    path_of,
-    refuse,
     verdict,
 )
 from linkage.matcher.jobs import job_for
 from linkage.matcher.journal import Journal
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
+from linkage.matcher.refusals import Refusals, path_of, told
 from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
 from linkage.rpc.peer import Peer
 from linkage.store.artefacts import ArtefactStore
@@ -53,6 +53,7 @@ class Batches:
         max_records: most records of one upload.
         decisions: says what is allowed.
         ledger: the state of the log.
+        refusals: logs what is refused.
         on_ready: called when the uploads of a job are complete.
     """
 
@@ -67,13 +68,14 @@ class Batches:
         max_records: int,
         decisions: Decisions,
         ledger: Ledger,
+        refusals: Refusals,
         on_ready: Callable[[], None],
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._log = journal, log
         self._days, self._max_records = artefact_days, max_records
         self._decisions, self._ledger = decisions, ledger
-        self._on_ready = on_ready
+        self._refusals, self._on_ready = refusals, on_ready
 
     def open(
         self, peer: Peer, job_id: str, manifest: Manifest, content: bytes, gate: bytes = b""
@@ -111,13 +113,12 @@ class Batches:
             _check_collecting(job, self._journal.clock())
             self._check(manifest, job)
             try:
-                signed = self._decisions.signed(
-                    transaction, peer, content, _METHOD, job_id.encode() + manifest.digest()
-                )
-                self._decisions.check_same(signed, job.spec)
+                body = job_id.encode() + manifest.digest()
+                signed = self._decisions.signed(transaction, peer, content, _METHOD, body, job.spec)
             except DeniedError as error:
-                refused: DeniedError | None = error
-                refuse(self._journal, transaction, peer, _METHOD, error)
+                refused: DeniedError | None = self._refusals.record(
+                    transaction, peer, _METHOD, error
+                )
             else:
                 batch = BatchRow(
                     uuid.uuid4().hex, job_id, party, stored, peer.identity.uri, peer.key
@@ -138,6 +139,8 @@ class Batches:
         gate: bytes,
     ) -> DeniedError | None:
         """Decide on an upload, and log it; return the refusal, if it is one."""
+        if signed.first is not None and signed.first.code != ALLOWED:
+            return told(signed.first.code)
         self._log_gate(transaction, signed, job, manifest, gate)
         decision = self._decisions.upload(
             transaction, signed, job.spec, manifest.n_records, manifest.gate_sha256
@@ -145,6 +148,8 @@ class Batches:
         if decision.allowed:
             self._artefacts.create(batch.batch_id, self._expires())
             transaction.add_batch(batch)
+        elif not self._refusals.has_leaf(signed.peer, decision.code):
+            return denied(decision)
         body: JsonObject = {
             "job": job.job_id,
             "manifest": manifest.digest().hex(),

@@ -13,9 +13,10 @@ from keys.dsse import Envelope, parse_envelope
 from keys.errors import KeysError
 from linkage.agreement.decide import decide
 from linkage.agreement.decision import Action, Decision, Flow, Request, flows_of, released_to
-from linkage.agreement.denial import DENIALS, outward
+from linkage.agreement.denial import DENIALS
 from linkage.agreement.request import (
     SignedRequest,
+    check_repeat,
     check_request,
     parse_request,
     request_digest,
@@ -23,11 +24,11 @@ from linkage.agreement.request import (
 from linkage.agreement.state import State
 from linkage.errors import DeniedError, MalformedMessageError
 from linkage.job import COORDINATOR, CodeId, Job, JobSpec
-from linkage.log.canonical import JsonObject
 from linkage.lookup import LOOKUP_METHOD, LookupQuestion
-from linkage.matcher.journal import Clock, Journal, time_of
-from linkage.matcher.ledger import Ledger
+from linkage.matcher.journal import Clock, time_of
+from linkage.matcher.ledger import Answered, Ledger
 from linkage.matcher.match_log import MatchLog
+from linkage.matcher.refusals import path_of, told
 from linkage.rpc.peer import Peer
 from linkage.store.metadata import RequestRow, Transaction
 
@@ -40,11 +41,13 @@ class Signed:
         peer: who sent it.
         envelope: what was signed.
         request: the same, read.
+        first: what was answered when it came first; None if it has not come before.
     """
 
     peer: Peer
     envelope: Envelope
     request: SignedRequest
+    first: Answered | None = None
 
 
 class Decisions:
@@ -62,7 +65,13 @@ class Decisions:
         self._origin, self._clock = origin, clock
 
     def signed(
-        self, transaction: Transaction, peer: Peer, content: bytes, method: str, body: bytes
+        self,
+        transaction: Transaction,
+        peer: Peer,
+        content: bytes,
+        method: str,
+        body: bytes,
+        spec: JobSpec,
     ) -> Signed:
         """Return a signed request, if it counts here and now.
 
@@ -72,13 +81,21 @@ class Decisions:
             content: the envelope.
             method: full name of the remote procedure.
             body: what the request says that it asks for.
+            spec: the specification that it is about.
 
         Raises:
             MalformedMessageError: it is no envelope.
-            DeniedError: it does not count.
+            DeniedError: it does not count, or is about another agreement or key than the
+                specification.
         """
         state, now = self._ledger.state(transaction), transaction.time(self._clock)
-        return self._signed(state, now, peer, content, method, body)
+        signed = self._signed(state, now, peer, content, method, body)
+        meant = spec.agreement_sha256.hex(), spec.codes.epoch
+        if (signed.request.agreement, signed.request.epoch) != meant:
+            raise _refused("REQUEST_OTHER_BODY")
+        first = self._ledger.answered(transaction, path_of(peer), signed.request.id)
+        check_repeat(first.sha256 if first else None, signed.envelope)
+        return replace(signed, first=first)
 
     def signed_lookup(self, peer: Peer, content: bytes, question: LookupQuestion) -> Signed:
         """Return the signed request of a lookup, if it counts here and now; raises as `signed`."""
@@ -86,7 +103,7 @@ class Decisions:
         now = time_of(self._clock)
         signed = self._signed(self._ledger.known, now, peer, content, LOOKUP_METHOD, body)
         if signed.request.epoch != question.codes.epoch:
-            raise DeniedError("REQUEST_OTHER_BODY", "signed for another epoch")
+            raise _refused("REQUEST_OTHER_BODY")
         if signed.request.seen.size > self._ledger.known.size:
             self._ledger.refresh()  # what was published a moment ago
         return signed
@@ -100,19 +117,9 @@ class Decisions:
             raise MalformedMessageError(f"the request is not signed: {error}") from error
         caller = state.principals.get(peer.identity.uri)
         if caller is None:
-            raise DeniedError("NOT_ADMITTED", "this certificate may not make this call")
+            raise _refused("NOT_ADMITTED")
         request = check_request(envelope, caller, self._origin, method, body, now)
         return Signed(peer, envelope, request)
-
-    def check_same(self, signed: Signed, spec: JobSpec) -> None:
-        """Check that what was signed is about the agreement and key of a specification.
-
-        Raises:
-            DeniedError: it is about another version or epoch.
-        """
-        meant = spec.agreement_sha256.hex(), spec.codes.epoch
-        if (signed.request.agreement, signed.request.epoch) != meant:
-            raise DeniedError("REQUEST_OTHER_BODY", "signed for another agreement or epoch")
 
     def submit(self, transaction: Transaction, signed: Signed, spec: JobSpec) -> Decision:
         """Decide on a request for a job."""
@@ -291,33 +298,26 @@ class Decisions:
         )
 
 
-def path_of(peer: Peer) -> str:
-    """Return what log entries name a caller by: role and name."""
-    return f"{peer.identity.role}/{peer.identity.name}"
+def _refused(code: str) -> DeniedError:
+    denial = DENIALS[code]
+    return DeniedError(code, denial.en, [denial.rule])
+
+
+class NotAllowedError(DeniedError):
+    """A job may not go on; for those who log why.
+
+    Attributes:
+        decision: why not.
+    """
+
+    def __init__(self, decision: Decision) -> None:
+        self.decision = decision
+        super().__init__(*decision.outward())
 
 
 def denied(decision: Decision) -> DeniedError:
     """Return the error that tells a caller of a denial what it may know."""
-    code, text = decision.outward()
-    return DeniedError(code, text, decision.rules)
-
-
-def refuse(
-    journal: Journal, transaction: Transaction, peer: Peer, method: str, error: DeniedError
-) -> DeniedError:
-    """Log a request that does not count; return what its sender is told.
-
-    The entry is of no agreement and no job: for auditors alone.
-    """
-    body: JsonObject = {
-        "method": method,
-        "key": peer.key,
-        "code": error.code,
-        "rules": list(error.rules),
-    }
-    journal.record(transaction, "job.refuse", path_of(peer), None, body)
-    code, text = outward(error.code)
-    return DeniedError(code, text, error.rules)
+    return told(decision.code)
 
 
 def _caller(signed: Signed) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
+from linkage.agreement.decision import Decision
 from linkage.agreement.request import check_repeat, request_digest
 from linkage.errors import DeniedError, JobStateError, NotFoundError
 from linkage.job import Job, JobSpec, JobState
@@ -17,12 +18,11 @@ from linkage.matcher.decisions import (
     Decisions,
     Signed,
     evidence,
-    path_of,
-    refuse,
     verdict,
 )
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
+from linkage.matcher.refusals import Refusals, path_of, told
 from linkage.rpc.peer import Peer
 from linkage.store.metadata import Metadata, RequestRow, Transaction
 
@@ -38,6 +38,14 @@ _WAITING = (
 _RUNNING = _CANCELLABLE - {JobState.REQUESTED, JobState.AUTHORISED}
 
 
+class TurnedAway(Exception):  # noqa: N818 -- never leaves this module
+    """A denied request of a flood: counted, and no job."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
+
+
 class Jobs:
     """The jobs of a matcher.
 
@@ -47,6 +55,7 @@ class Jobs:
         log: publishes them.
         decisions: says what is allowed.
         cosignatures: of the parties, which a release waits for.
+        refusals: logs what is refused.
         on_cancel: told the id of a job that was cancelled.
     """
 
@@ -57,11 +66,12 @@ class Jobs:
         log: MatchLog,
         decisions: Decisions,
         cosignatures: Cosignatures,
+        refusals: Refusals,
         on_cancel: Callable[[str], None],
     ) -> None:
         self._metadata, self._journal, self._log = metadata, journal, log
         self._decisions, self._cosignatures = decisions, cosignatures
-        self._on_cancel = on_cancel
+        self._refusals, self._on_cancel = refusals, on_cancel
 
     def request(self, peer: Peer, content: bytes, spec: JobSpec) -> Job:
         """Decide on a request, and return the job that it made.
@@ -82,12 +92,13 @@ class Jobs:
         with self._metadata.write() as transaction:
             try:
                 signed = self._decisions.signed(
-                    transaction, peer, content, _METHOD, spec.to_bytes()
+                    transaction, peer, content, _METHOD, spec.to_bytes(), spec
                 )
-                self._decisions.check_same(signed, spec)
                 job = self._made(transaction, signed, spec)
+            except TurnedAway as error:
+                refused = told(error.code)
             except DeniedError as error:
-                refused = refuse(self._journal, transaction, peer, _METHOD, error)
+                refused = self._refusals.record(transaction, peer, _METHOD, error)
         self._log.publish()
         if refused is not None:
             raise refused
@@ -110,6 +121,8 @@ class Jobs:
             collect_until=now + spec.collect_timeout_s,
         )
         decision = self._decisions.submit(transaction, signed, spec)
+        if not decision.allowed and not self._refusals.has_leaf(signed.peer, decision.code):
+            raise TurnedAway(decision.code)
         body: JsonObject = {"spec": spec.to_json(), **evidence(signed)}
         asked = self._record(transaction, "job.request", path_of(signed.peer), job, body)
         word = "job.authorise" if decision.allowed else "job.deny"
@@ -190,7 +203,7 @@ class Jobs:
                 )
                 if not decision.allowed:
                     code, reason = decision.outward()
-                    self._end(transaction, job, JobState.CANCELLED, code, reason)
+                    self._end(transaction, job, JobState.CANCELLED, code, reason, decision)
                     ended.append(job.job_id)
         for job_id in ended:
             self._on_cancel(job_id)
@@ -198,20 +211,35 @@ class Jobs:
             self._log.publish()
         return ended
 
-    def fail(self, job_id: str, code: str, reason: str) -> None:
-        """End a job that cannot be finished."""
+    def fail(self, job_id: str, code: str, reason: str, decision: Decision | None = None) -> None:
+        """End a job that cannot be finished.
+
+        Args:
+            job_id: the job.
+            code: why, as its parties are told.
+            reason: the same in words.
+            decision: the denial that it is, for the log.
+        """
         with self._metadata.write() as transaction:
             job = transaction.job(job_id)
             if job is None or job.state.final:
                 return
-            self._end(transaction, job, JobState.FAILED, code, reason)
+            self._end(transaction, job, JobState.FAILED, code, reason, decision)
         self._log.publish()
 
     def _end(
-        self, transaction: Transaction, job: Job, state: JobState, code: str, reason: str
+        self,
+        transaction: Transaction,
+        job: Job,
+        state: JobState,
+        code: str,
+        reason: str,
+        decision: Decision | None = None,
     ) -> None:
         transaction.set_state(job.job_id, state, code, reason)
-        self._record(transaction, f"job.{state.value}", MATCHER, job, {"code": code})
+        body: JsonObject = {"code": code} if decision is None else verdict(decision)
+        leaves = decision.leaves if decision else ()
+        self._record(transaction, f"job.{state.value}", MATCHER, job, body, *leaves)
 
     def _record(
         self,

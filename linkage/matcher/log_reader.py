@@ -1,12 +1,13 @@
 """The match log as its readers see it: leaves for all, bodies for those they concern."""
 
 from keys.identity import Identity
+from linkage.agreement.denial import DENIALS
 from linkage.errors import MalformedMessageError
 from linkage.job import Job
 from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.entry import parse_entry
 from linkage.log.note import parse_note
-from linkage.matcher.ledger import Ledger
+from linkage.matcher.ledger import Ledger, body_of
 from linkage.matcher.match_log import MatchLog
 from linkage.store.metadata import Metadata, StoredEntry
 
@@ -59,7 +60,7 @@ class LogReader:
             return entries
         return [
             entry
-            if entry.job_id in mine or self._tells(entry, reader)
+            if (entry.job_id in mine and not _tells_more(entry)) or self._tells(entry, reader)
             else StoredEntry(entry.leaf, entry.agreement_id, index=entry.index)
             for entry in entries
         ]
@@ -82,6 +83,15 @@ class LogReader:
     def consistency_proof(self, old: int, new: int) -> list[bytes]:
         """Return the proof that the tree of one size grew out of a smaller one."""
         return self._log.consistency_proof(old, new)
+
+
+def _tells_more(entry: StoredEntry) -> bool:
+    """Return whether a body says more of a denial than callers are told: for auditors alone."""
+    if entry.body is None or not parse_entry(entry.leaf).type.startswith("job."):
+        return False
+    code = (body_of(entry) or {}).get("code")
+    denial = DENIALS.get(code) if isinstance(code, str) else None
+    return denial is not None and denial.outward != code
 
 
 def _concerns(job: Job | None, reader: Identity) -> bool:

@@ -10,9 +10,10 @@ from linkage.agreement.denial import DENIALS, outward
 from linkage.agreement.request import SKEW, request_digest
 from linkage.errors import DeniedError, LinkageError
 from linkage.lookup import LookupQuestion
-from linkage.matcher.decisions import Decisions, Signed, denied, path_of
+from linkage.matcher.decisions import Decisions, Signed, denied
 from linkage.matcher.grants import Grants
 from linkage.matcher.lookup_counts import Admitted, LookupCounts, Route
+from linkage.matcher.refusals import path_of
 from linkage.rpc.peer import Peer
 
 

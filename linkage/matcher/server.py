@@ -38,6 +38,7 @@ from linkage.matcher.offline import open_log
 from linkage.matcher.opened import opened_metadata
 from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.refinements import Refinements
+from linkage.matcher.refusals import Refusals
 from linkage.matcher.registers import Registers
 from linkage.matcher.results import Results
 from linkage.matcher.services import (
@@ -93,7 +94,7 @@ class Matcher:
         artefacts = ArtefactStore(config.data / "artefacts", config.keystore / "artefacts")
         provider = FileProvider(config.log.key_encryption_key)
         journal = Journal(clock)
-        match_log = open_log(config, self._metadata, journal)
+        match_log = self._match_log = open_log(config, self._metadata, journal)
         if not ml_dsa_path(config.log).exists():
             self._log.warning(
                 "the log signs with Ed25519 alone: make its ML-DSA-44 key by `padan matcher "
@@ -102,6 +103,7 @@ class Matcher:
         self._ledger = Ledger(self._metadata, clock)
         self._ledger.refresh()
         documents = Documents(self._metadata, artefacts, self._ledger, match_log, clock)
+        self._refusals = Refusals(journal, clock)
         decisions = Decisions(self._ledger, match_log, config.log.origin, clock)
         self.cosignatures = Cosignatures(
             match_log,
@@ -118,6 +120,7 @@ class Matcher:
             match_log,
             decisions,
             self.cosignatures,
+            self._refusals,
             lambda job_id: self._worker.cancel(job_id),
         )
         refinements = Refinements(
@@ -148,6 +151,7 @@ class Matcher:
             max_records=config.max_records,
             decisions=decisions,
             ledger=self._ledger,
+            refusals=self._refusals,
             on_ready=self._worker.wake,
         )
         self._lookup_counts = LookupCounts(self._metadata, journal, match_log)
@@ -244,6 +248,7 @@ class Matcher:
             self._stopping = True
             await healthy.enter_graceful_shutdown()
             await server.stop(GRACE_S)
+            await asyncio.to_thread(self._log_refusals, whole=True)
             await asyncio.to_thread(self._lookups.stop)
             await asyncio.to_thread(self._worker.stop)
             await asyncio.to_thread(watched.close)
@@ -334,6 +339,14 @@ class Matcher:
                 await asyncio.to_thread(self._forget_lookups)
             except Exception as error:  # noqa: BLE001 -- as above
                 self._log.error("lookups not logged", error=type(error).__name__)
+            await asyncio.to_thread(self._log_refusals)
+
+    def _log_refusals(self, *, whole: bool = False) -> None:
+        try:
+            if self._refusals.log_minutes(self._metadata, whole=whole):
+                self._match_log.publish()
+        except Exception as error:  # noqa: BLE001 -- the operator is told
+            self._log.error("refusals not logged", error=type(error).__name__)
 
 
 async def _recheck(guard: Guard) -> None:

@@ -37,7 +37,7 @@ from linkage.job import COORDINATOR, Job, JobCounts, JobState
 from linkage.log.canonical import Json, JsonObject, format_json
 from linkage.matcher.batches import read_tokens, read_upload
 from linkage.matcher.cosignatures import Cosignatures
-from linkage.matcher.decisions import Decisions, denied, verdict
+from linkage.matcher.decisions import Decisions, NotAllowedError, verdict
 from linkage.matcher.jobs import MATCHER, Jobs
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
@@ -196,6 +196,8 @@ class Worker:
         self._cancelled[job_id] = threading.Event()
         try:
             self.run_job(job_id)
+        except NotAllowedError as error:
+            self._jobs.fail(job_id, error.code, str(error), error.decision)
         except (QuotaExceededError, DeniedError) as error:
             self._jobs.fail(job_id, error.code, str(error))
         except RecordError as error:
@@ -373,7 +375,7 @@ class Worker:
             made_by = transaction.request_of(job.job_id)
             decision = self._decisions.start(transaction, job, made_by)
             if not decision.allowed:
-                raise denied(decision)
+                raise NotAllowedError(decision)
             body: JsonObject = {
                 "job": job.job_id,
                 "comparisons": planned,
@@ -441,7 +443,7 @@ class Worker:
             transaction, job, [uploads[party] for party in job.spec.parties]
         )
         if not decision.allowed:
-            raise denied(decision)
+            raise NotAllowedError(decision)
 
     def _parts(
         self, job: Job, records: _Records, groups: Groups, *, sure: float

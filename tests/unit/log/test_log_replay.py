@@ -396,3 +396,35 @@ def test_the_report_passes_over_what_is_not_there(site: Site) -> None:
     assert (job.outcome, job.released) == (UNDECIDED, None)
     leaf(world, "job.request", {"job": "odd", "spec": [], "key": 1})
     assert read_jobs(world.entries, world.bodies)[1].parties == ()
+
+
+def test_a_job_that_the_rules_ended_is_decided_on_again(site: Site) -> None:
+    world, document, spec = site
+    submitted(world, document, spec)
+    terminated(world, document)
+    decision = decide(world.state, asked_for(world, document, spec, "start", "party/imigrasi"))
+    n_before = replayed(world).decisions
+    leaf(world, "job.cancelled", {"job": JOB, **verdict(decision)}, ref=decision.leaves)
+    report = replayed(world)
+    assert (report.verdict, report.decisions) == ("OK", n_before + 1)
+
+
+def test_a_job_that_was_ended_against_the_rules(site: Site) -> None:
+    world, document, spec = site
+    submitted(world, document, spec)
+    leaf(world, "job.failed", {"job": JOB, "code": "EPOCH_ENDED", "rules": ["E2"]})
+    (finding,) = replayed(world).findings
+    assert finding.code == "DECISION_DIFFERS"
+    assert "the rules give ALLOWED" in finding.text
+
+
+def test_a_flood_of_refusals_is_counted_and_read(site: Site) -> None:
+    world, _, _ = site
+    flood = {"minute": 28_000_000, "codes": {"PURPOSE_MISMATCH": 5, "REQUEST_EXPIRED": 2}}
+    world.add("job.refusals", flood, actor="party/imigrasi")
+    report = replayed(world)
+    assert report.verdict == "OK"
+    assert report.flooded == flood["codes"]
+    for codes in ({}, {"NONE_SUCH": 1}, {"PURPOSE_MISMATCH": 0}, {"PURPOSE_MISMATCH": "5"}, None):
+        world.add("job.refusals", {"minute": 28_000_001, "codes": codes}, actor="party/imigrasi")
+    assert [one.code for one in replayed(world).findings] == ["REQUEST_INVALID"] * 5
