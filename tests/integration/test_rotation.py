@@ -122,7 +122,7 @@ def test_a_new_key_is_made_and_the_old_one_finishes_and_is_destroyed(service: Se
         links_all(service, old)
         session = service.session("dukcapil", 1)
         with service.client("dukcapil", 1) as client, pytest.raises(DeniedError, match="REPLACED"):
-            request_job(session, client, service.site.parties, 600)
+            request_job(session, client, service.site.parties, 600, "R3")
         links_all(service, service.request("dukcapil"))
 
         # A job that waits keeps the old key, however late it is.
