@@ -15,10 +15,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from keys.dsse import sign
-from linkage.agent.marks import STATE_OF, Mark, MarkState, links_of, write_marks
+from linkage.agent.delivery import deliver
+from linkage.agent.marks import STATE_OF, Mark, MarkState, level_of, links_of, write_marks
 from linkage.agent.noticeseal import MOST_LINKS, open_links, seal_links
 from linkage.agent.references import References
 from linkage.agent.session import Session
@@ -38,7 +40,7 @@ from linkage.log.entry import parse_entry
 from linkage.store.log_copy import LogSource
 
 _EPOCH_DAYS = 365
-_DATASET = "notices"
+_DATASET, _UNDELIVERED = "notices", "undelivered"
 _NEVER = datetime.date(9999, 12, 31)
 
 
@@ -183,10 +185,40 @@ class Rights:
         return Synced(tuple(told), tuple(answered), tuple(waiting), tuple(unreadable), marked)
 
     def mark(self) -> dict[MarkState, int]:
-        """Write into the own result files what stands against their rows now."""
+        """Write into the own result files what stands against their rows now.
+
+        Where results were brought to by the settings, they are brought again.
+
+        Raises:
+            RecordError: a place cannot be written: the next call tries again.
+        """
         marks = [*self._own_marks(), *self._others_marks()]
         asked = self._asked() if any(mark.before is not None for mark in marks) else {}
-        return write_marks(self._session.config.work / "results", marks, asked)
+        folder = self._session.config.work / "results"
+        counts = write_marks(folder, marks, asked, self._to_deliver)
+        self._deliver(folder)
+        return counts
+
+    def _to_deliver(self, job: str) -> None:
+        """Keep, before a file changes, that its job is to be brought again."""
+        jobs = sorted({job, *self._undelivered()})
+        self._session.store.write(_DATASET, _UNDELIVERED, json.dumps(jobs).encode())
+
+    def _undelivered(self) -> list[str]:
+        store = self._session.store
+        if _UNDELIVERED not in store.names(_DATASET):
+            return []
+        return [str(job) for job in json.loads(store.read(_DATASET, _UNDELIVERED))]
+
+    def _deliver(self, folder: Path) -> None:
+        to = self._session.config.result
+        if to.path is not None and "{job}" not in str(to.path):
+            # One file for all jobs holds the newest: an older one must not take its place.
+            to = to.model_copy(update={"path": None})
+        for job in self._undelivered():
+            files = {level_of(path): path for path in sorted(folder.glob(f"{job}*.csv"))}
+            deliver(to, job, files)
+        self._session.store.remove(_DATASET, _UNDELIVERED)
 
     def _own_marks(self) -> Iterator[Mark]:
         for ticket in self.tickets.all():

@@ -116,9 +116,14 @@ def test_every_party_is_told_alike_and_the_matcher_reads_no_link_and_no_record(
 
 
 def test_an_objection_suspends_links_also_new_ones_until_it_is_lifted(linked: Service) -> None:
+    with (linked.folder(B) / "agent.toml").open("a") as file:
+        file.write('\n[result]\npath = "brought/{job}.csv"\n')
     ticket = ask(linked, "objection")
     run(linked)
     assert states(linked, A) == ["suspended", "suspended"]
+    # Results that were brought elsewhere are brought again.
+    brought = [p.read_text() for p in (linked.folder(B) / "brought").glob("*.csv")]
+    assert [text.count("suspended") for text in brought] == [1, 1]
     assert states(linked, B) == ["suspended", "suspended"]
     done = padan_run(
         linked, A, "lift", "--ticket", ticket.number, "--officer", "NIP-2", "--reason", "decided"
