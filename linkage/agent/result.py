@@ -1,9 +1,10 @@
 """A result: checked against the log before it is believed, then joined to own records."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -17,7 +18,7 @@ from linkage.log.entry import parse_entry, verify_body
 from linkage.log.hashing import leaf_hash
 from linkage.log.policy import Policy
 from linkage.log.proof import verify_inclusion
-from linkage.result import LINK_ID_BYTES, MATCH, Part, result_digest
+from linkage.result import COUNTS, LINK_ID_BYTES, MATCH, Part, result_digest
 from linkage.v1 import result_pb2
 
 READ_ME = """\
@@ -34,6 +35,7 @@ Jumlah di bawah 10, dan jumlah yang dapat mengungkapnya, ditulis "withheld" (dit
 lain dibulatkan ke bawah ke puluhan.
 """
 _READ_ME_FILE = "README-BACA-SAYA.txt"
+_Columns: TypeAlias = "dict[str, list[str] | list[str | None]]"
 
 
 @dataclass(frozen=True)
@@ -157,19 +159,12 @@ def write_result(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _READ_ME_FILE).write_text(READ_ME, encoding="utf-8")
-    levels, files = sorted({part.level for part in result.parts}), dict[str, Path]()
-    for level in levels:
+    files = dict[str, Path]()
+    for level in sorted({part.level for part in result.parts}):
         parts = [part for part in result.parts if part.level == level]
-        rows = [row for part in parts for row in _rows(part, result, references, own, compared)]
-        # Without a row there are columns, all the same: a file that can be read.
-        names = [*_columns(level, compared), "method", "needs_human_decision"]
-        ends = {"method": result.method_version, "needs_human_decision": "yes"}
-        columns = {
-            name: pa.array([{**row, **ends}.get(name) for row in rows], pa.string())
-            for name in names
-        }
+        tables = [_table(part, result, references, own, compared) for part in parts]
         files[level] = file_of(folder, result.job_id, level)
-        _write(files[level], pa.table(columns))
+        _write(files[level], pa.concat_tables(tables))
     return files
 
 
@@ -179,76 +174,80 @@ def file_of(folder: Path, job_id: str, level: str) -> Path:
     return folder / f"{job_id}{suffix}"
 
 
-def _columns(level: str, compared: Compared | None) -> list[str]:
-    match level:
-        case "R0":
-            return ["counterpart", "records", "match", "undetermined"]
-        case "R1":
-            return ["record_id", "counterpart", "found", "band"]
-        case "R2":
-            names = compared.columns if compared else []
-            return ["record_id", "counterpart", "grade", "band", *names]
-        case _:
-            return ["record_id", "counterpart", "link_id", "grade", "band"]
-
-
-def _rows(
+def _table(
     part: Part,
     result: VerifiedResult,
     references: References,
     own: Sequence[str],
     compared: Compared | None,
-) -> Iterator[dict[str, str]]:
+) -> pa.Table:
+    """Return what a part tells, joined to own records."""
     if part.level == "R0":
-        records, *cells = part.counts
-        told = [f"at least {count}" if count else "withheld" for count in cells]
-        yield {
-            "counterpart": part.counterpart,
-            "records": str(records),
-            "match": told[0],
-            "undetermined": told[1],
-        }
-        return
-    linked = references.record_ids(part.references)
-    words = ["match" if grade == MATCH else "undetermined" for grade in part.grades]
-    graded = [
-        {
-            "record_id": record_id,
-            "counterpart": part.counterpart,
-            "grade": word,
-            "band": result.bands.get(word, ""),
-        }
-        for record_id, word in zip(linked, words, strict=True)
-    ]
-    match part.level:
-        case "R1":
-            yield from _answers(part, graded, own)
-        case "R2" if compared is not None:
-            of_record = compared.read(part)
-            for reference, row in zip(
-                _split(part.references, REFERENCE_BYTES), graded, strict=True
-            ):
-                for steps in of_record.get(reference, [{}]):
-                    yield row | steps
-        case _:
-            ids = _split(part.link_ids, LINK_ID_BYTES)
-            for link_id, row in zip(ids, graded, strict=True):
-                yield row | {"link_id": link_id.hex()}
+        columns = _counts(part)
+    else:
+        linked = references.record_ids(part.references)
+        words = ["match" if grade == MATCH else "undetermined" for grade in part.grades]
+        match part.level:
+            case "R1":
+                columns = _answers(dict(zip(linked, words, strict=True)), own, result.bands)
+            case "R2" if compared is not None:
+                columns = _comparisons(part, linked, words, result.bands, compared)
+            case _:
+                columns = {
+                    "record_id": linked,
+                    "link_id": [one.hex() for one in _split(part.link_ids, LINK_ID_BYTES)],
+                    **_graded(words, result.bands),
+                }
+    n = len(next(iter(columns.values())))
+    columns |= {"method": [result.method_version] * n, "needs_human_decision": ["yes"] * n}
+    names = list(columns)
+    # Whose record it is stands beside whose it was compared with.
+    names.insert(names[0] == "record_id", "counterpart")
+    columns["counterpart"] = [part.counterpart] * n
+    return pa.table({name: pa.array(columns[name], pa.string()) for name in names})
+
+
+def _counts(part: Part) -> _Columns:
+    records, *cells = part.counts
+    told = [f"at least {count}" if count else "withheld" for count in cells]
+    return dict(zip(COUNTS, ([text] for text in (str(records), *told)), strict=True))
 
 
 def _answers(
-    part: Part, graded: Iterable[dict[str, str]], record_ids: Iterable[str]
-) -> Iterator[dict[str, str]]:
-    """Yield yes, no or undetermined for every own record."""
-    by_record = {row["record_id"]: row for row in graded}
-    for record_id in record_ids:
-        row = by_record.get(record_id, {"grade": "no", "band": "none"})
-        yield {
-            "record_id": record_id,
-            "counterpart": part.counterpart,
-            "found": "yes" if row["grade"] == "match" else row["grade"],
-            "band": row["band"],
-        }
+    found: Mapping[str, str], record_ids: Sequence[str], bands: Mapping[str, str]
+) -> _Columns:
+    """Return yes, no or undetermined for every own record."""
+    grades = [found.get(record_id, "no") for record_id in record_ids]
+    return {
+        "record_id": list(record_ids),
+        "found": ["yes" if grade == "match" else grade for grade in grades],
+        "band": ["none" if grade == "no" else bands.get(grade, "") for grade in grades],
+    }
+
+
+def _comparisons(
+    part: Part,
+    linked: list[str],
+    words: list[str],
+    bands: Mapping[str, str],
+    compared: Compared,
+) -> _Columns:
+    """Return a row for each likely pair of a linked record, or one without comparisons."""
+    of_record = compared.read(part)
+    rows = [
+        (number, steps)
+        for number, reference in enumerate(_split(part.references, REFERENCE_BYTES))
+        for steps in of_record.get(reference, [{}])
+    ]
+    return {
+        "record_id": [linked[number] for number, _ in rows],
+        **_graded([words[number] for number, _ in rows], bands),
+        **{name: [steps.get(name) for _, steps in rows] for name in compared.columns},
+    }
+
+
+def _graded(words: list[str], bands: Mapping[str, str]) -> _Columns:
+    return {"grade": list(words), "band": [bands.get(word, "") for word in words]}
 
 
 def _split(content: bytes, width: int) -> list[bytes]:
