@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +33,7 @@ from linkage.errors import (
     SignatureError,
 )
 from linkage.job import Job, JobSpec, JobState
+from linkage.log.bundle import CHECKPOINT
 from linkage.log.canonical import JsonObject
 from linkage.log.entry import Entry
 from linkage.matcher.config import MatcherConfig
@@ -56,7 +57,8 @@ _REASON = "the matcher was made again from copies of its log: ask for the job ag
 _CARRIED = ("artefacts", "pair-keys")
 # What parties do again without a word.
 _CARRIED_QUIETLY = ("cosigned",)
-_PAGE = 1024
+# Families and types of leaves that belong to a job where they name one.
+_OF_JOBS = frozenset({"job", "gate", "batch", "refine", "result", "release"})
 _ENDS = {f"job.{state.value}": state for state in JobState if state.final}
 
 
@@ -125,13 +127,13 @@ def rebuild(
         check_genesis(config, copies.leaves[0])
         copies.check([copies.seen(where, note) for where, note in (seen or {}).items()])
         record = HeadRecord(config.log.signing_key)
-        copies.check(_remembered(config, copies, record), all_asked=all_asked)
+        copies.check(_remembered(config, copies, record, all_asked=all_asked), all_asked=all_asked)
         copies.add_bodies(salvage_bodies(config.data / DATABASE))
         cosigned = salvage_cosigned(config.data / DATABASE)
         missing = copies.missing()
         if missing and not without_bodies:
             raise _incomplete(missing)
-        new = Path(tempfile.mkdtemp(prefix=f"{config.data.name}.new-", dir=config.data.parent))
+        new = stack.enter_context(_new_folder(config.data))
         with empty_metadata(config, new) as metadata:
             known = _fill(metadata, copies, cosigned, Journal(clock), missing)
             files = LogFiles(new / "log")
@@ -146,6 +148,16 @@ def rebuild(
     )
 
 
+@contextmanager
+def _new_folder(data: Path) -> Iterator[Path]:
+    """Make a folder beside the data, which is gone at the end if it has not taken their place."""
+    new = Path(tempfile.mkdtemp(prefix=f"{data.name}.new-", dir=data.parent))
+    try:
+        yield new
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
 def _incomplete(missing: Mapping[str, int]) -> InputError:
     of_each = ", ".join(f"{name or 'no agreement'}: {n}" for name, n in sorted(missing.items()))
     return InputError(
@@ -155,15 +167,27 @@ def _incomplete(missing: Mapping[str, int]) -> InputError:
     )
 
 
-def _remembered(config: MatcherConfig, copies: Copies, record: HeadRecord) -> Iterator[Head]:
-    """Yield the heads that the matcher itself still remembers, as far as they can be read."""
-    recorded = record.read()
-    if recorded is not None:
-        yield Head("the record beside the signing key", *recorded, own=True)
-    path = config.data / "log"
-    note = LogFiles(path).read_checkpoint()
-    if note is not None:
-        yield replace(copies.seen(str(path / "checkpoint"), note), own=True)
+def _remembered(
+    config: MatcherConfig, copies: Copies, record: HeadRecord, *, all_asked: bool
+) -> Iterator[Head]:
+    """Yield the heads that the matcher itself still remembers.
+
+    Raises:
+        CheckpointError: one cannot be read, and not all were asked what they have seen.
+    """
+    path = config.data / "log" / CHECKPOINT
+    try:
+        recorded = record.read()
+        if recorded is not None:
+            yield Head("the record beside the signing key", *recorded, own=True)
+        if path.exists():
+            yield replace(copies.seen(str(path), path.read_bytes()), own=True)
+    except (CheckpointError, SignatureError) as error:
+        if not all_asked:
+            raise CheckpointError(
+                f"what this matcher signed last cannot be read ({error}): ask every party and "
+                "auditor for a copy, give the newest, and say so by --all-asked"
+            ) from error
 
 
 def _fill(
@@ -179,7 +203,7 @@ def _fill(
     with metadata.write() as transaction:
         for index, entry, body in copies.opened():
             state = state.after(index, entry, body)
-            name = None if body is None else _text(body, "job")
+            name = _text(body, "job") if body is not None and _is_of_job(entry) else None
             opening, content = copies.bodies.get(index, (None, None))
             new = NewEntry(copies.leaves[index], entry.agreement, name, opening, content)
             transaction.append(new)
@@ -207,6 +231,11 @@ def _fill(
         journal.record(transaction, "admin.rebuild", MATCHER, None, said)
     metadata.save_signed_head(copies.head.size, copies.head.root)
     return jobs
+
+
+def _is_of_job(entry: Entry) -> bool:
+    """Return whether a leaf's body is for the parties of a job; others may name one, too."""
+    return entry.type.partition(".")[0] in _OF_JOBS
 
 
 def _follow(

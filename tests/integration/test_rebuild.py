@@ -200,6 +200,19 @@ def test_what_nobody_else_saw_may_be_given_up_and_what_somebody_saw_not(lost: Lo
     assert lost.rebuild(lost.root / "older", options=("--all-asked",)).exit_code == 0
 
 
+def test_what_the_matcher_cannot_read_any_more_is_asked_of_others(lost: Lost) -> None:
+    (lost.root / "matcher" / "keys" / "log.key.head").write_bytes(b"?")
+    (lost.data / "log" / "checkpoint").write_bytes(b"?")
+    mirror = lost.mirror("imigrasi")
+    done = lost.rebuild(mirror)
+    assert isinstance(done.exception, CheckpointError)
+    assert "say so by --all-asked" in str(done.exception)
+    assert lost.rebuild(mirror, options=("--all-asked",)).exit_code == 0
+    assert not list(lost.data.parent.glob("data.new-*"))
+    with lost.service.running():
+        lost.check()
+
+
 def test_bodies_that_no_copy_has_are_counted_and_asked_for(lost: Lost) -> None:
     lost.lose()
     shutil.rmtree(lost.mirror("dukcapil") / "bodies")
