@@ -290,7 +290,8 @@ class JobSpec:
                 "codes": CodeId(**codes),
                 "threshold": float(fields["threshold"]),
                 "refinement": refinement,
-                "results": tuple((a, b, level) for a, b, level in fields["results"]),
+                # Jobs from before results were named tell nobody anything.
+                "results": tuple((a, b, level) for a, b, level in fields.get("results", ())),
             }
             return cls(**{**fields, **own})
         except (KeyError, TypeError, ValueError) as error:

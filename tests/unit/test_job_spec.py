@@ -178,6 +178,13 @@ def test_every_wrong_field_is_named_at_once() -> None:
     ]
 
 
+def test_a_specification_comes_back_from_json_and_an_older_one_tells_nobody_anything() -> None:
+    told = replace(SPEC, results=(("dukcapil", "imigrasi", "R1"),))
+    assert JobSpec.from_json(told.to_json()) == told
+    older = {name: value for name, value in told.to_json().items() if name != "results"}
+    assert JobSpec.from_json(older) == SPEC
+
+
 def test_the_error_does_not_repeat_values() -> None:
     assert "SENTINEL" not in wrong_in(replace(SPEC, parties=("SENTINEL", "SENTINEL")))
 
