@@ -468,8 +468,9 @@ def read_entries(data: bytes, width: int) -> list[bytes]:
 
 # ---- leaves ----
 
-PUBLIC_TYPES = {"genesis", "enrol", "destruction", "anchor", "freeze"}
+PUBLIC_TYPES = {"genesis", "enrol", "anchor", "freeze"}
 SECRET_TYPES = {"gate", "batch", "refine", "result", "release", "lookup.grant", "lookup.minute"}
+SECRET_TYPES |= {"destruction"}
 PUBLIC_FAMILIES = {"key", "agreement", "epoch", "admin"}
 SECRET_FAMILIES = {"job", "rights", "incident"}
 MEMBERS = {"v", "type", "time", "actor", "agreement", "ref"}

@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	publicTypes    = set("genesis", "enrol", "destruction", "anchor", "freeze")
-	secretTypes    = set("gate", "batch", "refine", "result", "release", "lookup.grant", "lookup.minute")
+	publicTypes    = set("genesis", "enrol", "anchor", "freeze")
+	secretTypes    = set("gate", "batch", "refine", "result", "release", "lookup.grant", "lookup.minute", "destruction")
 	publicFamilies = set("key", "agreement", "epoch", "admin")
 	secretFamilies = set("job", "rights", "incident")
 

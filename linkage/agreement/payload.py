@@ -1,4 +1,4 @@
-"""What is signed beside agreements: enrolments, changes of keys, endings, stops, grants.
+"""What is signed beside agreements: enrolments, changes of keys, endings, stops, holds, grants.
 
 Each is canonical JSON with the log that it is for, inside a DSSE envelope of its own payload
 type, in the leaf `{"env": ...}`. None counts twice: changes of one principal's keys, and stops
@@ -213,6 +213,29 @@ class Stop(Payload):
     digest: Digest
     serial: _Serial
     stopped: bool
+    reason: Line
+
+
+class Hold(Payload):
+    """A legal hold: what exists under an agreement is not destroyed when its time is over.
+
+    Signed by two of its parties and the auditors that it names; the end of it by everybody who
+    signed that it begins, so that nobody has evidence destroyed that another asked to keep.
+
+    Attributes:
+        agreement: its id.
+        digest: a version of it that was in force.
+        serial: number of holds and ends of holds before, plus one.
+        held: whether it is held, or the hold ends.
+        reason: why: the case, and who ordered it.
+    """
+
+    TYPE = "application/vnd.padan.hold+json"
+
+    agreement: AgreementId
+    digest: Digest
+    serial: _Serial
+    held: bool
     reason: Line
 
 

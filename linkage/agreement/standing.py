@@ -13,10 +13,13 @@ from keys.dsse import Envelope
 from linkage.agreement.articles import Party
 from linkage.agreement.envelope import agreement_in, signed_by
 from linkage.agreement.model import Agreement, sign_keys
-from linkage.agreement.payload import OfParty, Stop, Termination, parse_payload
+from linkage.agreement.payload import Hold, OfParty, Stop, Termination, parse_payload
 from linkage.agreement.principals import Principals
 from linkage.agreement.refusal import Refused
 from linkage.log.entry import Entry
+
+# One alone could keep what all others want forgotten.
+_HOLDERS = 2
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,9 @@ class Standing:
         stopped: the leaf that stopped it, until it goes on.
         stoppers: principals who stopped it.
         stops: number of stops and resumptions.
+        held: the leaf of a legal hold, until it ends.
+        holders: principals who signed that it begins.
+        holds: number of holds and ends of holds.
     """
 
     version: Version
@@ -59,6 +65,9 @@ class Standing:
     stopped: int | None = None
     stoppers: frozenset[str] = frozenset()
     stops: int = 0
+    held: int | None = None
+    holders: frozenset[str] = frozenset()
+    holds: int = 0
 
     @property
     def agreement(self) -> Agreement:
@@ -183,10 +192,8 @@ class Agreements:
         """Return all, with one stopped, or going on; raises as `register`."""
         wanted = parse_payload(Stop, envelope)
         standing = self._named(wanted, log, entry)
-        agreement, time = standing.agreement, entry.time
-        signed = party_signers(agreement, envelope, principals, time) | frozenset(
-            uri for uri in agreement.audit.auditors if _by(uri, envelope, principals, time)
-        )
+        agreement = standing.agreement
+        signed = _with_auditors(agreement, envelope, principals, entry.time)
         everybody = {party.principal for party in agreement.parties}
         enough = bool(signed) if wanted.stopped else signed >= everybody | standing.stoppers
         if not enough:
@@ -200,6 +207,28 @@ class Agreements:
             stopped=index if wanted.stopped else None,
             stoppers=standing.stoppers | signed if wanted.stopped else frozenset(),
             stops=wanted.serial,
+        )
+        return self._with(standing.version, changed)
+
+    def hold(
+        self, log: str, index: int, entry: Entry, envelope: Envelope, principals: Principals
+    ) -> "Agreements":
+        """Return all, with one held, or not any more; raises as `register`."""
+        wanted = parse_payload(Hold, envelope)
+        standing = self._named(wanted, log, entry, ended=True)
+        signed = _with_auditors(standing.agreement, envelope, principals, entry.time)
+        enough = len(signed) >= _HOLDERS if wanted.held else signed >= standing.holders
+        if not enough:
+            raise Refused("NOT_SIGNED")
+        if wanted.serial != standing.holds + 1:
+            raise Refused("REPLAYED")
+        if wanted.held == (standing.held is not None):
+            raise Refused("NO_CHANGE")
+        changed = replace(
+            standing,
+            held=index if wanted.held else None,
+            holders=signed if wanted.held else frozenset(),
+            holds=wanted.serial,
         )
         return self._with(standing.version, changed)
 
@@ -219,7 +248,9 @@ class Agreements:
             raise Refused("NOT_NEXT_VERSION")
         return standing
 
-    def _named(self, wanted: Termination | Stop, log: str, entry: Entry) -> Standing:
+    def _named(
+        self, wanted: Termination | Stop | Hold, log: str, entry: Entry, *, ended: bool = False
+    ) -> Standing:
         if wanted.log != log:
             raise Refused("OTHER_LOG")
         if wanted.agreement != entry.agreement:
@@ -227,7 +258,7 @@ class Agreements:
         standing = self.by_id.get(wanted.agreement)
         if standing is None or wanted.digest not in standing.history:
             raise Refused("NOT_IN_FORCE")
-        if standing.terminated is not None:
+        if standing.terminated is not None and not ended:
             raise Refused("NO_CHANGE")
         return standing
 
@@ -289,6 +320,15 @@ def _stands(party: Party, principals: Principals) -> bool:
 def _by(uri: str, envelope: Envelope, principals: Principals, time: datetime) -> bool:
     principal = principals.get(uri)
     return principal is not None and bool(envelope.signers(principal.sign_keys(time)))
+
+
+def _with_auditors(
+    agreement: Agreement, envelope: Envelope, principals: Principals, time: datetime
+) -> frozenset[str]:
+    """Return the principals of those parties and named auditors whose signature counts."""
+    return party_signers(agreement, envelope, principals, time) | frozenset(
+        uri for uri in agreement.audit.auditors if _by(uri, envelope, principals, time)
+    )
 
 
 def party_signers(

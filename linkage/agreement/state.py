@@ -164,6 +164,7 @@ def _with_agreement(state: State, index: int, entry: Entry, word: str) -> State:
         "amend": known.register,
         "terminate": known.terminate,
         "stop": known.stop,
+        "hold": known.hold,
     }
     if word not in changes:
         raise Refused("UNKNOWN_TYPE")

@@ -229,6 +229,47 @@ def stop(
         click.echo(f"{out}: {document.id} {word}, once it is in the log", err=True)
 
 
+@agreement.command()
+@click.argument("path", type=_PATH)
+@_REASON
+@click.option(
+    "--serial",
+    default=1,
+    show_default=True,
+    help="Holds and their ends so far, plus one.",
+)
+@click.option("--release", is_flag=True, help="End it: everybody who signed the hold signs.")
+@signing_options
+@_OUT
+@_JSON
+def hold(
+    path: Path,
+    reason: str,
+    serial: int,
+    release: bool,
+    key: Path,
+    setting: str,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Sign a legal hold: nothing that is kept under an agreement is destroyed until it ends.
+
+    Two of its parties and auditors sign; the second with `padan agreement countersign`.
+    """
+    from linkage.agreement.payload import Hold
+
+    document, _ = _load(path)
+    _write_payload(
+        Hold, document, out, key, setting, reason=reason, serial=serial, held=not release
+    )
+    if as_json:
+        shown = {"agreement": document.id, "held": not release, "serial": serial}
+        click.echo(json.dumps({**shown, "out": str(out)}))
+    else:
+        word = "is held no more" if release else "is held"
+        click.echo(f"{out}: {document.id} {word}, once it is in the log", err=True)
+
+
 def load_agreement(path: Path) -> "Agreement":
     """Return the agreement in a TOML draft or in an envelope.
 

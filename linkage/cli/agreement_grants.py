@@ -106,17 +106,17 @@ def revoke_grant(path: Path, reason: str, key: Path, setting: str, out: Path) ->
 @click.argument("paths", nargs=-1, required=True, type=_PATH)
 @signing_options
 def countersign(paths: tuple[Path, ...], key: Path, setting: str) -> None:
-    """Add a signature to grants, or to the stop of an agreement; read them first."""
+    """Add a signature to grants, or to the stop or hold of an agreement; read them first."""
     from keys.files import replace_file
-    from linkage.agreement.payload import LookupGrant, Stop, parse_payload
+    from linkage.agreement.payload import Hold, LookupGrant, Stop, parse_payload
     from linkage.cli.agreement import load_envelope
     from linkage.errors import MalformedMessageError
 
-    kinds: dict[str, type[Payload]] = {kind.TYPE: kind for kind in (LookupGrant, Stop)}
+    kinds: dict[str, type[Payload]] = {kind.TYPE: kind for kind in (Hold, LookupGrant, Stop)}
     envelopes = [load_envelope(path) for path in paths]
     for path, envelope in zip(paths, envelopes, strict=True):
         if envelope.payload_type not in kinds:
-            raise MalformedMessageError(f"{path}: neither a grant nor a stop")
+            raise MalformedMessageError(f"{path}: no grant, stop or hold")
         parse_payload(kinds[envelope.payload_type], envelope)
     with signing_with(key, setting) as signer:
         for path, envelope in zip(paths, envelopes, strict=True):

@@ -373,3 +373,59 @@ def anchor(config_path: Path, query: Path | None, tst: Path | None) -> None:
             click.echo(f"leaf {anchors.take(read_file(tst))}", err=True)
         elif config.anchors is not None:
             click.echo(f"leaf {anchors.anchor(asking(config.anchors.tsa))}", err=True)
+
+
+@matcher.command()
+@click.option(
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings of the matcher that goes on (TOML).",
+)
+@click.option(
+    "--restored",
+    "restored_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings whose data and [store] are the restored copy (TOML).",
+)
+@click.option(
+    "--trust",
+    "trust_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Trust file of the log.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+def drill(config_path: Path, restored_path: Path, trust_path: Path, as_json: bool) -> None:
+    """Look through a restored backup: log and jobs whole, nothing destroyed readable.
+
+    Exits with 3 where something that was destroyed can be read, or where keys lie in the
+    backup. Nothing in the copy is changed, and no matcher may be started on it.
+    """
+    from linkage.errors import VerificationError
+    from linkage.log.policy import parse_policy
+    from linkage.matcher.config import load_config
+    from linkage.matcher.drill import drill as look_through
+
+    config = load_config(config_path)
+    keys = parse_policy(trust_path.read_bytes()).log_keys(config.log.origin)
+    found = look_through(config, load_config(restored_path), keys)
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "passed": found.passed}))
+    else:
+        click.echo(f"log: {found.entries} entries, root {found.root}, verified")
+        click.echo(f"database: {found.jobs} jobs, {found.bodies} confidential bodies")
+        click.echo(
+            f"artefacts: {found.files} files in {found.datasets} datasets; {found.readable} "
+            f"readable with the matcher's keys; of {found.destroyed} destroyed files none"
+            if found.passed
+            else f"readable though destroyed: {', '.join(found.survivors) or 'none'}; keys in the "
+            f"copy: {', '.join(found.keys) or 'none'}"
+        )
+    if not found.passed:
+        raise VerificationError(
+            "the backup gives back what must be gone: leave the keystore out of backups, and "
+            "destroy this copy"
+        )

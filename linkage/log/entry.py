@@ -43,8 +43,11 @@ TYPES = frozenset(
 FAMILIES = frozenset({"key", "agreement", "epoch", "job", "rights", "incident", "admin"})
 """Types with one more word: `job.request`, `epoch.delegate`."""
 _CONFIDENTIAL_TYPES = frozenset(
-    {"gate", "batch", "refine", "result", "release", "lookup.grant", "lookup.minute"}
-)
+    {
+        "gate", "batch", "refine", "result", "release", "lookup.grant", "lookup.minute",
+        "destruction",
+    }
+)  # fmt: skip
 _CONFIDENTIAL_FAMILIES = frozenset({"job", "rights", "incident"})
 
 _SECOND_WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")

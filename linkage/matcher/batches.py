@@ -1,6 +1,5 @@
 """Uploads: resumable, idempotent for every chunk, refused before anything is lost."""
 
-import datetime
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from linkage.matcher.journal import Journal
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.matcher.refusals import Refusals, path_of, told
+from linkage.matcher.retention import Retention
 from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
 from linkage.rpc.peer import Peer
 from linkage.store.artefacts import ArtefactStore
@@ -49,7 +49,7 @@ class Batches:
         artefacts: where chunks are kept.
         journal: makes log entries.
         log: publishes them.
-        artefact_days: days until an upload can no longer be read.
+        retention: says for how long.
         max_records: most records of one upload.
         decisions: says what is allowed.
         ledger: the state of the log.
@@ -64,7 +64,7 @@ class Batches:
         journal: Journal,
         log: MatchLog,
         *,
-        artefact_days: int,
+        retention: Retention,
         max_records: int,
         decisions: Decisions,
         ledger: Ledger,
@@ -73,7 +73,7 @@ class Batches:
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._log = journal, log
-        self._days, self._max_records = artefact_days, max_records
+        self._retention, self._max_records = retention, max_records
         self._decisions, self._ledger = decisions, ledger
         self._refusals, self._on_ready = refusals, on_ready
 
@@ -146,7 +146,8 @@ class Batches:
             transaction, signed, job.spec, manifest.n_records, manifest.gate_sha256
         )
         if decision.allowed:
-            self._artefacts.create(batch.batch_id, self._expires())
+            agreement = job.spec.agreement_id
+            self._retention.create(batch.batch_id, "upload", agreement, job.job_id)
             transaction.add_batch(batch)
         elif not self._refusals.has_leaf(signed.peer, decision.code):
             return denied(decision)
@@ -309,10 +310,6 @@ class Batches:
             _check_tickets(manifest, job)
         else:
             _check_records(manifest)
-
-    def _expires(self) -> datetime.date:
-        today = datetime.datetime.fromtimestamp(self._journal.clock(), datetime.UTC).date()
-        return today + datetime.timedelta(days=self._days)
 
 
 def _check_records(manifest: Manifest) -> None:

@@ -157,7 +157,8 @@ class MatcherConfig(_Strict):
         executor: who compares: `local` threads, or a `ray` cluster.
         threads: threads that compare, of the local executor.
         ray_address: host and port of the Ray cluster's head, "auto" for one on this machine.
-        artefact_days: days until encodings and results can no longer be read.
+        artefact_days: days after which encodings are destroyed, if the agreement does not
+            have it earlier; results go by the agreement alone.
         max_candidates: most candidate pairs of one job.
         max_comparisons: most comparisons of one job; where all pairs are more, only
             records that share a block or exact token are compared.

@@ -26,6 +26,7 @@ from linkage.agreement.model import Agreement
 from linkage.agreement.payload import (
     Enrolment,
     GrantRevocation,
+    Hold,
     KeyChange,
     KeyRevocation,
     KeyRotation,
@@ -47,11 +48,10 @@ from linkage.matcher.decisions import denied
 from linkage.matcher.journal import Clock, time_of, with_body
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
+from linkage.matcher.retention import Retention
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import Metadata, Transaction
 
-# Ciphertexts are needed until an exchange is over; a complaint carries its own.
-_SEALED_DAYS = 30
 _EPOCH = "application/vnd.padan.epoch."
 _OF_KEYS = {
     Enrolment.TYPE: "enrol",
@@ -75,6 +75,7 @@ class Documents:
         ledger: the state of the log.
         log: publishes it.
         clock: the matcher's clock.
+        retention: says how long ciphertexts are kept.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class Documents:
         ledger: Ledger,
         log: MatchLog,
         clock: Clock,
+        retention: Retention,
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
+        self._retention = retention
         self._ledger, self._log, self._clock = ledger, log, clock
 
     def submit(self, actor: str, content: bytes, sealed: Sequence[bytes] = ()) -> int:
@@ -173,8 +176,7 @@ class Documents:
         except KeysError as error:
             raise MalformedMessageError(str(error)) from error
         dataset = _dataset(terms.agreement_id, terms.epoch)
-        today = time_of(self._clock).date()
-        self._artefacts.create(dataset, today + datetime.timedelta(days=_SEALED_DAYS))
+        self._retention.create(dataset, "sealed", terms.agreement_id)
         for one in sealed:
             self._artefacts.write(dataset, hashlib.sha256(one).hexdigest(), one)
 
@@ -208,6 +210,8 @@ def _place(envelope: Envelope) -> tuple[str, str | None]:
         return "agreement.terminate", parse_payload(Termination, envelope).agreement
     if kind == Stop.TYPE:
         return "agreement.stop", parse_payload(Stop, envelope).agreement
+    if kind == Hold.TYPE:
+        return "agreement.hold", parse_payload(Hold, envelope).agreement
     if kind == KeyChange.TYPE:
         return "key.state", parse_payload(KeyChange, envelope).agreement
     if kind in (LookupGrant.TYPE, GrantRevocation.TYPE):

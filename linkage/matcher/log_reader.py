@@ -11,7 +11,7 @@ from linkage.matcher.ledger import Ledger, body_of
 from linkage.matcher.match_log import MatchLog
 from linkage.store.metadata import Metadata, StoredEntry
 
-_FOR_PARTIES = ("lookup.", "rights.", "incident.")
+_FOR_PARTIES = ("lookup.", "rights.", "incident.", "destruction")
 
 
 class LogReader:
@@ -44,8 +44,8 @@ class LogReader:
         """Return a range of published entries, without the bodies that are not the reader's.
 
         A body is for the parties of its own job and for auditors; one about lookups, rights of
-        persons or incidents for the parties of its agreement, also for who left it since. Naming
-        an agreement in a request of one's own opens nothing.
+        persons, incidents or destruction for the parties of its agreement, also for who left it
+        since. Naming an agreement in a request of one's own opens nothing.
 
         Raises:
             MalformedMessageError: the range is empty, too long, or not published.

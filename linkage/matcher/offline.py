@@ -16,6 +16,7 @@ from linkage.matcher.ledger import Ledger
 from linkage.matcher.log_keys import open_log_signers
 from linkage.matcher.match_log import MatchLog
 from linkage.matcher.opened import opened_metadata
+from linkage.matcher.retention import Retention
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.log_files import LogFiles
 from linkage.store.metadata import Metadata
@@ -84,7 +85,8 @@ def offline_documents(config: MatcherConfig, clock: Clock = time.time) -> Iterat
         ledger = Ledger(metadata, clock)
         ledger.refresh()
         artefacts = ArtefactStore(config.data / "artefacts", config.keystore / "artefacts")
-        yield Documents(metadata, artefacts, ledger, log, clock)
+        retention = Retention(artefacts, ledger, clock, config.artefact_days)
+        yield Documents(metadata, artefacts, ledger, log, clock, retention)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from linkage.errors import (
 from linkage.job import EXACT_TOKEN_BYTES, REFERENCE_BYTES, CodeId
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
+from linkage.matcher.retention import Retention
 from linkage.register import RegisterChunk, RegisterManifest
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import Metadata, Transaction
@@ -60,7 +61,7 @@ class Registers:
         artefacts: where chunks are kept.
         journal: makes log entries.
         log: publishes them.
-        artefact_days: days until a register can no longer be read.
+        retention: says for how long.
         max_records: most records of one register's upload.
         on_change: told of a register that has a new revision.
     """
@@ -72,13 +73,13 @@ class Registers:
         journal: Journal,
         log: MatchLog,
         *,
-        artefact_days: int,
+        retention: Retention,
         max_records: int,
         on_change: Callable[[RegisterName], None],
     ) -> None:
         self._metadata, self._artefacts = metadata, artefacts
         self._journal, self._log = journal, log
-        self._days, self._max_records = artefact_days, max_records
+        self._retention, self._max_records = retention, max_records
         self._on_change = on_change
 
     def names(self) -> list[RegisterName]:
@@ -126,7 +127,9 @@ class Registers:
             row = RegisterRow(
                 uuid.uuid4().hex, manifest.agreement_id, party, content, expires.isoformat()
             )
-            self._artefacts.create(row.upload_id, expires)
+            self._retention.create(
+                row.upload_id, "register", manifest.agreement_id, expires=expires
+            )
             rows.add(row)
         for upload_id in dropped:
             self._artefacts.delete(upload_id)
@@ -249,8 +252,7 @@ class Registers:
     def _check_base(self, manifest: RegisterManifest, known: list[RegisterRow]) -> datetime.date:
         """Check on what an upload builds, and return the day on which it expires."""
         if not manifest.base_revision:
-            today = datetime.datetime.fromtimestamp(self._journal.clock(), datetime.UTC).date()
-            return today + datetime.timedelta(days=self._days)
+            return self._retention.expires("register", manifest.agreement_id)
         base = next((row for row in reversed(known) if row.revision), None)
         if base is None or base.revision != manifest.base_revision:
             raise JobStateError(

@@ -90,10 +90,10 @@ class Results:
             body=entry.body or b"",
             inclusion_proof=self._log.inclusion_proof(index, size),
             checkpoint=checkpoint,
-            salt=self._artefacts.read(f"job-{job_id}", _salt_name(party)),
+            salt=self._artefacts.read(results_of(job_id), _salt_name(party)),
         )
         return receipt, read_results(
-            self._artefacts, f"job-{job_id}", party, list(job.spec.told(party))
+            self._artefacts, results_of(job_id), party, list(job.spec.told(party))
         )
 
 
@@ -109,6 +109,11 @@ def _job_told(transaction: Transaction, recipient: str, job_id: str) -> Job:
     if job is None or not job.spec.told(COORDINATOR):
         raise NotFoundError("no such job that tells the coordinator anything")
     return job
+
+
+def results_of(job_id: str) -> str:
+    """Return the name of the dataset of a job's results, which are kept longer than its work."""
+    return f"result-{job_id}"
 
 
 def write_results(

@@ -41,6 +41,7 @@ from linkage.matcher.refinements import Refinements
 from linkage.matcher.refusals import Refusals
 from linkage.matcher.registers import Registers
 from linkage.matcher.results import Results
+from linkage.matcher.retention import Destroyer, Retention
 from linkage.matcher.services import (
     BatchService,
     DocumentService,
@@ -102,7 +103,9 @@ class Matcher:
             )
         self._ledger = Ledger(self._metadata, clock)
         self._ledger.refresh()
-        documents = Documents(self._metadata, artefacts, self._ledger, match_log, clock)
+        retention = Retention(artefacts, self._ledger, clock, config.artefact_days)
+        self._destroyer = Destroyer(self._metadata, artefacts, self._ledger, journal, match_log)
+        documents = Documents(self._metadata, artefacts, self._ledger, match_log, clock, retention)
         self._refusals = Refusals(journal, clock)
         decisions = Decisions(self._ledger, match_log, config.log.origin, clock)
         self.cosignatures = Cosignatures(
@@ -137,7 +140,7 @@ class Matcher:
             self.cosignatures,
             PairKeys(config.data / "pair-keys", provider, clock),
             executor=executor_of(config.executor, config.threads, config.ray_address),
-            artefact_days=config.artefact_days,
+            retention=retention,
             max_candidates=config.max_candidates,
             max_comparisons=config.max_comparisons,
             screen_loss=config.screen_loss,
@@ -147,7 +150,7 @@ class Matcher:
             artefacts,
             journal,
             match_log,
-            artefact_days=config.artefact_days,
+            retention=retention,
             max_records=config.max_records,
             decisions=decisions,
             ledger=self._ledger,
@@ -160,7 +163,7 @@ class Matcher:
             artefacts,
             journal,
             match_log,
-            artefact_days=config.artefact_days,
+            retention=retention,
             max_records=config.max_records,
             on_change=lambda name: self._lookups.reload(name),
         )
@@ -236,7 +239,11 @@ class Matcher:
             temporary.write_text(address, "utf-8")
             temporary.replace(address_file)
         watches = asyncio.gather(
-            self._watch(), _recheck(guard), self._tell_health(healthy), self._anchor()
+            self._watch(),
+            self._destroy(),
+            _recheck(guard),
+            self._tell_health(healthy),
+            self._anchor(),
         )
         try:
             await stop.wait()
@@ -310,6 +317,15 @@ class Matcher:
                     self._log.info("log anchored", leaf=leaf)
             except Exception as error:  # noqa: BLE001 -- tried again; the operator is told
                 self._log.error("log not anchored", error=type(error).__name__)
+            await asyncio.sleep(_RECHECK_S)
+
+    async def _destroy(self) -> None:
+        while True:
+            try:
+                if n_datasets := await asyncio.to_thread(self._destroyer.run):
+                    self._log.info("artefacts destroyed", datasets=n_datasets)
+            except Exception as error:  # noqa: BLE001 -- tried again; the operator is told
+                self._log.error("artefacts not destroyed", error=type(error).__name__)
             await asyncio.sleep(_RECHECK_S)
 
     async def _watch(self) -> None:

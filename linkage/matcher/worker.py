@@ -6,7 +6,6 @@ a matcher that stops in the middle goes on where it was. A result is released on
 after its leaf is in a published checkpoint.
 """
 
-import datetime
 import io
 import itertools
 import threading
@@ -43,7 +42,8 @@ from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
 from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.refinements import Refinements, dataset_of
-from linkage.matcher.results import write_results
+from linkage.matcher.results import results_of, write_results
+from linkage.matcher.retention import Kind, Retention
 from linkage.matcher.two_rounds import TwoRounds, batch_size
 from linkage.result import MATCH, UNDETERMINED, Part, result_digest
 from linkage.solve.agreed import solve_agreed
@@ -107,7 +107,7 @@ class Worker:
         cosignatures: of the parties, which a release waits for.
         pair_keys: keys of the link ids.
         executor: compares.
-        artefact_days: days until pairs and results can no longer be read.
+        retention: says how long they are kept.
         max_candidates: most candidate pairs of one job.
         max_comparisons: most comparisons of one job; where all pairs are more, only
             records that share a token are compared.
@@ -127,7 +127,7 @@ class Worker:
         pair_keys: PairKeys,
         *,
         executor: Executor,
-        artefact_days: int,
+        retention: Retention,
         max_candidates: int,
         max_comparisons: int,
         screen_loss: float,
@@ -137,7 +137,7 @@ class Worker:
         self._decisions, self._cosignatures = decisions, cosignatures
         self._two_rounds = TwoRounds(metadata, artefacts, refinements, max_candidates)
         self._pair_keys, self._executor = pair_keys, executor
-        self._days, self._max_candidates = artefact_days, max_candidates
+        self._retention, self._max_candidates = retention, max_candidates
         self._max_comparisons, self._screen_loss = max_comparisons, screen_loss
         self._wake = threading.Event()
         self._not_before: dict[str, float] = {}
@@ -266,7 +266,7 @@ class Worker:
                 n_tickets = self._two_rounds.n_tickets(job)
                 if job.state is JobState.PLANNED:
                     self._log_plan(job, n_tickets)
-                self._artefacts.create(dataset_of(job.job_id), self._expires())
+                self._create("work", dataset_of(job.job_id), job)
                 started = time.monotonic()
                 n_met = self._two_rounds.meet(job)
                 counts = JobCounts(n_tickets, n_tickets, n_met, 0, time.monotonic() - started)
@@ -338,7 +338,7 @@ class Worker:
         if job.state is JobState.PLANNED:
             self._log_plan(job, planned)
         dataset = dataset_of(job.job_id)
-        self._artefacts.create(dataset, self._expires())
+        self._create("work", dataset, job)
         parts = {number: self._read_pairs(dataset, number) for number in done}
         compared = sum(tasks[number].comparisons for number in done)
         n_pairs = sum(done.values())
@@ -390,9 +390,10 @@ class Worker:
     def _release(
         self, job: Job, records: _Records, groups: Groups, notes: tuple[str, ...], *, sure: float
     ) -> None:
+        self._create("result", results_of(job.job_id), job)
         digests = dict[str, Json]()
         for recipient, parts in self._parts(job, records, groups, sure=sure).items():
-            salt = write_results(self._artefacts, dataset_of(job.job_id), recipient, parts)
+            salt = write_results(self._artefacts, results_of(job.job_id), recipient, parts)
             digests[recipient] = result_digest(salt, parts).hex()
         n_links = pairs_between(groups.label, records.party_of)
         body: JsonObject = {
@@ -535,9 +536,8 @@ class Worker:
             _running(transaction, job_id)
             transaction.set_state(job_id, state)
 
-    def _expires(self) -> datetime.date:
-        today = datetime.datetime.fromtimestamp(self._journal.clock(), datetime.UTC).date()
-        return today + datetime.timedelta(days=self._days)
+    def _create(self, kind: Kind, dataset: str, job: Job) -> None:
+        self._retention.create(dataset, kind, job.spec.agreement_id, job.job_id)
 
     def _write_pairs(self, dataset: str, number: int, pairs: Candidates) -> None:
         out = io.BytesIO()

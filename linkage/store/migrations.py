@@ -10,10 +10,12 @@ framework: they are few, they run on two databases alike, and whoever reads one 
 does (`docs/adr/0009-database.md`).
 """
 
+import json
 from collections.abc import Callable
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Integer,
@@ -21,6 +23,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     inspect,
     select,
     update,
@@ -95,8 +98,33 @@ def _lookups_of_2(metadata: MetaData) -> Table:
     return Table("lookups", metadata, *(Column(name) for name in (*names, "leaf")))
 
 
+def _from_3(connection: Connection) -> None:
+    """Say in every job's specification what its parties are told: it was links, of all others."""
+    jobs = Table("jobs", MetaData(), Column("job_id", String(32)), Column("spec", Text))
+    for job_id, text in connection.execute(select(jobs.c.job_id, jobs.c.spec)).all():
+        spec = json.loads(text)
+        parties = spec["parties"]
+        told = [[of, to, "R3"] for of in parties for to in parties if of != to]
+        changed = json.dumps({"results": told, **spec})
+        connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(spec=changed))
+
+
+def _from_4(connection: Connection) -> None:
+    """Keep what will be destroyed."""
+    Table(
+        "destructions",
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("key", String(64), nullable=False),
+        Column("agreement_id", String(64), nullable=False),
+        Column("body", Text, nullable=False),
+        Column("done", Boolean, nullable=False),
+        Column("leaf", BigInteger),
+    ).create(connection)
+
+
 # The first leads from version 1 to version 2.
-STEPS: tuple[Step, ...] = (_from_1, _from_2)
+STEPS: tuple[Step, ...] = (_from_1, _from_2, _from_3, _from_4)
 VERSION = len(STEPS) + 1
 
 

@@ -170,3 +170,15 @@ cosigned = Table(
     Column("size", BigInteger, nullable=False),
     Column("note", LargeBinary, nullable=False),
 )
+
+# Keys to be destroyed, with the records to be logged; written before the first of them goes.
+destructions = Table(
+    "destructions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("agreement_id", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Column("leaf", BigInteger),
+)

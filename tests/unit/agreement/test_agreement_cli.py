@@ -18,6 +18,7 @@ from linkage.agreement.envelope import agreement_in
 from linkage.agreement.model import Agreement, parse_draft
 from linkage.agreement.payload import (
     GrantRevocation,
+    Hold,
     LookupGrant,
     Stop,
     Termination,
@@ -189,6 +190,27 @@ def test_stop_writes_a_stop_and_its_end(folder: Path) -> None:
         assert json.loads(done.stdout)["stopped"] is stopped
         made = parse_payload(Stop, parse_envelope((folder / "s.json").read_bytes()))
         assert (made.stopped, made.serial) == (stopped, serial)
+
+
+def test_hold_writes_a_hold_that_another_signs_and_its_end(folder: Path) -> None:
+    for more, held, serial in (([], True, 1), (["--release", "--serial", "2"], False, 2)):
+        out = folder / f"h{serial}.json"
+        done = invoke(
+            "hold", folder / "pks.toml", "--reason", "perkara", "--key", folder / "dukcapil.key",
+            "--provider", f"file:{folder / 'kek'}", "--out", out, "--json", *more,
+        )  # fmt: skip
+        assert done.exit_code == 0, done.exception
+        assert json.loads(done.stdout)["held"] is held
+        signed = invoke(
+            "countersign", out, "--key", folder / "imigrasi.key",
+            "--provider", f"file:{folder / 'kek'}",
+        )  # fmt: skip
+        assert signed.exit_code == 0, signed.exception
+        envelope = parse_envelope(out.read_bytes())
+        made = parse_payload(Hold, envelope)
+        assert (made.held, made.serial) == (held, serial)
+        keys = [signer(f"party/{party}") for party in ("dukcapil", "imigrasi")]
+        assert len(envelope.signers({key.key_id: key.public for key in keys})) == 2
 
 
 def grant(folder: Path, *more: str, out: str = "g.json") -> Result:

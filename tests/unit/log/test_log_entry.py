@@ -42,6 +42,7 @@ def test_which_types_are_confidential() -> None:
     confidential = {t for t in TYPES if is_confidential(t)}
     assert confidential == {
         "gate", "batch", "refine", "result", "release", "lookup.grant", "lookup.minute",
+        "destruction",
     }  # fmt: skip
     assert {f for f in FAMILIES if is_confidential(f + ".x")} == {"job", "rights", "incident"}
 
