@@ -1,6 +1,7 @@
 """The one door to every provider: which one, and where its secret comes from, is one setting.
 
     file:/etc/padan/kek                        32 bytes in a file (a bare path says the same)
+    credential:kek                             the same, handed to a service by systemd
     passphrase:prompt                          Argon2id over what is typed; or passphrase:fd:3,
                                                passphrase:file:/run/credentials/padan
     pkcs11:token=padan;object=kek?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=fd:3
@@ -14,13 +15,14 @@ import re
 from pathlib import Path
 
 from keys.errors import KeystoreError
+from keys.files import credential_path
 from keys.passphrase import PassphraseProvider
 from keys.providers import FileProvider, KeyProvider, create_key_file
 from keys.secretsource import SecretSource
 from keys.vault import VaultProvider, create_transit_key, parse_transit_key
 
 _SCHEME = re.compile(r"([a-z][a-z0-9]*):(.*)", re.DOTALL)
-_UNKNOWN = "a provider is file:, passphrase:, pkcs11: or vault:, or the path of a file"
+_UNKNOWN = "a provider is file:, credential:, passphrase:, pkcs11: or vault:, or the path of a file"
 
 
 def open_provider(setting: str, base: Path = Path(), *, confirm: bool = False) -> KeyProvider:
@@ -37,6 +39,8 @@ def open_provider(setting: str, base: Path = Path(), *, confirm: bool = False) -
     match _split(setting):
         case "file", path:
             return FileProvider(base / path)
+        case "credential", name:
+            return FileProvider(credential_path(name))
         case "passphrase", source:
             what = "new passphrase" if confirm else "passphrase"
             return PassphraseProvider(SecretSource(source, what, base).read(confirm))
@@ -71,6 +75,11 @@ def prepare_provider(setting: str, base: Path = Path()) -> None:
     match _split(setting):
         case "file", path:
             create_key_file(base / path)
+        case "credential", _:
+            raise KeystoreError(
+                "a credential is only handed on: make the file that LoadCredential= names, with "
+                "file:PATH"
+            )
         case "passphrase", _:
             raise KeystoreError("a passphrase needs no key of its own: go on with `padan keys new`")
         case "pkcs11", rest:

@@ -31,6 +31,33 @@ def replace_file(path: Path, content: bytes | bytearray) -> None:
     _write(path, content, os.replace)
 
 
+def credential_path(name: str) -> Path:
+    """Return the file of a credential that systemd hands to this service (`LoadCredential=`).
+
+    Raises:
+        KeystoreError: there are none here, or it is no name.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if folder is None:
+        raise KeystoreError(
+            f"credential:{name}: none were handed to this process: start it as a service, or "
+            "with systemd-run -p LoadCredential="
+        )
+    if not name or "/" in name or name in (".", ".."):
+        raise KeystoreError("credential: a name is needed, as LoadCredential= has it")
+    return Path(folder) / name
+
+
+def _is_credential(path: Path) -> bool:
+    """Return whether a file was handed to this service by systemd (`LoadCredential=`).
+
+    Such a file belongs to root, and an access list lets the service's user alone read it: its
+    mode shows that list as a group's right. No other service sees the folder.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return folder is not None and path.absolute().parent == Path(folder)
+
+
 def read_private_file(path: Path, max_bytes: int) -> bytearray:
     """Return the bytes of a file that its owner alone can read.
 
@@ -46,7 +73,7 @@ def read_private_file(path: Path, max_bytes: int) -> bytearray:
                 n_read += n
     except OSError as error:
         raise KeystoreError(f"{path}: {error.strerror}: name a readable key file") from error
-    if mode & 0o077:
+    if mode & (0o037 if _is_credential(path) else 0o077):
         raise KeystoreError(f"{path}: readable by others: run chmod 600 on it")
     if n_read > max_bytes:
         raise KeystoreError(f"{path}: longer than {max_bytes} bytes: not what is expected there")

@@ -2,7 +2,8 @@
 
     prompt            asked for at the terminal, not shown
     fd:3              read to its end from an open file descriptor
-    file:/run/pin     a file that its owner alone can read, for example a systemd credential
+    file:/run/pin     a file that its owner alone can read
+    credential:pin    a credential that systemd hands to this service (LoadCredential=)
 
 There is no way to give one as an argument or in an environment variable: other users
 see the first in the list of processes, and every child process inherits the second.
@@ -13,7 +14,7 @@ import os
 from pathlib import Path
 
 from keys.errors import KeystoreError
-from keys.files import read_private_file
+from keys.files import credential_path, read_private_file
 
 MAX_SECRET_BYTES = 4096
 
@@ -22,7 +23,7 @@ class SecretSource:
     """One secret and where it is; shows nothing of the secret when printed.
 
     Args:
-        text: `prompt`, `fd:NUMBER` or `file:PATH`.
+        text: `prompt`, `fd:NUMBER`, `file:PATH` or `credential:NAME`.
         what: what is asked for, such as `PIN of token padan`.
         base: relative paths count from here.
 
@@ -37,12 +38,14 @@ class SecretSource:
         scheme, colon, rest = text.partition(":")
         if scheme == "file" and rest:
             self._path = base / rest
+        elif scheme == "credential" and rest:
+            self._path = credential_path(rest)
         elif scheme == "fd" and rest.isascii() and rest.isdigit():
             self._descriptor = int(rest)
         elif scheme != "prompt" or colon:
             raise KeystoreError(
-                f"{what}: comes from prompt, fd:NUMBER or file:PATH, and never stands in the "
-                "setting itself"
+                f"{what}: comes from prompt, fd:NUMBER, file:PATH or credential:NAME, and never "
+                "stands in the setting itself"
             )
 
     @property

@@ -88,8 +88,9 @@ class Connection(_Strict):
     Attributes:
         url: as SQLAlchemy has it, without a password: `postgresql://user@host/database`,
             `sqlite:///file`.
-        password: where the password is: `prompt`, `fd:NUMBER` or `file:PATH`. Where absent,
-            the file that the environment variable PGPASSFILE names is looked in.
+        password: where the password is: `prompt`, `fd:NUMBER`, `file:PATH` or
+            `credential:NAME`. Where absent, the file that the environment variable
+            PGPASSFILE names is looked in.
         authority: PEM file of who signed the server's certificate; needed unless the server
             is on this machine.
     """
@@ -152,6 +153,13 @@ class Delivery(_Strict):
 
     path: Path | None = None
     database: ResultTable | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _is_one_for_each_job(cls, path: Path | None) -> Path | None:
+        if path is not None and "{job}" not in path.name:
+            raise ValueError("{job} has to be in its name: each job has a file of its own")
+        return path
 
 
 class AgentConfig(_Strict):

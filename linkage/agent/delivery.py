@@ -6,7 +6,9 @@ transaction. A second delivery of a job takes the place of the first.
 """
 
 import csv
+import hashlib
 import itertools
+import json
 import os
 import shutil
 import tempfile
@@ -23,35 +25,83 @@ from linkage.agent.tablequery import opened
 from linkage.errors import RecordError
 
 _JOB_ID = "job_id"
+# Of the file of a job that names no level.
+_HIGHEST = "R3"
 # A statement has no more than 32,767 parameters.
 _ROWS_PER_STATEMENT = 500
 
 
-def deliver(to: Delivery, job_id: str, files: Mapping[str, Path]) -> list[str]:
-    """Bring the result of a job to where the settings say, and return the places.
+def deliver(to: Delivery | Path, job_id: str, files: Mapping[str, Path]) -> list[str]:
+    """Bring the result of a job somewhere, and return the places.
 
     Args:
-        to: where; the highest level goes to the place itself, others to one with their name.
+        to: where, or a file; the highest level goes to the place itself, others to one with
+            their name.
         job_id: the job; takes the place of `{job}`.
         files: a CSV file for each result level.
 
     Raises:
         RecordError: a file or table cannot be written; what was there before is still there.
     """
+    file, database = (to, None) if isinstance(to, Path) else (to.path, to.database)
     places = list[str]()
     for level in sorted(files, reverse=True):
         lower = "" if not places else level.lower()
-        if to.path is not None:
-            path = Path(str(to.path).replace("{job}", job_id))
+        if file is not None:
+            path = file.with_name(file.name.replace("{job}", job_id))
             path = path.with_name(f"{path.stem}.{lower}{path.suffix}") if lower else path
             _to_file(files[level], path)
             places.append(str(path))
-        if to.database is not None:
-            schema, dot, name = to.database.table.rpartition(".")
+        if database is not None:
+            schema, dot, name = database.table.rpartition(".")
             name = f"{name}_{lower}" if lower else name
-            _to_table(files[level], to.database, schema if dot else None, name, job_id)
+            _to_table(files[level], database, schema if dot else None, name, job_id)
             places.append(f"{schema}{dot}{name}")
     return places
+
+
+def bring_up_to_date(to: Delivery, work: Path) -> list[str]:
+    """Bring every result there that is new or has changed since, and return the places.
+
+    A result changes after its job: rows are frozen, suspended or marked invalid, or erased, when
+    a person's rights ask for it. What was brought somewhere has to follow.
+
+    Args:
+        to: where.
+        work: the agent's work folder.
+
+    Raises:
+        RecordError: as for `deliver`; what was not brought there is the next time.
+    """
+    if to == Delivery():
+        return []
+    found: dict[str, dict[str, Path]] = {}
+    for path in (work / "results").glob("*.csv"):
+        job_id, *level = path.name.removesuffix(".csv").split(".")
+        found.setdefault(job_id, {})["".join(level).upper() or _HIGHEST] = path
+    memory = work / "delivered.json"
+    known: dict[str, str] = json.loads(memory.read_text()) if memory.exists() else {}
+    places = list[str]()
+    for job_id, files in sorted(found.items()):
+        state = _state(to, files)
+        if known.get(job_id) == state:
+            continue
+        places += deliver(to, job_id, files)
+        known[job_id] = state
+        temporary = memory.with_suffix(".part")
+        temporary.write_text(json.dumps(known))
+        temporary.replace(memory)
+    return places
+
+
+def _state(to: Delivery, files: Mapping[str, Path]) -> str:
+    """Return a digest of what is to be brought where."""
+    digest = hashlib.sha256(to.model_dump_json().encode())
+    for level, path in sorted(files.items()):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{level} {content}\n".encode())
+    return digest.hexdigest()
 
 
 def _to_file(result: Path, path: Path) -> None:

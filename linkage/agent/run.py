@@ -194,13 +194,14 @@ def run_job(
     check_spec(session, job)
     check_results(session.requests.standing(client).agreement, job)
     agreement, rights = session.config.agreement, _Rights(session, client)
+    spool = Spool(session.store, job_id, today + datetime.timedelta(days=_SPOOL_DAYS))
     if job.state.final and job.state is not JobState.RELEASED:
+        spool.forget_chunks()
         raise JobStateError(f"the job ended as {job.state.value}: {job.reason}")
     # What others told, and what is due to them, counts before a record is encoded.
     rights.sync()
     until = today + datetime.timedelta(days=_EPOCH_DAYS)
     references = References(session.store, agreement, until)
-    spool = Spool(session.store, job_id, today + datetime.timedelta(days=_SPOOL_DAYS))
     # A second run of this job on this machine waits here: two would number records twice.
     with spool.locked():
         manifest = spool.manifest()

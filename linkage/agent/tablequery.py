@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from keys.errors import KeystoreError
+from keys.files import read_private_file
 from keys.secretsource import SecretSource
 from linkage.agent.config import Connection, Database
 from linkage.agent.databaseurl import driver_url, is_local
@@ -190,11 +191,9 @@ def password_in(path: Path, url: sa.URL) -> str | None:
         RecordError: the file cannot be read, or others than its owner can read it.
     """
     try:
-        mode, text = path.stat().st_mode, path.read_text("utf-8")[:_LARGEST_PASSFILE]
-    except OSError as error:
-        raise RecordError(f"{path}: {error.strerror}: PGPASSFILE names it") from error
-    if mode & 0o077:
-        raise RecordError(f"{path}: readable by others: run chmod 600 on it")
+        text = read_private_file(path, _LARGEST_PASSFILE).decode()
+    except (KeystoreError, UnicodeError) as error:
+        raise RecordError(f"PGPASSFILE: {error}") from error
     asked = (url.host or "localhost", str(url.port or 5432), url.database, url.username)
     for line in text.splitlines():
         escaped = re.findall(r"(?:^|:)((?:\\.|[^\\:])*)", line)

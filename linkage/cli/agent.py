@@ -39,7 +39,7 @@ _NO_EVIDENCE = (
     "tidak ditemukan tidak pernah menjadi bukti bahwa seseorang bukan warga negara: "
     "pejabat yang memutus"
 )
-_Given = TypeVar("_Given", str, tuple[str, ...])
+_Given = TypeVar("_Given", str, str | None, tuple[str, ...])
 
 
 def _of_form(
@@ -48,7 +48,7 @@ def _of_form(
     """Return a check that each value has a form in which it can be sent and shown."""
 
     def check(ctx: click.Context, param: click.Parameter, given: _Given) -> _Given:
-        for text in (given,) if isinstance(given, str) else given:
+        for text in (given,) if isinstance(given, str) else given or ():
             if not form.fullmatch(text):
                 words = f"not a {noun}: one has the form {form.pattern}"
                 raise click.BadParameter(words, ctx, param)
@@ -57,11 +57,12 @@ def _of_form(
     return check
 
 
+_JOB_ID = re.compile("[A-Za-z0-9-]{1,32}")
 _JOB = click.option(
     "--job",
     "job_id",
     required=True,
-    callback=_of_form("job id", re.compile("[A-Za-z0-9-]{1,32}")),
+    callback=_of_form("job id", _JOB_ID),
     help="Id of the job.",
 )
 _CONFIG = click.option(
@@ -335,34 +336,78 @@ def request(
 
 @agent.command()
 @_CONFIG
-@_JOB
+@click.option(
+    "--job",
+    "job_id",
+    callback=_of_form("job id", _JOB_ID),
+    help="Id of the job.",
+)
+@click.option("--all", "every", is_flag=True, help="Every job that waits for this party.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV or Parquet file for the result, in the place of [result] path.",
+    help="CSV or Parquet file for the result, beside what [result] says.",
 )
 @_JSON
-def run(config_path: Path, job_id: str, out: Path | None, as_json: bool) -> None:
+def run(
+    config_path: Path, job_id: str | None, every: bool, out: Path | None, as_json: bool
+) -> None:
     """Take part in a job: encode, upload, wait, fetch and verify the own result.
 
     Stop it at any time: run again, it goes on where it was. Where the line to the matcher is
-    down it tries again, for a day unless [outage_s] says otherwise.
+    down it tries again, for a day unless [outage_s] says otherwise. With --all one job that
+    fails stops no other.
     """
-    from linkage.agent.delivery import deliver
-    from linkage.agent.run import run_job
-    from linkage.rpc.patience import Patience
+    from linkage.errors import LinkageError, VerificationError
 
     # As Ctrl-C does: the linkage key is overwritten before the end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if every == (job_id is not None) or (every and out is not None):
+        raise click.UsageError("name a --job, or --all of them and no --out")
+    if job_id is not None:
+        _take_part(config_path, job_id, out, as_json)
+        return
+    failed: list[str] = []
+    for waiting in _waiting_jobs(config_path):
+        try:
+            _take_part(config_path, waiting, None, as_json)
+        except VerificationError:
+            raise  # whatever else waits: the log or a result does not hold
+        except LinkageError as error:
+            click.echo(f"job {waiting}: {error}", err=True)
+            failed.append(waiting)
+    if failed:
+        raise LinkageError(f"{len(failed)} of the jobs failed: {', '.join(failed)}")
 
-    with _connected(config_path, job_id) as (session, client), progress_bar() as bar:
+
+def _waiting_jobs(config_path: Path) -> list[str]:
+    """Return the jobs that wait for this party, oldest first, and those that ended meanwhile."""
+    from linkage.agent.client import MatcherClient
+    from linkage.rpc.patience import Patience
+
+    with connected_without_key(config_path) as (config, channel):
+        found = MatcherClient(channel, Patience(config.outage_s)).jobs()
+
+    def waits(job: "Job") -> bool:
+        if job.spec.agreement_id != config.agreement.id:
+            return False
+        # Of a job that this agent has done with, the spool has no part of the batch any more.
+        spool = config.work / "artefacts" / f"spool-{job.job_id}"
+        left = (path.name for path in spool.glob("*-*"))
+        return not job.state.final or any(left)
+
+    return [job.job_id for job in reversed(found) if waits(job)]
+
+
+def _take_part(config_path: Path, job_id: str, out: Path | None, as_json: bool) -> None:
+    from linkage.agent.delivery import bring_up_to_date, deliver
+    from linkage.agent.run import run_job
+
+    with _connected(config_path, job_id, outage=True) as (session, client), progress_bar() as bar:
         today = datetime.now(UTC).date()
-        client.patience = Patience(session.config.outage_s)
         outcome = run_job(session, client, job_id, _Bars(bar), today)
-        to = session.config.result
-        if out is not None:
-            to = to.model_copy(update={"path": out})
-        places = deliver(to, job_id, outcome.files)
+        places = [] if out is None else deliver(out, job_id, outcome.files)
+        places += bring_up_to_date(session.config.result, session.config.work)
     if as_json:
         click.echo(
             json.dumps(
@@ -477,18 +522,24 @@ class _Bars(UploadBar):
 
 @contextmanager
 def _connected(
-    config_path: Path, job_id: str | None = None
+    config_path: Path, job_id: str | None = None, *, outage: bool = False
 ) -> Iterator[tuple["Session", "MatcherClient"]]:
-    """Open a session, under the key of a job where one is named."""
+    """Open a session, under the key of a job where one is named.
+
+    With `outage` calls wait through hours without a line.
+    """
     from linkage.agent.client import MatcherClient
+
+    def patience_s(config: "AgentConfig") -> float:
+        return max(config.outage_s, config.patience_s) if outage else config.patience_s
 
     epoch = None
     if job_id is not None:
         with connected_without_key(config_path) as (config, channel):
-            job = MatcherClient(channel, config.patience_s).job(job_id)
+            job = MatcherClient(channel, patience_s(config)).job(job_id)
             epoch = job.spec.codes.epoch
     with connected(config_path, epoch) as (session, channel):
-        yield session, MatcherClient(channel, session.config.patience_s, session.requests)
+        yield session, MatcherClient(channel, patience_s(session.config), session.requests)
 
 
 @dataclass(frozen=True)

@@ -56,3 +56,40 @@ def test_a_run_that_is_killed_at_each_stage_does_none_twice(
     sent = [e for run in seen for e in run if e.startswith("uploading")]
     assert len(sent) - len(set(sent)) <= 1  # the one in hand when it was killed
     assert not any(e.startswith("uploading") for run in seen[4:] for e in run)
+
+
+def test_the_command_takes_part_in_all_jobs_and_stops_on_sigterm(
+    new_service: Callable[..., Service], tmp_path: Path
+) -> None:
+    service = new_service(dukcapil=people(20), imigrasi=people(20))
+    with service.running(), ThreadPoolExecutor() as pool:
+        settings = service.folder("dukcapil") / "agent.toml"
+        settings.write_text(f'{settings.read_text()}\n[result]\npath = "{tmp_path}/{{job}}.csv"\n')
+        command = [sys.executable, "-m", "linkage.cli", "agent", "run", "--all"]
+        command += ["--config", str(settings)]
+
+        def start() -> "subprocess.Popen[str]":
+            pipe = subprocess.PIPE
+            return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+
+        job_id = service.request("dukcapil")
+        with start() as first:
+            assert first.stderr is not None
+            for line in first.stderr:
+                if "waiting for imigrasi" in line:
+                    break
+            first.terminate()
+            assert "stopped" in first.stderr.read()
+        assert first.returncode == 130
+        other = pool.submit(service.run, "imigrasi", job_id)
+        with start() as second:
+            out, words = second.communicate(timeout=120)
+        assert second.returncode == 0, words
+        assert str(tmp_path / f"{job_id}.csv") in out
+        assert "encoding" not in words
+        other.result()
+        kept = service.folder("dukcapil") / "work" / "results" / f"{job_id}.csv"
+        assert (tmp_path / f"{job_id}.csv").read_bytes() == kept.read_bytes()
+        with start() as third:
+            assert third.communicate(timeout=60)[0] == ""  # nothing waits any more
+        assert third.returncode == 0

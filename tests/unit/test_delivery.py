@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow.parquet as pa_parquet
 import pytest
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from linkage.agent import delivery
 from linkage.agent.config import Delivery, ResultTable
-from linkage.agent.delivery import deliver
+from linkage.agent.delivery import bring_up_to_date, deliver
 from linkage.errors import RecordError
 
 ROWS = [{"record_id": f"{i:05}", "grade": "match", "any,thing": 'a "b"\nc'} for i in range(1200)]
@@ -46,15 +47,15 @@ def test_a_file_gets_what_the_result_has(tmp_path: Path) -> None:
     (place,) = deliver(Delivery(path=tmp_path / "out" / "{job}.csv"), "j1", files)
     assert Path(place) == tmp_path / "out" / "j1.csv"
     assert in_csv(Path(place)) == ROWS
-    (place,) = deliver(Delivery(path=tmp_path / "out" / "a.parquet"), "j1", files)
+    (place,) = deliver(tmp_path / "out" / "a.parquet", "j1", files)
     assert pa_parquet.read_table(place).to_pylist() == ROWS
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.parquet", "j1.csv"]
 
 
 def test_a_file_is_replaced_whole_or_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.parquet"
-    deliver(Delivery(path=path), "j1", {"R3": result(tmp_path)})
-    deliver(Delivery(path=path), "j1", {"R3": result(tmp_path, ROWS[:2])})
+    deliver(path, "j1", {"R3": result(tmp_path)})
+    deliver(path, "j1", {"R3": result(tmp_path, ROWS[:2])})
     assert pa_parquet.read_table(path).to_pylist() == ROWS[:2]
 
     def full(*_: object) -> None:
@@ -62,14 +63,14 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(delivery, "_write_parquet", full)
     with pytest.raises(RecordError, match="No space left"):
-        deliver(Delivery(path=path), "j1", {"R3": result(tmp_path)})
+        deliver(path, "j1", {"R3": result(tmp_path)})
     assert pa_parquet.read_table(path).to_pylist() == ROWS[:2]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.parquet", "job.csv"]
 
 
 def test_lower_levels_go_beside_the_highest(tmp_path: Path) -> None:
     files = {"R1": result(tmp_path, ROWS[:1], "r1.csv"), "R3": result(tmp_path)}
-    places = deliver(Delivery(path=tmp_path / "a.csv"), "j1", files)
+    places = deliver(tmp_path / "a.csv", "j1", files)
     assert [Path(place).name for place in places] == ["a.csv", "a.r1.csv"]
     assert len(in_csv(tmp_path / "a.r1.csv")) == 1
 
@@ -141,9 +142,36 @@ def test_an_empty_result_replaces_too(tmp_path: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.write_text('"record_id","grade","any,thing"\n')
     deliver(to_table(sqlite_url(tmp_path)), "j1", {"R3": empty})
-    deliver(Delivery(path=tmp_path / "a.parquet"), "j1", {"R3": empty})
+    deliver(tmp_path / "a.parquet", "j1", {"R3": empty})
     assert in_table(sqlite_url(tmp_path)) == []
     assert pa_parquet.read_table(tmp_path / "a.parquet").num_rows == 0
     with sqlite3.connect(tmp_path / "a.db") as connection:
         assert connection.execute("select count(*) from hasil").fetchone() == (0,)
     connection.close()
+
+
+def test_what_changed_since_is_brought_again_and_nothing_else(tmp_path: Path) -> None:
+    """Rows are marked or erased after their job, and what was brought somewhere follows."""
+    work, to = tmp_path / "work", to_table(sqlite_url(tmp_path))
+    assert bring_up_to_date(to, work) == []
+    (work / "results").mkdir(parents=True)
+    for job_id in ("j1", "j2"):
+        result(work / "results", [{**row, "state": "valid"} for row in ROWS[:3]], f"{job_id}.csv")
+    assert bring_up_to_date(to, work) == ["hasil", "hasil"]
+    assert bring_up_to_date(to, work) == []
+    result(work / "results", [{**row, "state": "frozen"} for row in ROWS[:2]], "j1.csv")
+    assert bring_up_to_date(to, work) == ["hasil"]
+    rows = in_table(sqlite_url(tmp_path))
+    found = {(row["job_id"], row["record_id"]): row["state"] for row in rows}
+    assert found == {
+        ("j1", "00000"): "frozen", ("j1", "00001"): "frozen",
+        ("j2", "00000"): "valid", ("j2", "00001"): "valid", ("j2", "00002"): "valid",
+    }  # fmt: skip
+    files = Delivery(path=tmp_path / "{job}.csv")
+    assert len(bring_up_to_date(files, work)) == 2  # another place has none of them yet
+    assert bring_up_to_date(Delivery(), work) == []
+
+
+def test_jobs_do_not_share_a_file() -> None:
+    with pytest.raises(ValidationError, match="has to be in its name"):
+        Delivery(path=Path("hasil.csv"))

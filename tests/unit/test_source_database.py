@@ -246,7 +246,7 @@ def test_a_password_is_used_and_told_to_nobody(
     config = of(server.render_as_string(), password=f"file:{path}")
     assert SENTINEL not in repr(config)
     assert len(read(config)) == 1000
-    (tmp_path / "pgpass").write_text(f"*:*:*:postgres:{SENTINEL}")
+    (tmp_path / "pgpass").write_text(f"*:*:*:*:{SENTINEL}")
     (tmp_path / "pgpass").chmod(0o600)
     monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pgpass"))
     assert len(read(of(server.render_as_string()))) == 1000

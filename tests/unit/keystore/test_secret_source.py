@@ -116,7 +116,7 @@ def test_a_secret_of_no_end_is_refused(tmp_path: Path) -> None:
     "text", ["", "rahasia", "prompt:rahasia", "env:PADAN_PIN", "fd:", "fd:x", "fd:-1", "file:"]
 )
 def test_a_setting_that_could_be_the_secret_is_refused_and_not_shown(text: str) -> None:
-    with pytest.raises(KeystoreError, match="comes from prompt, fd:NUMBER or file:PATH") as caught:
+    with pytest.raises(KeystoreError, match="fd:NUMBER, file:PATH or credential:NAME") as caught:
         SecretSource(text, "PIN")
     assert "rahasia" not in str(caught.value)
 
@@ -147,3 +147,22 @@ def test_without_a_terminal_nobody_is_asked() -> None:
     )
     assert "there is no terminal to ask at: use fd:NUMBER or file:PATH" in done.stdout
     assert "rahasia" not in done.stdout + done.stderr
+
+
+def test_a_credential_of_systemd_is_read_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its access list for the service's user shows as a right of the group."""
+    path = secret_file(tmp_path, b"rahasia")
+    path.chmod(0o440)
+    with pytest.raises(KeystoreError, match="LoadCredential"):
+        SecretSource(f"credential:{path.name}", "PIN")
+    with pytest.raises(KeystoreError, match="chmod 600"):
+        SecretSource(f"file:{path}", "PIN").read()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert SecretSource(f"credential:{path.name}", "PIN").read() == b"rahasia"
+    path.chmod(0o444)
+    with pytest.raises(KeystoreError, match="chmod 600"):
+        SecretSource(f"credential:{path.name}", "PIN").read()
+    with pytest.raises(KeystoreError, match="name"):
+        SecretSource("credential:../x", "PIN")
