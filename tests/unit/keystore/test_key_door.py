@@ -39,9 +39,7 @@ def test_a_passphrase_has_nothing_to_prepare() -> None:
 @pytest.mark.parametrize("door", [open_provider, prepare_provider])
 def test_an_unknown_provider_is_refused(door: object) -> None:
     assert callable(door)
-    with pytest.raises(
-        KeystoreError, match="a provider is file:, credential:, passphrase:, pkcs11: or"
-    ):
+    with pytest.raises(KeystoreError, match="a provider is file:, credential:, passphrase:"):
         door("awskms:alias/padan")
 
 
