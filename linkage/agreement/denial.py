@@ -228,6 +228,9 @@ _TABLE: tuple[tuple[str, str, str, str, str], ...] = (
     ("GRANT_EXHAUSTED", "K6", _SAME,
      "The lookups of the grant are used up: ask for a new one.",
      "Jumlah pencarian dalam izin sudah habis: ajukan izin baru."),
+    ("GRANT_SUSPENDED", "K7", _SAME,
+     "Lookups under the grant looked like probing: have its parties look into it, and renew it.",
+     "Pencarian dengan izin ini tampak seperti coba-coba: mintalah para pihak memeriksanya."),
     # The signed request itself.
     ("REQUEST_MALFORMED", "S1", _SAME,
      "The request is not a signed document of the right form.",

@@ -131,6 +131,7 @@ def _granted(
         valid_from=wanted.valid_from,
         valid_until=wanted.valid_until,
         leaf=index,
+        on_probing=wanted.on_probing,
     )
 
 

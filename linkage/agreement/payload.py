@@ -259,6 +259,8 @@ class LookupGrant(Payload):
         per_minute: how many of them in one minute.
         valid_from: the first moment.
         valid_until: the end.
+        on_probing: what follows where lookups look like probing: the operator's alarm alone, or
+            also that nothing more is answered.
     """
 
     TYPE = "application/vnd.padan.lookup-grant+json"
@@ -273,6 +275,7 @@ class LookupGrant(Payload):
     per_minute: Annotated[int, Field(ge=1, le=1_000_000)]
     valid_from: Time
     valid_until: Time
+    on_probing: Literal["alarm", "refuse"] = "alarm"
 
 
 class GrantRevocation(Payload):

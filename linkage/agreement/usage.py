@@ -76,6 +76,7 @@ class Grant:
         valid_until: the end.
         leaf: where it is in the log.
         revoked: the leaf that ended it before its time.
+        on_probing: `alarm` or `refuse`, where lookups look like probing.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Grant:
     valid_until: datetime
     leaf: int
     revoked: int | None = None
+    on_probing: str = "alarm"
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,13 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @click.option(
     "--until", "end", required=True, callback=parse_time, help="End, at most a day later."
 )
+@click.option(
+    "--on-probing",
+    type=click.Choice(["alarm", "refuse"]),
+    default="alarm",
+    show_default=True,
+    help="What follows where lookups look like probing.",
+)
 @signing_options
 @_OUT
 @_JSON
@@ -42,6 +49,7 @@ def grant(
     per_minute: int,
     begin: datetime,
     end: datetime,
+    on_probing: str,
     key: Path,
     setting: str,
     out: Path,
@@ -66,6 +74,7 @@ def grant(
         "per_minute": per_minute,
         "valid_from": begin,
         "valid_until": end,
+        "on_probing": on_probing,
     }
     _write(
         LookupGrant,

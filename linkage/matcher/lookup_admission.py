@@ -13,6 +13,7 @@ from linkage.lookup import LookupQuestion
 from linkage.matcher.decisions import Decisions, Signed, denied
 from linkage.matcher.grants import Grants
 from linkage.matcher.lookup_counts import Admitted, LookupCounts, Route
+from linkage.matcher.probing import Probing
 from linkage.matcher.refusals import path_of
 from linkage.rpc.peer import Peer
 
@@ -24,10 +25,14 @@ class LookupAdmission:
         decisions: says what is allowed.
         grants: the grants of callers.
         counts: counts lookups, and remembers the requests of those before a restart.
+        probing: watches them.
     """
 
-    def __init__(self, decisions: Decisions, grants: Grants, counts: LookupCounts) -> None:
+    def __init__(
+        self, decisions: Decisions, grants: Grants, counts: LookupCounts, probing: Probing
+    ) -> None:
         self._decisions, self._grants, self._counts = decisions, grants, counts
+        self._probing = probing
         # Digests of signed requests and until when they have to be known, oldest first.
         self._seen: dict[bytes, float] = {}
         for content in counts.recent_requests():
@@ -75,6 +80,8 @@ class LookupAdmission:
         for grant in self._grants.of(caller, agreement, question.register):
             used = self._counts.used(grant.id)
             decision = self._decisions.lookup(signed, question, grant.id, used, cosigned)
+            if decision.allowed and self._probing.suspends(grant):
+                raise DeniedError("GRANT_SUSPENDED", "", [DENIALS["GRANT_SUSPENDED"].rule])
             if decision.allowed:
                 return Admitted(grant, signed.peer.key, cosigned, request)
         raise denied(decision or self._decisions.lookup(signed, question, "", 0, cosigned))

@@ -28,6 +28,7 @@ from linkage.lookup import ANSWER_TYPE, Answer, Grade, LookupQuestion
 from linkage.matcher.journal import Clock
 from linkage.matcher.lookup_admission import LookupAdmission
 from linkage.matcher.lookup_counts import Admitted, LookupCounts
+from linkage.matcher.probing import Asked, Probing
 from linkage.matcher.registers import RegisterName, Registers, Standing
 from linkage.rpc.peer import Peer
 
@@ -85,6 +86,7 @@ class Lookups:
         registers: what is looked up.
         admission: says which lookups are answered.
         counts: counts every lookup.
+        probing: watches what is asked.
         signer: the log's key, which signs answers.
         loss: highest probability that a record whose code is just a match is overlooked.
         threads: threads that scan.
@@ -96,6 +98,7 @@ class Lookups:
         registers: Registers,
         admission: LookupAdmission,
         counts: LookupCounts,
+        probing: Probing,
         signer: Signer,
         *,
         loss: float,
@@ -103,7 +106,7 @@ class Lookups:
         clock: Clock,
     ) -> None:
         self._registers, self._admission, self._counts = registers, admission, counts
-        self._signer = signer
+        self._probing, self._signer = probing, signer
         self._loss, self._threads, self._clock = loss, threads, clock
         self._terms: dict[RegisterName, _Terms] = {}
         self._loading = threading.Event()
@@ -244,6 +247,9 @@ class Lookups:
                 revision = terms.standing.revision
                 answer = Answer(grade, grant, number, revision, loss, METHOD_VERSION)
                 one.answer.set_result(SignedAnswer(answer, self._signed(answer, one)))
+                code = np.frombuffer(one.question.code, np.uint64)
+                asked = Asked(code, one.question.exact, grade is Grade.MATCH)
+                self._probing.watch(one.admitted.grant, asked, terms.sure)
         except LinkageError as error:
             self._fail(group, numbers, error)
         except Exception as error:  # noqa: BLE001 -- the thread answers the others

@@ -52,7 +52,17 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._alarms = Counter(
+            "padan_lookup_alarms",
+            "Signs of probing in lookups.",
+            ["sign"],
+            registry=self.registry,
+        )
         self.registry.register(_StatusCollector(status))
+
+    def alarmed(self, sign: str) -> None:
+        """Count a sign of probing."""
+        self._alarms.labels(sign).inc()
 
     def ended(self, method: str, status: str, seconds: float) -> None:
         """Count a call that has ended."""

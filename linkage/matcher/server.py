@@ -14,6 +14,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from keys.providers import FileProvider
+from linkage.agreement.usage import Grant
 from linkage.engine.executor import executor_of
 from linkage.errors import LinkageError
 from linkage.matcher.anchors import anchors_of, asking
@@ -37,6 +38,7 @@ from linkage.matcher.metrics import Metrics, MetricsServer
 from linkage.matcher.offline import open_log
 from linkage.matcher.opened import opened_metadata
 from linkage.matcher.pair_keys import PairKeys
+from linkage.matcher.probing import Probing
 from linkage.matcher.refinements import Refinements
 from linkage.matcher.refusals import Refusals
 from linkage.matcher.registers import Registers
@@ -167,10 +169,12 @@ class Matcher:
             max_records=config.max_records,
             on_change=lambda name: self._lookups.reload(name),
         )
+        probing = Probing(self._on_probing)
         self._lookups = Lookups(
             registers,
-            LookupAdmission(decisions, self._grants, self._lookup_counts),
+            LookupAdmission(decisions, self._grants, self._lookup_counts, probing),
             self._lookup_counts,
+            probing,
             open_log_signers(config.log)[0],
             loss=config.lookup_loss,
             threads=config.threads,
@@ -299,6 +303,18 @@ class Matcher:
     def _on_cosignature(self) -> None:
         self._grants.cover()
         self._worker.wake()
+
+    def _on_probing(self, grant: Grant, sign: str) -> None:
+        self._log.warning(
+            "lookups look like probing",
+            sign=sign,
+            agreement=grant.agreement,
+            caller=grant.caller,
+            register=grant.register,
+            grant=grant.id,
+            then=grant.on_probing,
+        )
+        self._metrics.alarmed(sign)
 
     def _forget_lookups(self) -> None:
         self._lookups.forget_expired()

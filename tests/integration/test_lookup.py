@@ -212,6 +212,26 @@ def test_a_grant_serves_once_all_have_cosigned_until_it_is_used_up_or_ended(
         send(looked_up, asked, "kemenlu")
 
 
+def test_fishing_for_members_ends_a_grant_that_says_so(looked_up: Service) -> None:
+    give(looked_up, grant(looked_up, "kemenlu", on_probing="refuse"))
+    maker = Lookup(looked_up.session("kemenlu"))
+    asked = []
+    for number in range(1_000, 1_060):
+        row = {**person(number), "nik": nik(number)}
+        del row["record_id"]
+        asked.append(maker.question("dukcapil", row))
+    answers: list[LookupAnswer] = []
+    with (
+        structlog.testing.capture_logs() as captured,
+        asking(looked_up, "kemenlu") as client,
+        pytest.raises(DeniedError, match="GRANT_SUSPENDED"),
+    ):
+        answers.extend(client.find(one) for one in asked)
+    assert len(answers) in (49, 50)  # with what the caller asked in another test
+    (alarm,) = [line for line in captured if line["event"] == "lookups look like probing"]
+    assert (alarm["sign"], alarm["caller"]) == ("FEW_HITS", "party/kemenlu")
+
+
 def test_a_request_is_answered_once_and_to_who_signed_it(looked_up: Service) -> None:
     message = signed_message(looked_up, question(looked_up, 30))
     other = lookup_pb2.LookupRequest()

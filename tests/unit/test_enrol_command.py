@@ -485,6 +485,18 @@ def test_all_missions_are_enrolled_from_one_list(
     assert len(list((enrolled.folder / "out").iterdir())) == N_MISSIONS
 
 
+def test_an_office_with_a_signing_key_signs_its_enrolment_too(
+    enrolled: Desk, missions: Callable[..., Path]
+) -> None:
+    enrolled.key("tawau")
+    path = missions(["tawau"], ("sign_key",), enrolled.public["tawau"])
+    done(*offices(enrolled, path))
+    written = enrolled.folder / "out" / "tawau.json"
+    assert enrolled.submit("enrol", written) == "KEY_NOT_SHOWN"
+    done("enrol", "sign", written, *enrolled.by("tawau"))
+    assert enrolled.submit("enrol", written) is None
+
+
 def test_a_list_from_a_spreadsheet_is_read(enrolled: Desk, missions: Callable[..., Path]) -> None:
     path = missions(["tawau"])
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())

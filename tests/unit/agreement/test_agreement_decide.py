@@ -450,6 +450,11 @@ def test_every_denial_is_reached_by_a_test_and_speaks_both_languages() -> None:
     assert len(set(rules)) == len(rules)
 
 
+def test_what_the_matcher_alone_can_see_has_its_sentence_too() -> None:
+    # Not of the state: questions themselves are nowhere in the log.
+    assert outward("GRANT_SUSPENDED")[0] == "GRANT_SUSPENDED"
+
+
 def test_the_documentation_has_the_table_of_denials() -> None:
     page = (Path(__file__).parents[3] / "docs" / "agreements.md").read_text()
     rows = re.findall(r"^\| (\w+) \| `([A-Z_]+)` \| (.+?) \| (.+) \| (.+) \|$", page, re.MULTILINE)
