@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from benchmarks.environment import read_environment
-from benchmarks.log import ENTRIES, PER_BATCH_S, log_table, measure_log
+from benchmarks.log import ENTRIES, log_table, measure_log
 from benchmarks.options import (
     SMALL_RECORDS,
     command_line,
@@ -27,7 +27,9 @@ _SMALL_S = 0.2
 def log(entries: int, small: bool, results: Path | None, json_out: bool) -> None:
     """Appends a second, time to be cosigned, and time to verify the match log."""
     environment = read_environment(command_line("log"))
-    n_entries, for_s = (SMALL_RECORDS, _SMALL_S) if small else (entries, PER_BATCH_S)
-    result = measure_log(n_entries, for_s, progress)
+    if small:
+        result = measure_log(SMALL_RECORDS, _SMALL_S, 1, progress)
+    else:
+        result = measure_log(entries, on_step=progress)
     partial = small or entries != ENTRIES
     publish("log", log_table(result), result.to_dict(), json_out, results, partial, environment)

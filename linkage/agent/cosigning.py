@@ -19,7 +19,8 @@ from linkage.log.cosignature import Cosigner
 from linkage.log.note import Note, NoteSignature, format_note, is_signed_by, parse_note
 from linkage.log.vkey import VerifierKey, parse_vkey
 
-_POLL_S = 0.5
+POLL_S = 0.2
+"""Seconds between two looks for a checkpoint to cosign."""
 _TRIES = 10
 
 
@@ -72,7 +73,7 @@ class Witness:
                 refused += 1
                 if refused == _TRIES:
                     raise
-            sleep(_POLL_S)
+            sleep(POLL_S)
 
     def attend(
         self, client: MatcherClient, job_id: str, sleep: Callable[[float], None] = time.sleep
@@ -82,7 +83,7 @@ class Witness:
             # The checkpoint's turn may be over when the line arrives: ask again.
             with suppress(MalformedMessageError):
                 self.cosign(client)
-            sleep(_POLL_S)
+            sleep(POLL_S)
 
 
 def check_cosigned(note: bytes, state: State, parties: Sequence[str]) -> None:

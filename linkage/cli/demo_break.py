@@ -32,7 +32,7 @@ from linkage.job import JobSpec, JobState
 if TYPE_CHECKING:
     from linkage.store.log_copy import LogSource
 
-_SCHEMA = """\
+SCHEMA = """\
 name = "demo-break"
 [[attributes]]
 name = "nama"
@@ -95,7 +95,7 @@ def run_break(name: str, root: Path) -> dict[str, Any]:
     people = DemoParty(_ROWS)
     site = DemoSite(
         root,
-        DemoData(_SCHEMA, {"dukcapil": people, "imigrasi": people, "kemenlu": people}),
+        DemoData(SCHEMA, {"dukcapil": people, "imigrasi": people, "kemenlu": people}),
         moment=datetime.now(UTC) - broken.before,
         n_unsigned=broken.unsigned,
     )
@@ -129,12 +129,12 @@ def _tried(site: DemoSite, name: str, broken: Break) -> tuple[str, list[str]]:
     party = site.parties[0]
     config = load_agent(site.root / "agents" / party / "agent.toml")
     with open_channel(config.matcher, TlsFiles(**dict(config.tls))) as channel:
-        spec = broken.change(_proper(site))
-        client = MatcherClient(channel, 10.0, _Signs(site, party))
+        spec = broken.change(proper_job(site))
+        client = MatcherClient(channel, 10.0, Signs(site, party))
         if name == "revoked":
             client.submit_document(_revocation(site, party))
         if name == "replay":
-            client = MatcherClient(channel, 10.0, _Signs(site, party, replace(spec, purpose="x")))
+            client = MatcherClient(channel, 10.0, Signs(site, party, replace(spec, purpose="x")))
         try:
             job = client.request_job(spec)
         except DeniedError as error:
@@ -144,7 +144,7 @@ def _tried(site: DemoSite, name: str, broken: Break) -> tuple[str, list[str]]:
     return (job.reason_code, []) if job.state is JobState.DENIED else ("ALLOWED", [])
 
 
-class _Signs:
+class Signs:
     """Signs what a party sends, and asks no one whether it should.
 
     Args:
@@ -185,7 +185,7 @@ class _Signs:
         ).to_bytes()
 
 
-def _proper(site: DemoSite) -> JobSpec:
+def proper_job(site: DemoSite) -> JobSpec:
     """Return the specification of a job that would be allowed."""
     from linkage.agent.run import attributes_of, results_of
     from linkage.agent.session import block_form, refinement_of
@@ -193,7 +193,7 @@ def _proper(site: DemoSite) -> JobSpec:
     from linkage.job import KEY_CHECK_BYTES, CodeId
     from linkage.schema import parse_schema
 
-    schema = parse_schema(_SCHEMA, "schema")
+    schema = parse_schema(SCHEMA, "schema")
     return JobSpec(
         agreement_id=site.agreement.id,
         agreement_sha256=bytes.fromhex(site.agreement.digest()),
