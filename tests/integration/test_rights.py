@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +12,18 @@ import pytest
 from click.testing import CliRunner
 from in_process import Quiet, Service, links, people
 
+from linkage.agent.client import MatcherClient
 from linkage.agent.register import RegisterUpload
 from linkage.agent.rights import Rights, Synced
 from linkage.agent.tickets import Ticket, Tickets
-from linkage.cli import padan
+from linkage.agreement.model import Agreement
+from linkage.cli import demo_site, padan
+from linkage.cli.demo_agreement import demo_agreement
 from linkage.errors import DeniedError
+from linkage.log.canonical import format_json
+from linkage.store.log_copy import Logged
 
+entries = MatcherClient.entries
 RECORD, OTHER = "00030", "00031"  # both parties have both persons
 A, B = "dukcapil", "imigrasi"
 
@@ -96,8 +103,12 @@ def test_a_marked_record_is_absent_from_the_next_run_and_its_links_are_frozen(
     assert sync(linked, A).told == sync(linked, B).answered == ()
 
 
+def leaves_alone(client: MatcherClient, start: int, end: int) -> list[Logged]:
+    return [Logged(one.leaf) for one in entries(client, start, end)]
+
+
 def test_every_party_is_told_alike_and_the_matcher_reads_no_link_and_no_record(
-    linked: Service,
+    linked: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = ask(linked, "objection"), ask(linked, "objection", "00001")
     assert [len(ticket.told[0].links) for ticket in (first, second)] == [1, 0]
@@ -105,6 +116,13 @@ def test_every_party_is_told_alike_and_the_matcher_reads_no_link_and_no_record(
     assert len({len(said.sealed) for said in told}) == 1
     assert len({len(said.to_bytes()) for said in told}) == 1
     assert len(sync(linked, B).answered) == 2
+    # A matcher that keeps bodies back is noticed.
+    monkeypatch.setattr(MatcherClient, "entries", leaves_alone)
+    shutil.rmtree(linked.folder(B) / "work" / "log")
+    sync(linked, B)
+    assert padan_run(linked, B, "list").exit_code == 1
+    shown = json.loads(padan_run(linked, B, "list", "--json").stdout)
+    assert (shown["withheld"], shown["received"]) == (4, [])
     own: Path = linked.folder(A) / "work" / "artefacts"
     assert not [p for p in own.rglob("*") if p.is_file() and b"NIP-1" in p.read_bytes()]
     (row,) = rows(linked, A)
@@ -143,12 +161,19 @@ def test_a_correction_makes_links_invalid_until_the_record_is_matched_again(
     for party in (A, B):
         assert states(linked, party) == ["invalid"]
         assert rows(linked, party)[0]["link_id"] == before[party][0]["link_id"]
+    # An answer names no record of the counterpart: of earlier jobs all are asked again.
+    linked.run_all(linked.request(A, level="R1"))
+    assert states(linked, B) == ["invalid", "valid"]
+    ask(linked, "objection", "00001")
+    sync(linked, B)
+    assert states(linked, B) == ["invalid", "recheck"]
+    assert set(states(linked, B, "00055")) == {"recheck"}
     after = run(linked)
     assert {after[party][RECORD]["state"] for party in (A, B)} == {"valid"}
     # A new reference gives another group, and so another link.
     assert after[A][RECORD]["link_id"] == after[B][RECORD]["link_id"]
     assert after[A][RECORD]["link_id"] != before[A][0]["link_id"]
-    assert sorted(states(linked, B)) == ["invalid", "valid"]
+    assert sorted(states(linked, B)) == ["invalid", "recheck", "valid"]
 
 
 def test_an_erasure_takes_the_links_out_of_the_results_of_both(linked: Service) -> None:
@@ -208,6 +233,49 @@ def test_the_officer_does_it_all_by_command(linked: Service) -> None:
     assert "restrict" in plain.stdout
     assert "OVERDUE" in plain.stdout  # answered, but late
     assert plain.exit_code == 1
+
+
+def test_where_an_exemption_might_hold_an_official_answers(
+    new_service: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exemption = {
+        "article": "Pasal 15 ayat (1) huruf b", "law": "UU 8/1981", "letter": "S-1/2026",
+        "balancing_sha256": "ab" * 32, "expires_on": "2999-12-31",
+    }  # fmt: skip
+
+    def with_exemption(*given: Any) -> Agreement:
+        fields = {**demo_agreement(*given).to_json(), "exemptions": [exemption]}
+        return Agreement.model_validate_json(format_json(fields))
+
+    monkeypatch.setattr(demo_site, "demo_agreement", with_exemption)
+    service = new_service(**{A: people(40), B: people(40, skip=20)})
+    with service.running():
+        run(service)
+        ask(service, "objection")
+        ask(service, "rectification", OTHER)
+        done = sync(service, B)
+        # Article 15 lifts objections, and no corrections. Until it is decided, the link is marked.
+        assert (len(done.waiting), len(done.answered)) == (1, 1)
+        assert (states(service, B), states(service, B, OTHER)) == (["suspended"], ["invalid"])
+        by = ("--notice", done.waiting[0], "--exemption")
+        assert padan_run(service, B, "answer", *by, "1").exit_code == 1
+        answered = padan_run(service, B, "answer", *by, "0")
+        assert answered.exit_code == 0, answered.output
+        assert states(service, B) == ["valid"]
+        shown = json.loads(padan_run(service, A, "list", "--json").stdout)["sent"]
+        refused = [one["exemption"]["letter"] for one in shown if one["answer"] == "refused"]
+        assert refused == ["S-1/2026"]
+        # The owner may rely on it too, for the same duties.
+        own = padan_run(
+            service, A, "open", "--kind", "objection", "--record", "00022", "--officer", "NIP-1",
+            "--reason", "asked", "--json",
+        )  # fmt: skip
+        number = json.loads(own.stdout)["ticket"]
+        by = ("--ticket", number, "--officer", "NIP-2", "--reason", "investigation")
+        refusal = ("--ground", "exemption", "--exemption", "0", "--json")
+        done_by = padan_run(service, A, "refuse", *by, *refusal)
+        assert done_by.exit_code == 0, done_by.output
+        assert json.loads(done_by.stdout)["state"] == "refused"
 
 
 def test_nothing_is_refused_without_an_exemption_that_holds_and_no_step_is_left_out(
