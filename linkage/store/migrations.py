@@ -10,7 +10,6 @@ framework: they are few, they run on two databases alike, and whoever reads one 
 does (`docs/adr/0009-database.md`).
 """
 
-import json
 from collections.abc import Callable
 
 from sqlalchemy import (
@@ -99,17 +98,6 @@ def _lookups_of_2(metadata: MetaData) -> Table:
 
 
 def _from_3(connection: Connection) -> None:
-    """Say in every job's specification what its parties are told: it was links, of all others."""
-    jobs = Table("jobs", MetaData(), Column("job_id", String(32)), Column("spec", Text))
-    for job_id, text in connection.execute(select(jobs.c.job_id, jobs.c.spec)).all():
-        spec = json.loads(text)
-        parties = spec["parties"]
-        told = [[of, to, "R3"] for of in parties for to in parties if of != to]
-        changed = json.dumps({"results": told, **spec})
-        connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(spec=changed))
-
-
-def _from_4(connection: Connection) -> None:
     """Keep what will be destroyed."""
     Table(
         "destructions",
@@ -124,7 +112,7 @@ def _from_4(connection: Connection) -> None:
 
 
 # The first leads from version 1 to version 2.
-STEPS: tuple[Step, ...] = (_from_1, _from_2, _from_3, _from_4)
+STEPS: tuple[Step, ...] = (_from_1, _from_2, _from_3)
 VERSION = len(STEPS) + 1
 
 

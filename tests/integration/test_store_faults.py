@@ -1,0 +1,105 @@
+"""Jobs whose database or disk goes away for a while: nothing is lost, nothing released twice."""
+
+import errno
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from in_process import Service, links, people
+from postgres import PostgresServer
+
+from linkage.errors import UnavailableError
+from linkage.job import JobState
+from linkage.log.entry import parse_entry
+from linkage.matcher.config import load_config
+from linkage.matcher.opened import opened_metadata
+from linkage.matcher.rebuild import rebuild
+from linkage.store.artefacts import ArtefactStore
+
+AWAY_S = 1.5
+
+
+def leaves(service: Service) -> Counter[str]:
+    config = load_config(service.site.root / "matcher" / "matcher.toml")
+    with opened_metadata(config) as metadata:
+        entries = metadata.read_entries(0, metadata.entry_count())
+    return Counter(parse_entry(leaf).type for leaf in entries)
+
+
+def move_to(service: Service, server: PostgresServer) -> None:
+    """Have a matcher that does not run go on with a PostgreSQL database, made from its log."""
+    path = service.site.root / "matcher" / "matcher.toml"
+    url = server.url(server.new_database()).render_as_string()
+    path.write_text(f'{path.read_text()}\n[store]\nurl = "{url}"\n')
+    config, copy = load_config(path), service.site.root / "copy"
+    shutil.copytree(config.data / "log", copy)
+    rebuild(config, [copy])
+
+
+def test_a_job_outlives_a_database_that_goes_away_again_and_again(
+    new_service: Callable[..., Service], postgres_server: PostgresServer
+) -> None:
+    service = new_service(dukcapil=people(80), imigrasi=people(70, skip=20))
+    move_to(service, postgres_server)
+    service.patience_s = 60.0
+    done, n_times = threading.Event(), 0
+
+    def come_and_go() -> None:
+        nonlocal n_times
+        while not done.wait(AWAY_S):
+            postgres_server.stop()
+            time.sleep(AWAY_S)
+            postgres_server.start()
+            n_times += 1
+
+    with service.running():
+        job_id = service.request("dukcapil")
+        away = threading.Thread(target=come_and_go)
+        away.start()
+        try:
+            outcomes = service.run_all(job_id)
+        finally:
+            done.set()
+            away.join()
+        with service.client("dukcapil") as client:
+            assert client.job(job_id).state is JobState.RELEASED
+    assert n_times > 0
+    assert len(links(outcomes["dukcapil"])) == len(links(outcomes["imigrasi"])) == 60
+    found = leaves(service)
+    once = ("job.request", "job.authorise", "job.plan", "result", "release")
+    assert {name: found[name] for name in once} == dict.fromkeys(once, 1)
+    assert found["batch"] == 2
+    assert not (service.site.root / "matcher" / "data" / "matcher.db").exists()
+
+
+def test_a_job_outlives_a_full_disk(
+    new_service: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = new_service(dukcapil=people(80), imigrasi=people(70, skip=20))
+    matcher = service.site.root / "matcher"
+    plain: Any = ArtefactStore._write
+    full: Counter[str] = Counter()
+
+    def write(store: ArtefactStore, path: Path, content: bytes) -> None:
+        # The first two tries of every file of the matcher, uploads and results alike.
+        if path.is_relative_to(matcher) and full[path.name] < 2:
+            full[path.name] += 1
+            raise UnavailableError("cannot store an artefact: No space left on device") from (
+                OSError(errno.ENOSPC, "No space left on device")
+            )
+        plain(store, path, content)
+
+    service.patience_s = 60.0
+    with service.running():
+        job_id = service.request("dukcapil")
+        monkeypatch.setattr(ArtefactStore, "_write", write)
+        outcomes = service.run_all(job_id)
+    assert len(links(outcomes["dukcapil"])) == 60
+    assert len(full) > 2
+    found = leaves(service)
+    assert (found["batch"], found["result"], found["release"]) == (2, 1, 1)
