@@ -18,6 +18,8 @@ from sqlalchemy.exc import ArgumentError
 from linkage.engine.executor import ExecutorName
 from linkage.errors import ConfigError, MalformedMessageError
 from linkage.log.canonical import decode_base64
+from linkage.rpc.limits import MAX_MESSAGE_BYTES
+from linkage.rpc.rates import BURST, BYTES_AT_HAND, OFFICE_BYTES, PARTY_BYTES, PER_S
 from linkage.schema import problems_of
 
 _MAX_PORT, _ED25519_BYTES = 65_535, 32
@@ -141,6 +143,25 @@ class AnchorSettings(_Strict):
     hours: Annotated[float, Field(gt=0, le=8_760)] = 24.0
 
 
+class Limits(_Strict):
+    """What callers may make of the matcher, each by identity.
+
+    Attributes:
+        calls_per_s: calls a second, for ever.
+        calls_burst: calls at once, after a pause.
+        party_bytes: bytes that a party and its offices send on a day (UTC).
+        office_bytes: bytes of these that one office sends.
+        bytes_at_hand: bytes of one caller that are in memory at once, of all its calls; a
+            message is 4 MiB at most.
+    """
+
+    calls_per_s: Annotated[float, Field(gt=0)] = PER_S
+    calls_burst: Annotated[float, Field(ge=1)] = BURST
+    party_bytes: Annotated[int, Field(ge=1)] = PARTY_BYTES
+    office_bytes: Annotated[int, Field(ge=1)] = OFFICE_BYTES
+    bytes_at_hand: Annotated[int, Field(ge=MAX_MESSAGE_BYTES)] = BYTES_AT_HAND
+
+
 class MatcherConfig(_Strict):
     """All settings of a matcher.
 
@@ -165,6 +186,7 @@ class MatcherConfig(_Strict):
         screen_loss: highest probability that a pair of hardened codes just at the
             threshold is overlooked in a job of one round, for speed; 0 for none.
         max_records: most records of one batch.
+        limits: what callers may make of the matcher.
         lookup_loss: highest probability that a lookup overlooks a record whose code alone
             is just a match, for speed; 0 for none.
         lookup_request_days: days for which auditors can ask for signed lookup requests.
@@ -187,6 +209,7 @@ class MatcherConfig(_Strict):
     max_comparisons: Annotated[int, Field(ge=1)] = 5_000_000_000
     screen_loss: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     max_records: Annotated[int, Field(ge=1)] = 5_000_000
+    limits: Limits = Limits()
     lookup_loss: Annotated[float, Field(ge=0, lt=0.5)] = 0.02
     lookup_request_days: Annotated[int, Field(ge=1, le=3650)] = 365
 

@@ -58,6 +58,7 @@ from linkage.matcher.worker import Worker
 from linkage.rpc.guard import Guard
 from linkage.rpc.limits import GRACE_S, MAX_CALLS, SERVER_OPTIONS
 from linkage.rpc.peer import Peer
+from linkage.rpc.rates import Rates, Volumes
 from linkage.rpc.tls import TlsFiles, server_credentials
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.cosigned_files import CosignedFiles
@@ -219,7 +220,13 @@ class Matcher:
             ConfigError: a TLS file cannot be read.
             RuntimeError: the address is taken.
         """
-        guard = Guard(self._admits, ended=self._metrics.ended)
+        limits = self._config.limits
+        guard = Guard(
+            self._admits,
+            rates=Rates(limits.calls_per_s, limits.calls_burst),
+            volumes=Volumes(limits.party_bytes, limits.office_bytes, limits.bytes_at_hand),
+            ended=self._metrics.ended,
+        )
         server = grpc.aio.server(
             interceptors=[guard], options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS
         )

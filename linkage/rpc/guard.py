@@ -19,6 +19,7 @@ import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError, Message
 
+from keys.identity import Identity
 from linkage.errors import (
     DeniedError,
     LinkageError,
@@ -28,7 +29,7 @@ from linkage.errors import (
 from linkage.rpc.fields import check_fields
 from linkage.rpc.limits import POLICIES
 from linkage.rpc.peer import Admits, Peer, peer_of
-from linkage.rpc.rates import Rates
+from linkage.rpc.rates import Rates, Volumes
 from linkage.rpc.status import status_of
 from linkage.tracing import span
 
@@ -47,6 +48,7 @@ class Guard(grpc.aio.ServerInterceptor):
     Args:
         admits: tells whether a caller takes part in this service.
         rates: how many calls each may make.
+        volumes: how many bytes each may send.
         ended: told the method, status and seconds of every call.
     """
 
@@ -55,8 +57,10 @@ class Guard(grpc.aio.ServerInterceptor):
         admits: Admits,
         rates: Rates | None = None,
         ended: Callable[[str, str, float], None] = lambda *_: None,
+        volumes: Volumes | None = None,
     ) -> None:
         self._admits, self._rates, self._ended = admits, rates or Rates(), ended
+        self._volumes = volumes or Volumes()
         self._log = structlog.get_logger("rpc")
         # Calls at hand: gRPC keeps a connection whose certificate counts no more.
         self._calls: dict[asyncio.Task[Any], Peer] = {}
@@ -93,23 +97,31 @@ class Guard(grpc.aio.ServerInterceptor):
         deserialize: Any = handler.request_deserializer
         decode = partial(_decoded, deserialize=deserialize, method=method)
 
-        def admitted(request: Any) -> Any:
-            return _each(request, decode) if handler.request_streaming else decode(request)
+        @contextmanager
+        def admitted(request: Any, context: _Context) -> Iterator[Any]:
+            who = peer_of(context).identity
+            if handler.request_streaming:
+                yield self._each(request, who, decode)
+                return
+            with self._volumes.taken(who, len(request)):
+                yield decode(request)
 
         async def unary(request: Any, context: _Context) -> Any:
             async with self._call(method, context):
-                return await inner(admitted(request), context)
+                with admitted(request, context) as message:
+                    return await inner(message, context)
 
         async def stream(request: Any, context: _Context) -> None:
             # Written here and not yielded: so a call is ended by us also while it sends.
             async with self._call(method, context):
-                responses = inner(admitted(request), context)
-                if inspect.isawaitable(responses):  # such a handler writes for itself
-                    await responses
-                    return
-                async with aclosing(responses):
-                    async for response in responses:
-                        await context.write(response)
+                with admitted(request, context) as message:
+                    responses = inner(message, context)
+                    if inspect.isawaitable(responses):  # such a handler writes for itself
+                        await responses
+                        return
+                    async with aclosing(responses):
+                        async for response in responses:
+                            await context.write(response)
 
         if handler.response_streaming:
             make = (
@@ -168,6 +180,14 @@ class Guard(grpc.aio.ServerInterceptor):
             self._log.error("call failed", method=method, error=type(error).__name__, at=_at(error))
             await _abort(context, error)
 
+    async def _each(
+        self, messages: AsyncIterator[bytes], who: Identity, decode: Callable[[bytes], Message]
+    ) -> AsyncIterator[Message]:
+        """Yield the messages of a stream, each counted until the next is asked for."""
+        async for message in messages:
+            with self._volumes.taken(who, len(message)):
+                yield decode(message)
+
     @contextmanager
     def _at_hand(self, peer: Peer) -> Iterator[None]:
         """Keep a call where `recheck` finds it."""
@@ -190,13 +210,6 @@ class Guard(grpc.aio.ServerInterceptor):
 async def _abort(context: _Context, error: Exception) -> NoReturn:
     code, text, trailing = status_of(error)
     await context.abort(code, text, trailing)
-
-
-async def _each(
-    messages: AsyncIterator[bytes], decode: Callable[[bytes], Message]
-) -> AsyncIterator[Message]:
-    async for message in messages:
-        yield decode(message)
 
 
 def _decoded(data: bytes, *, deserialize: Callable[[bytes], Message], method: str) -> Message:

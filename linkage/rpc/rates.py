@@ -1,4 +1,4 @@
-"""How many calls each caller may make: a bucket of tokens for every identity.
+"""How many calls each caller may make, and how many bytes send: by identity.
 
 Counted by who calls, not from where: offices behind one address do not hinder each other,
 and an identity gains nothing by many connections. Only who is admitted has a bucket, so
@@ -7,10 +7,18 @@ there are no more of them than principals.
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from keys.identity import Identity
+from linkage.errors import QuotaExceededError
+
 PER_S, BURST = 200.0, 1_000.0
+# A party of five million records sends some 14 GB for a job of two rounds.
+PARTY_BYTES, OFFICE_BYTES, BYTES_AT_HAND = 64 << 30, 4 << 30, 64 << 20
+_DAY_S = 86_400
 
 
 @dataclass
@@ -49,3 +57,72 @@ class Rates:
                 return False
             bucket.tokens -= 1
             return True
+
+
+class Volumes:
+    """The bytes that callers have sent on a day, and those that are being worked on.
+
+    A party's count is of itself and its offices together; an office has one of its own beside
+    it. Kept in memory: a restart begins anew.
+
+    Args:
+        party_bytes: most that a party sends on a day (UTC), its offices included.
+        office_bytes: most of these that come from one office.
+        at_hand: most bytes of one identity that are in memory at once, of all its calls.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        party_bytes: int = PARTY_BYTES,
+        office_bytes: int = OFFICE_BYTES,
+        at_hand: int = BYTES_AT_HAND,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._party_bytes, self._office_bytes = party_bytes, office_bytes
+        self._most_at_hand, self._clock = at_hand, clock
+        self._day = 0
+        self._sent: Counter[str] = Counter()
+        self._at_hand: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def taken(self, who: Identity, n_bytes: int) -> Iterator[None]:
+        """Count a message, for as long as it is worked on and for the day.
+
+        Raises:
+            QuotaExceededError: it is too much; the text says of what, and when it ends.
+        """
+        with self._lock:
+            self._take(who, n_bytes)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_hand[who.uri] -= n_bytes
+                if self._at_hand[who.uri] <= 0:
+                    del self._at_hand[who.uri]
+
+    def _take(self, who: Identity, n_bytes: int) -> None:
+        day = int(self._clock()) // _DAY_S
+        if day != self._day:
+            self._day, self._sent = day, Counter()
+        party = f"party/{who.party}" if who.role == "office" else f"{who.role}/{who.party}"
+        if self._sent[party] + n_bytes > self._party_bytes:
+            raise QuotaExceededError(
+                f"this party and its offices have sent the {self._party_bytes} bytes of a day: go "
+                "on after midnight (UTC); an upload goes on where it stopped"
+            )
+        if who.role == "office" and self._sent[who.uri] + n_bytes > self._office_bytes:
+            raise QuotaExceededError(
+                f"this office has sent the {self._office_bytes} bytes of a day: go on after "
+                "midnight (UTC); an upload goes on where it stopped"
+            )
+        if self._at_hand[who.uri] + n_bytes > self._most_at_hand:
+            raise QuotaExceededError(
+                f"more than {self._most_at_hand} bytes at once: send with fewer calls at a time"
+            )
+        self._at_hand[who.uri] += n_bytes
+        self._sent[party] += n_bytes
+        if who.role == "office":
+            self._sent[who.uri] += n_bytes

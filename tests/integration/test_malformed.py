@@ -45,7 +45,7 @@ class Recorder(Guard):
     seen: dict[str, list[bytes]]
 
     def __init__(self, admits: Any, **own: Any) -> None:
-        super().__init__(admits, Rates(1e9, 1e9), **own)
+        super().__init__(admits, **{**own, "rates": Rates(1e9, 1e9)})
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         handler = await continuation(handler_call_details)

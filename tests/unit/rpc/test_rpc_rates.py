@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkage.rpc.rates import Rates
+from keys.identity import Identity, parse_identity
+from linkage.errors import QuotaExceededError
+from linkage.rpc.rates import Rates, Volumes
 
 
 class Clock:
@@ -50,3 +52,37 @@ def test_who_waits_long_enough_is_never_refused(n: int) -> None:
     for _ in range(20 * n):
         clock.now += 0.25
         assert rates.take("a")
+
+
+PARTY, OFFICE = (parse_identity(f"spiffe://x.test/{path}") for path in ("party/a", "office/a/b"))
+
+
+def send(volumes: Volumes, who: Identity, n_bytes: int) -> bool:
+    try:
+        with volumes.taken(who, n_bytes):
+            return True
+    except QuotaExceededError:
+        return False
+
+
+def test_bytes_are_of_a_day_and_those_of_offices_their_party_s_too() -> None:
+    clock = Clock()
+    volumes = Volumes(100, 30, 1_000, clock)
+    assert send(volumes, OFFICE, 30)
+    assert not send(volumes, OFFICE, 1)
+    assert send(volumes, PARTY, 70)
+    assert not send(volumes, PARTY, 1)
+    clock.now += 86_400
+    assert send(volumes, OFFICE, 30)
+    assert send(volumes, PARTY, 70)
+
+
+def test_bytes_at_hand_are_given_back_whatever_happens() -> None:
+    volumes = Volumes(10_000, 10_000, 100, Clock())
+    with volumes.taken(PARTY, 60):
+        assert not send(volumes, PARTY, 41)
+        assert send(volumes, OFFICE, 100)
+        assert send(volumes, PARTY, 40)
+    with pytest.raises(ValueError, match="x"), volumes.taken(PARTY, 100):
+        raise ValueError("x")
+    assert send(volumes, PARTY, 100)

@@ -1,0 +1,119 @@
+"""What one caller may ask of a matcher, and what a hostile one can do: on loopback, bounded."""
+
+import gzip
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from members import Members, call
+
+from linkage.errors import MalformedMessageError, QuotaExceededError
+from linkage.rpc.channel import repeated, translated
+from linkage.rpc.limits import MAX_MESSAGE_BYTES
+from linkage.rpc.patience import Patience
+from linkage.v1 import document_pb2
+
+CHECK = "/grpc.health.v1.Health/Check"
+SUBMIT = "/linkage.v1.DocumentService/SubmitDocument"
+UPLOAD = "/linkage.v1.BatchService/UploadChunks"
+PARTY, OTHER, OFFICE = "party/dukcapil", "party/imigrasi", "office/dukcapil/tawau"
+PARTY_BYTES, OFFICE_BYTES = 40_000, 12_000
+# Half of a hello that never ends.
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
+    made = Members(tmp_path_factory.mktemp("members"))
+    made.prepare()
+    path: Path = made.root / "matcher" / "matcher.toml"
+    limits = f"[limits]\nparty_bytes = {PARTY_BYTES}\noffice_bytes = {OFFICE_BYTES}\n"
+    path.write_text(path.read_text("utf-8") + limits, "utf-8")
+    made.submit(*(made.enrolment(name) for name in (PARTY, OTHER, OFFICE)))
+    with made.running():
+        yield made
+
+
+def document(n_bytes: int) -> bytes:
+    whole = document_pb2.SubmitDocumentRequest(envelope=b"x" * n_bytes).SerializeToString()
+    assert abs(len(whole) - n_bytes) < 10
+    return whole
+
+
+def status(work: Callable[[], Any]) -> grpc.StatusCode:
+    with pytest.raises(grpc.RpcError) as failed:
+        work()
+    return failed.value.code()  # type: ignore[no-any-return]
+
+
+def test_an_office_and_its_party_share_the_bytes_of_a_day(members: Members) -> None:
+    with (
+        members.channel(members.credentials[OFFICE]) as office,
+        members.channel(members.credentials[PARTY]) as party,
+        members.channel(members.credentials[OTHER]) as other,
+    ):
+        for _ in range(2):  # refused as what they are, and counted
+            with pytest.raises(MalformedMessageError), translated():
+                call(office, SUBMIT, document(5_000))
+        with pytest.raises(QuotaExceededError, match="this office has sent"), translated():
+            call(office, SUBMIT, document(5_000))
+        for _ in range(2):
+            with pytest.raises(MalformedMessageError), translated():
+                call(party, SUBMIT, document(14_000))
+        with pytest.raises(QuotaExceededError, match="goes on where it stopped"), translated():
+            call(party, SUBMIT, document(14_000))
+        assert status(lambda: call(party, SUBMIT, document(14_000))) is (
+            grpc.StatusCode.RESOURCE_EXHAUSTED
+        )
+        # In a stream as well; and nobody else is hindered.
+        assert status(lambda: call(party, UPLOAD, document(14_000))) is (
+            grpc.StatusCode.RESOURCE_EXHAUSTED
+        )
+        call(party, CHECK)
+        with pytest.raises(MalformedMessageError), translated():
+            call(other, SUBMIT, document(14_000))
+
+
+def test_a_bomb_of_gzip_is_refused_by_its_length_unpacked(members: Members) -> None:
+    bomb = document(8 * MAX_MESSAGE_BYTES)
+    assert len(gzip.compress(bomb)) < MAX_MESSAGE_BYTES // 50
+    with members.channel(members.credentials[OTHER]) as channel:
+        send = channel.unary_unary(SUBMIT)
+        compression = grpc.Compression.Gzip
+        code = status(lambda: send(bomb, timeout=20, compression=compression))
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        call(channel, CHECK)
+
+
+def test_huge_metadata_is_refused(members: Members) -> None:
+    with members.channel(members.credentials[OTHER]) as channel:
+        send = channel.unary_unary(CHECK)
+        code = status(lambda: send(b"", timeout=20, metadata=(("x-much", "x" * 64_000),)))
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        call(channel, CHECK)
+
+
+def test_half_open_sockets_keep_nobody_out(members: Members) -> None:
+    host, _, port = members.address.rpartition(":")
+    with ExitStack() as stack:
+        for number in range(64):
+            half = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            if number % 2:
+                half.sendall(HELLO)
+        with members.channel(members.credentials[OTHER]) as channel:
+            call(channel, CHECK)
+
+
+def test_calls_that_are_begun_and_dropped_leave_nothing(members: Members) -> None:
+    with members.channel(members.credentials[OTHER]) as channel:
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")
+        for _ in range(300):
+            watch(b"", timeout=20).cancel()
+        # gRPC itself refuses streams of such a connection for a moment: ask again, as agents do.
+        repeated(lambda: call(channel, CHECK), Patience(20.0))
+        with pytest.raises(MalformedMessageError), translated():
+            call(channel, SUBMIT, document(1_000))
