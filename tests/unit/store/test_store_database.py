@@ -1,5 +1,6 @@
 """One writer on a PostgreSQL database, and a server that goes away and comes back."""
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -249,3 +250,24 @@ def test_an_authority_that_is_no_certificate_is_named(tmp_path: Path) -> None:
         Database("postgresql+pg8000://u@db.example/d", tmp_path / "a.pem")
     with pytest.raises(ConfigError, match=r"none\.pem"):
         Database("postgresql+pg8000://u@db.example/d", tmp_path / "none.pem")
+
+
+# SQLite
+
+
+def test_a_locked_file_is_unavailable_and_then_there_again(tmp_path: Path) -> None:
+    path = tmp_path / "matcher.db"
+    metadata = Metadata(f"sqlite:///{path}")
+    append(metadata, b"a")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    # The pool hands the same connection out again; its ten seconds are more than a test waits.
+    with metadata.read() as transaction:
+        transaction.connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+    with pytest.raises(UnavailableError, match="does not answer"):
+        append(metadata, b"b")
+    assert metadata.read_entries(0, 9) == [b"a"]
+    other.execute("ROLLBACK")
+    assert append(metadata, b"b") == 1
+    other.close()
+    metadata.close()
