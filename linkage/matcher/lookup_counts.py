@@ -87,6 +87,8 @@ class LookupCounts:
         self._refused: Counter[tuple[int, Route]] = Counter()
         # All minutes before this one are logged.
         self._logged = 0
+        # The last day on which requests were forgotten.
+        self._forgotten = -1
         with metadata.read() as transaction:
             table = LookupRows(transaction.connection)
             # A grant lasts a day at most.
@@ -186,9 +188,13 @@ class LookupCounts:
             return table.requests_of(rows[0].minute, [row.grant_id for row in rows])
 
     def forget_requests(self, days: int) -> None:
-        """Delete the signed requests that are older than some days."""
+        """Delete the signed requests that are older than some days; once a day is enough."""
+        today = self._now() // _DAY
+        if today == self._forgotten:
+            return
         with self._metadata.write() as transaction:
             LookupRows(transaction.connection).forget_requests(self._now() - days * _DAY)
+        self._forgotten = today
 
     def log_minutes(self) -> int:
         """Log every minute that has ended and is not logged yet; return how many leaves.
