@@ -1,5 +1,7 @@
 """`padan lookup`: keep the own register at the matcher, and look a person up in another's."""
 
+import csv
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -29,7 +31,11 @@ _SETTINGS = click.option(
     help="Settings of the agent (TOML).",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_NEVER = "An official decides; no match is never evidence that a person is not a citizen."
+_NEVER = (
+    "needs human decision: an official decides; no match is never evidence that a person is not "
+    "a citizen\nperlu keputusan manusia: pejabat yang memutus; tidak ditemukan tidak pernah "
+    "menjadi bukti bahwa seseorang bukan warga negara"
+)
 
 
 @click.group()
@@ -95,9 +101,9 @@ def find(
 ) -> None:
     """Ask whether another party's register has a person.
 
-    The values are read from standard input or a file, one `attribute=value` a line or a
-    JSON object, and never from the command line: other users of this machine see that,
-    and the shell keeps it.
+    The values are read from standard input or a file: one `attribute=value` a line, a JSON
+    object, or a line of a CSV file under the line of its column names; and never from the
+    command line: other users of this machine see that, and the shell keeps it.
     """
     from linkage.agent.lookup import Lookup
 
@@ -115,7 +121,7 @@ def find(
         return
     click.echo(f"{answer.answer}")
     number = f"answer {answer.sequence} under grant {answer.grant[:8]}"
-    click.echo(f"{number} by {answer.method}. {_NEVER}", err=True)
+    click.echo(f"{number} by {answer.method}\n{_NEVER}", err=True)
 
 
 def _text_of(path: Path | None) -> str:
@@ -143,6 +149,8 @@ def _values_in(text: str) -> dict[str, str]:
         if any(not isinstance(value, str) for value in parsed.values()):
             raise click.UsageError("every value of the JSON object is a text")
         return {str(name): value for name, value in parsed.items()}
+    if "," in text.partition("\n")[0] and "=" not in text.partition("\n")[0]:
+        return _of_csv(text)
     values: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -157,6 +165,18 @@ def _values_in(text: str) -> dict[str, str]:
     if not values:
         raise click.UsageError("no values came: give one attribute=value a line")
     return values
+
+
+def _of_csv(text: str) -> dict[str, str]:
+    try:
+        names, *rows = [row for row in csv.reader(io.StringIO(text), strict=True) if row]
+    except csv.Error:
+        raise click.UsageError("the line of CSV cannot be read: check its quotes") from None
+    if len(rows) != 1:
+        raise click.UsageError(f"{len(rows)} lines follow the column names: give one person's")
+    if len(rows[0]) != len(names) or len(set(names)) != len(names):
+        raise click.UsageError("the line has more or fewer values than there are column names")
+    return dict(zip(names, rows[0], strict=True))
 
 
 @contextmanager
