@@ -25,12 +25,19 @@ from linkage.v1 import result_pb2, result_pb2_grpc
 
 # One asks, the other provides and is told nothing: passport applications.
 ONE_WAY = [("dukcapil", "imigrasi", "R2"), ("dukcapil", "coordinator", "R0")]
-WITH_MOTHER = TWO_ROUNDS + '[[attributes]]\nname = "nama_ibu"\ntype = "mother_name"\n'
+WITH_MOTHER = (
+    TWO_ROUNDS
+    + '[[attributes]]\nname = "nama_ibu"\ntype = "mother_name"\n'
+    + '[exact]\nnames = ["nik"]\n'
+)
 
 
 def with_mother(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     mothers = people(len(rows), skip=5_000)
-    return [row | {"nama_ibu": mother["nama"]} for row, mother in zip(rows, mothers, strict=True)]
+    return [
+        row | {"nama_ibu": mother["nama"], "nik": f"0001010101900{int(row['record_id']):03}"}
+        for row, mother in zip(rows, mothers, strict=True)
+    ]
 
 
 def applicants() -> list[dict[str, str]]:
@@ -42,6 +49,8 @@ def applicants() -> list[dict[str, str]]:
     for number, row in enumerate(rows):
         if number % 10 == 3:
             row["tempat_lahir"] = ""
+        if number % 10 == 7:
+            row["nik"] = f"0002010101900{number:03}"
     again = [row | {"record_id": f"2{row['record_id']}"} for row in rows[:5]]
     return rows + again
 
@@ -126,7 +135,7 @@ def test_r2_tells_how_attributes_compare_and_nothing_of_the_mothers_name(service
     outcome = outcomes["imigrasi"]
     assert list(outcome.files) == ["R2"]
     rows = rows_of(outcome.files["R2"])
-    shown = ["compared_nama", "compared_tgl_lahir", "compared_tempat_lahir"]
+    shown = [f"compared_{name}" for name in ("nama", "tgl_lahir", "tempat_lahir", "nik")]
     assert list(rows[0]) == [
         *("record_id", "counterpart", "grade", "band"),
         *shown,
@@ -136,10 +145,13 @@ def test_r2_tells_how_attributes_compare_and_nothing_of_the_mothers_name(service
     assert {row["record_id"] for row in rows} == linked
     assert {row["needs_human_decision"] for row in rows} == {"yes"}
     places = {row["record_id"]: row["tempat_lahir"] for row in applicants()}
+    numbers = {row["record_id"]: row["nik"] for row in applicants()}
     for row in rows:
         assert (row["compared_nama"], row["compared_tgl_lahir"]) == ("agree", "agree")
         expected = "agree" if places[row["record_id"]] else "missing"
         assert row["compared_tempat_lahir"] == expected
+        kept_number = numbers[row["record_id"]].startswith("0001")
+        assert row["compared_nik"] == ("agree" if kept_number else "disagree")
     assert (outcome.files["R2"].parent / "README-BACA-SAYA.txt").read_text() == READ_ME
 
 
