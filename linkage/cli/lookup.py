@@ -15,6 +15,7 @@ import click
 
 from linkage.cli.connection import connected
 from linkage.cli.progress import UploadBar, progress_bar
+from linkage.errors import KeyMismatchError
 from linkage.job import PARTY_NAME
 
 if TYPE_CHECKING:
@@ -114,8 +115,16 @@ def find(
             "on standard input, one attribute=value a line"
         )
     values = _values_in(_text_of(input_path))
-    with _connected(settings) as (session, client):
-        answer = client.find(Lookup(session).question(party, values, exhaustive))
+    try:
+        with _connected(settings) as (session, client):
+            answer = client.find(Lookup(session).question(party, values, exhaustive))
+    except KeyMismatchError:
+        # After a rotation: the register may still be the one under the key before.
+        config = session.config.at(session.config.agreement.epoch - 1)
+        if config.agreement.epoch < 1 or not config.linkage_key.exists():
+            raise
+        with _connected(settings, config.agreement.epoch) as (session, client):
+            answer = client.find(Lookup(session).question(party, values, exhaustive))
     if as_json:
         click.echo(json.dumps({"register": party, **asdict(answer)}))
         return
@@ -180,9 +189,11 @@ def _of_csv(text: str) -> dict[str, str]:
 
 
 @contextmanager
-def _connected(settings: Path) -> Iterator[tuple["Session", "LookupClient"]]:
+def _connected(
+    settings: Path, epoch: int | None = None
+) -> Iterator[tuple["Session", "LookupClient"]]:
     from linkage.agent.lookup import LookupClient
 
-    with connected(settings) as (session, channel):
+    with connected(settings, epoch) as (session, channel):
         log_keys = [line.key for line in session.trust.logs]
         yield session, LookupClient(channel, session.config.patience_s, session.requests, log_keys)
