@@ -14,6 +14,7 @@ import datetime
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +23,7 @@ from keys.dsse import sign
 from linkage.agent.delivery import deliver
 from linkage.agent.marks import STATE_OF, Mark, MarkState, level_of, links_of, write_marks
 from linkage.agent.noticeseal import MOST_LINKS, open_links, seal_links
-from linkage.agent.references import References
+from linkage.agent.references import References, references_of
 from linkage.agent.session import Session
 from linkage.agent.tickets import NOTICE_OF, Step, Ticket, Tickets, Told
 from linkage.agreement.model import Agreement
@@ -39,7 +40,6 @@ from linkage.errors import DeniedError, NotFoundError, VerificationError
 from linkage.log.entry import parse_entry
 from linkage.store.log_copy import LogSource
 
-_EPOCH_DAYS = 365
 _DATASET, _UNDELIVERED = "notices", "undelivered"
 _NEVER = datetime.date(9999, 12, 31)
 
@@ -91,12 +91,19 @@ class Rights:
             NotFoundError: no such ticket.
             DeniedError: the ticket is not waiting to be granted.
         """
-        ticket = self.tickets.move(number, Step("applied", self._now, officer, reason))
+        step = Step("applied", self._now, officer, reason)
+        ticket = self.tickets.get(number).moved(step)
+        # First: a ticket that says that it was granted has had its effect here.
         if ticket.kind in ("rectification", "erasure"):
-            expires = self._now.date() + datetime.timedelta(days=_EPOCH_DAYS)
-            agreement = self._session.config.agreement
-            References(self._session.store, agreement, expires).revoke([ticket.record_id])
-        return ticket
+            agreement, store = self._session.config.agreement, self._session.store
+            for epoch in range(1, agreement.epoch + 1):
+                named = agreement.model_copy(update={"epoch": epoch})
+                # That of an older key may still serve what was begun, until its end has come.
+                with suppress(NotFoundError):
+                    if not store.exists(references_of(named)):
+                        continue
+                    References(store, named, datetime.date.max).revoke([ticket.record_id])
+        return self.tickets.move(number, step)
 
     def refuse(self, number: str, step: Step, source: Matcher) -> Ticket:
         """Refuse a request; by an exemption only where it is valid and lifts this duty.
@@ -163,7 +170,8 @@ class Rights:
         mirror.update(matcher)
         # On disk before anything is sent: whatever becomes of the line, the rows have their state,
         # and what they named is in the notices.
-        self._write_due()
+        with self._session.store.locked(_DATASET):
+            self._write_due()
         marked = self.mark()
         told = self._tell(matcher)
         answered, waiting, unreadable = list[str](), list[str](), list[str]()
@@ -195,8 +203,10 @@ class Rights:
         marks = [*self._own_marks(), *self._others_marks()]
         asked = self._asked() if any(mark.before is not None for mark in marks) else {}
         folder = self._session.config.work / "results"
-        counts = write_marks(folder, marks, asked, self._to_deliver)
-        self._deliver(folder)
+        # A run and a timer may be here at once.
+        with self._session.store.locked(_DATASET):
+            counts = write_marks(folder, marks, asked, self._to_deliver)
+            self._deliver(folder)
         return counts
 
     def _to_deliver(self, job: str) -> None:
@@ -243,12 +253,19 @@ class Rights:
 
         None where it was sealed under another key: that of another epoch, or of no party.
         """
-        store = self._session.store
+        store, session = self._session.store, self._session
         if said.id not in store.names(_DATASET):
+            own = said.epoch == session.config.agreement.epoch
+            key = session.key if own else session.key_of(said.epoch)
+            if key is None:
+                return None
             try:
-                links = [link.hex() for link in open_links(self._session.key, said)]
+                links = [link.hex() for link in open_links(key, said)]
             except VerificationError:
                 return None
+            finally:
+                if not own:
+                    key.wipe()
             store.write(_DATASET, said.id, json.dumps(links).encode())
         return tuple(json.loads(store.read(_DATASET, said.id)))
 

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from keys.derive import KeyContext, LinkageKey
 from keys.door import open_provider
 from keys.dsse import Ed25519Signer
+from keys.errors import KeysError
 from keys.keystore import unsealed
 from keys.providers import KeyProvider
 from keys.states import KeyUse
@@ -47,7 +48,7 @@ class Session:
         self.schema = load_schema(config.schema_file)
         self.source = load_source(config.source)
         self.trust = load_trust(config.trust)
-        provider = open_provider(config.keys.provider)
+        self._provider = provider = open_provider(config.keys.provider)
         self.key = open_linkage_key(config, provider, schema_id(self.schema))
         self.codes = CodeId(
             schema_id=schema_id(self.schema),
@@ -80,6 +81,13 @@ class Session:
         if self._witness is None:
             raise ConfigError("[keys]", ["witness: name the key that the party cosigns with"])
         return self._witness
+
+    def key_of(self, epoch: int) -> LinkageKey | None:
+        """Return the linkage key of an epoch, for the caller to wipe; None if it is not here."""
+        try:
+            return open_linkage_key(self.config.at(epoch), self._provider, self.codes.schema_id)
+        except (ConfigError, KeysError):
+            return None
 
 
 def block_form(schema: LinkageSchema) -> dict[str, int]:
