@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from postgres import PostgresServer
 
 from keys.derive import KeyContext, LinkageKey
 from linkage.agent.config import Database, SourceConfig
@@ -82,8 +83,8 @@ PERSONS = st.tuples(
 
 
 @pytest.fixture(scope="module")
-def engine(postgres_server: sa.URL) -> Iterator[sa.Engine]:
-    made = sa.create_engine(postgres_server)
+def engine(postgres_server: PostgresServer) -> Iterator[sa.Engine]:
+    made = sa.create_engine(postgres_server.url(postgres_server.new_database()))
     yield made
     made.dispose()
 
