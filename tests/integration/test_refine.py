@@ -52,6 +52,7 @@ from linkage.job import DRAWN_PER_RECORD, REFERENCE_BYTES, JobState
 from linkage.matcher import refinements
 from linkage.matcher.batches import Batches
 from linkage.matcher.refinements import Refinements, dataset_of
+from linkage.matcher.results import results_of
 from linkage.matcher.two_rounds import TwoRounds
 from linkage.rpc import convert
 from linkage.rpc.channel import open_channel
@@ -451,7 +452,8 @@ def test_a_released_job_leaves_no_question_and_no_answer_behind(stopped: Service
         # What the two parties are told, with the salts of its digests, and nothing else.
         told = {"result.dukcapil.imigrasi", "result.imigrasi.dukcapil"}
         told |= {"salt.dukcapil", "salt.imigrasi"}
-        wait_for(lambda: set(store.names(dataset_of(job_id))) == told)
+        wait_for(lambda: not store.names(dataset_of(job_id)))
+        assert set(store.names(results_of(job_id))) == told
 
 
 def matcher_store(service: Service) -> ArtefactStore:
