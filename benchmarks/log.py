@@ -263,6 +263,10 @@ class _CountingDisk(Disk):
         self.forced += 1
         super().create(path, data)
 
+    def overwrite(self, path: Path, start: int, data: bytes) -> None:
+        self.forced += 1
+        super().overwrite(path, start, data)
+
     def sync_directory(self, path: Path) -> None:
         self.forced += 1
         super().sync_directory(path)
