@@ -12,7 +12,7 @@ rows of that counterpart of earlier jobs are to be asked again (`recheck`).
 """
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -64,7 +64,6 @@ def write_marks(
     folder: Path,
     marks: Iterable[Mark],
     asked: Mapping[str, int],
-    on_change: Callable[[str], None] = lambda _job: None,
 ) -> dict[MarkState, int]:
     """Write the state of every row into the result files; return how many have which mark.
 
@@ -72,12 +71,11 @@ def write_marks(
         folder: of the result files.
         marks: what stands against links.
         asked: the leaf that asked for each job, by its id; one that is not known was before all.
-        on_change: told the job of each file that is about to change.
     """
     counts: dict[MarkState, int] = {}
     known = tuple(marks)
     for path in sorted(folder.glob("*.csv")):
-        _mark_file(path, known, asked.get(job_of(path), -1), counts, on_change)
+        _mark_file(path, known, asked.get(job_of(path), -1), counts)
     return counts
 
 
@@ -86,7 +84,6 @@ def _mark_file(
     marks: tuple[Mark, ...],
     asked: int,
     counts: dict[MarkState, int],
-    on_change: Callable[[str], None],
 ) -> None:
     temporary = path.with_suffix(".marked")
     with (
@@ -114,7 +111,6 @@ def _mark_file(
             changed = changed or row[COLUMN] != (state or VALID)
             writer.writerow({**row, COLUMN: state or VALID})
     if changed:
-        on_change(job_of(path))
         temporary.replace(path)
     else:
         temporary.unlink()
@@ -123,11 +119,6 @@ def _mark_file(
 def job_of(path: Path) -> str:
     """Return the job of a result file."""
     return path.name.partition(".")[0]
-
-
-def level_of(path: Path) -> str:
-    """Return the level of a result file."""
-    return path.name.split(".")[1].upper() if path.name.count(".") > 1 else "R3"
 
 
 def links_of(folder: Path, record_ids: Iterable[str]) -> dict[str, list[tuple[str, str, str]]]:

@@ -16,12 +16,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 from keys.dsse import sign
-from linkage.agent.delivery import deliver
-from linkage.agent.marks import STATE_OF, Mark, MarkState, level_of, links_of, write_marks
+from linkage.agent.delivery import bring_up_to_date
+from linkage.agent.marks import STATE_OF, Mark, MarkState, links_of, write_marks
 from linkage.agent.noticeseal import MOST_LINKS, open_links, seal_links
 from linkage.agent.references import References, references_of
 from linkage.agent.session import Session
@@ -40,7 +39,7 @@ from linkage.errors import DeniedError, NotFoundError, VerificationError
 from linkage.log.entry import parse_entry
 from linkage.store.log_copy import LogSource
 
-_DATASET, _UNDELIVERED = "notices", "undelivered"
+_DATASET = "notices"
 _NEVER = datetime.date(9999, 12, 31)
 
 
@@ -202,33 +201,12 @@ class Rights:
         """
         marks = [*self._own_marks(), *self._others_marks()]
         asked = self._asked() if any(mark.before is not None for mark in marks) else {}
-        folder = self._session.config.work / "results"
+        config = self._session.config
         # A run and a timer may be here at once.
         with self._session.store.locked(_DATASET):
-            counts = write_marks(folder, marks, asked, self._to_deliver)
-            self._deliver(folder)
+            counts = write_marks(config.work / "results", marks, asked)
+            bring_up_to_date(config.result, config.work)
         return counts
-
-    def _to_deliver(self, job: str) -> None:
-        """Keep, before a file changes, that its job is to be brought again."""
-        jobs = sorted({job, *self._undelivered()})
-        self._session.store.write(_DATASET, _UNDELIVERED, json.dumps(jobs).encode())
-
-    def _undelivered(self) -> list[str]:
-        store = self._session.store
-        if _UNDELIVERED not in store.names(_DATASET):
-            return []
-        return [str(job) for job in json.loads(store.read(_DATASET, _UNDELIVERED))]
-
-    def _deliver(self, folder: Path) -> None:
-        to = self._session.config.result
-        if to.path is not None and "{job}" not in str(to.path):
-            # One file for all jobs holds the newest: an older one must not take its place.
-            to = to.model_copy(update={"path": None})
-        for job in self._undelivered():
-            files = {level_of(path): path for path in sorted(folder.glob(f"{job}*.csv"))}
-            deliver(to, job, files)
-        self._session.store.remove(_DATASET, _UNDELIVERED)
 
     def _own_marks(self) -> Iterator[Mark]:
         for ticket in self.tickets.all():

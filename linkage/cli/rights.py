@@ -288,13 +288,11 @@ def deadline(
 @contextmanager
 def _rights(config_path: Path) -> Iterator[tuple["Rights", "MatcherClient"]]:
     from linkage.agent.client import MatcherClient
-    from linkage.agent.delivery import bring_up_to_date
     from linkage.agent.rights import Rights
 
     with connected(config_path) as (session, channel):
         client = MatcherClient(channel, session.config.patience_s, session.requests)
         yield Rights(session, _now()), client
-        bring_up_to_date(session.config.result, session.config.work)
 
 
 def _refresh_register(config_path: Path) -> int | None:
