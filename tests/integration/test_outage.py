@@ -196,4 +196,4 @@ def test_nothing_of_a_person_is_kept_in_the_clear_while_the_line_is_down(service
             assert not any(value.encode() in content for content in found)
     # The job is over: of it, only what it was is left.
     left = {p.name for p in (folder / "artefacts" / f"spool-{job_id}").iterdir()}
-    assert left == {"key", "manifest", "source"}
+    assert left == {"manifest", "source"}
