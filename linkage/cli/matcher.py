@@ -14,6 +14,14 @@ import click
 
 from linkage.cli.incident import JOBS, KNOWN, WHAT
 
+_with_config = click.option(
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings (TOML).",
+)
+
 
 @click.group()
 def matcher() -> None:
@@ -21,13 +29,7 @@ def matcher() -> None:
 
 
 @matcher.command()
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Settings (TOML).",
-)
+@_with_config
 @click.option(
     "--address-file",
     type=click.Path(path_type=Path),
@@ -63,13 +65,7 @@ def serve(config_path: Path, address_file: Path | None) -> None:
 
 
 @matcher.command()
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Settings (TOML).",
-)
+@_with_config
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--check", is_flag=True, help="Exit with 1 if there is something to do.")
 def status(config_path: Path, as_json: bool, check: bool) -> None:
@@ -104,13 +100,7 @@ def _words(value: object) -> str:
 
 
 @matcher.command("init-log")
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Settings (TOML).",
-)
+@_with_config
 @click.option(
     "--trust",
     required=True,
@@ -149,13 +139,7 @@ def init_log(config_path: Path, trust: Path) -> None:
 
 
 @matcher.command()
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Settings (TOML).",
-)
+@_with_config
 @click.option("--agreement", required=True, help="Agreement whose data are concerned.")
 @KNOWN
 @JOBS
@@ -195,13 +179,7 @@ def incident(
 
 
 @matcher.command()
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Settings (TOML).",
-)
+@_with_config
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
     """Put signed documents into the log of a matcher that does not run, in their order.
@@ -224,13 +202,7 @@ def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
 
 
 @matcher.command()
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Settings (TOML).",
-)
+@_with_config
 @click.option(
     "--from-mirror",
     "mirrors",
@@ -306,13 +278,7 @@ def rebuild(
 
 
 @matcher.command()
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Settings (TOML).",
-)
+@_with_config
 @click.option("--json", "as_json", is_flag=True, help="Print the versions as JSON.")
 def migrate(config_path: Path, as_json: bool) -> None:
     """Bring the database of a matcher that does not run to this program's version.
