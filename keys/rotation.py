@@ -77,6 +77,24 @@ class Due:
     holder: str = ""
 
 
+def end_of(
+    completed: datetime, successor: datetime | None, longest: timedelta, overlap: timedelta
+) -> datetime:
+    """Return when nothing more is done under a key.
+
+    A successor that was made after the end of its time brings it no overlap: what has ended
+    does not come back.
+
+    Args:
+        completed: when it was made.
+        successor: when the one after it was; None if there is none.
+        longest: how long it serves without a successor.
+        overlap: how long it serves beside one.
+    """
+    expires = completed + longest
+    return expires if successor is None or successor >= expires else successor + overlap
+
+
 def reasons_for_new(
     epoch: KeyedEpoch, events: Iterable[Event], now: datetime, period: timedelta = PERIOD
 ) -> list[Due]:
@@ -138,13 +156,14 @@ def usable_epochs(
     if not newest_first:
         return Usable(None, ())
     newest = newest_first[0]
-    in_time = now < newest.completed + period + overlap
+    longest = period + overlap
+    in_time = now < end_of(newest.completed, None, longest, overlap)
     return Usable(
         current=newest.number if in_time and stands(newest) else None,
         finishing=tuple(
             old.number
             for successor, old in pairwise(newest_first)
-            if now < successor.completed + overlap and stands(old)
+            if now < end_of(old.completed, successor.completed, longest, overlap) and stands(old)
         ),
     )
 

@@ -27,6 +27,7 @@ from keys.rotation import (
     Reason,
     cost_of_new,
     destroy_from,
+    end_of,
     reasons_for_new,
     usable_epochs,
 )
@@ -417,7 +418,7 @@ class Rotation:
         made = keyed.completed if keyed else None
         until = None
         if made is not None:
-            until = successor + custody.overlap if successor else made + custody.longest
+            until = end_of(made, successor, custody.longest, custody.overlap)
         if epoch.ended is not None:
             stage = Stage.ENDED
         elif until is None:

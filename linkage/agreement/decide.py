@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TypeAlias
 
+from keys.rotation import end_of
 from linkage.agreement.articles import LEVELS
 from linkage.agreement.decision import Action, Decision, Request
 from linkage.agreement.denial import ALLOWED, DENIALS
@@ -164,15 +165,14 @@ def _key_of_epoch(
         return
     yield "EPOCH_NOT_CONFIRMED", True
     yield "EPOCH_MISMATCH", epoch.is_of(agreement)
-    custody = custody_of(agreement)
-    successor = state.epochs.successor(epoch)
-    if successor is None:
-        yield "EPOCH_EXPIRED", request.time - epoch.confirmed_at < custody.longest
-    else:  # what was begun may be finished, for a while
-        ends = successor + custody.overlap
-        yield "EPOCH_REPLACED", request.action != "submit" and request.time < ends
+    custody, successor = custody_of(agreement), state.epochs.successor(epoch)
+    ends = end_of(epoch.confirmed_at, successor, custody.longest, custody.overlap)
+    if successor is None or successor >= ends:
+        yield "EPOCH_EXPIRED", request.time < ends
     if caller.role == "office" and request.action in _ENCODES:
         yield "EPOCH_NOT_DELEGATED", caller.uri in epoch.delegated
+    if successor is not None:  # what was begun may be finished, for a while
+        yield "EPOCH_REPLACED", request.action != "submit" and request.time < ends
 
 
 def _how_much(state: State, request: Request, agreement: Agreement, caller: Principal) -> _Rules:

@@ -323,11 +323,14 @@ class Oracle:
         days = self.document.key_custody.rotation_days
         later = [self.keys[n]["made"] for n in sorted(self.keys) if n > asks.epoch]
         newer = next((made for made in later if made), None)
-        if newer:
+        serves = timedelta(days=days)
+        # Once its time was over nothing brings it back, a newer key neither.
+        if key["made"] and (not newer or newer - key["made"] >= serves):
+            check("EPOCH_EXPIRED", asks.time - key["made"] < serves)
+            check("EPOCH_REPLACED", not newer or asks.action != "submit")
+        elif newer:
             ends = newer + min(timedelta(days=14), timedelta(days=days) / 2)
             check("EPOCH_REPLACED", asks.action != "submit" and asks.time < ends)
-        else:
-            check("EPOCH_EXPIRED", key["made"] and asks.time < key["made"] + timedelta(days=days))
         if path.startswith("office/") and asks.action in ("upload", "lookup"):
             check("EPOCH_NOT_DELEGATED", path in key["holders"])
 

@@ -315,10 +315,23 @@ def test_a_key_finishes_what_was_begun_beside_the_next_one() -> None:
     assert code(world, replace(asks, epoch=2)) == "EPOCH_ENDED"
 
 
-def test_what_decide_allows_is_what_the_rules_of_rotation_say() -> None:
+@pytest.mark.parametrize("late", [0, 1, 110])
+def test_a_newer_key_brings_back_none_whose_time_is_over(late: int) -> None:
+    world, document = usual()
+    world.now += (document.key_custody.rotation_days + late) * DAY
+    world.exchange(document, 2)
+    for time in (world.now, world.now + 13 * DAY):
+        for action in ("submit", "upload", "start"):
+            asks = world.request(document, time=time, epoch=1, action=action)
+            assert code(world, asks) == "EPOCH_EXPIRED"
+    assert code(world, world.request(document, time=world.now, epoch=2)) == "ALLOWED"
+
+
+@pytest.mark.parametrize("made", [70, 120])
+def test_what_decide_allows_is_what_the_rules_of_rotation_say(made: int) -> None:
     world, document = usual()
     custody = custody_of(document)
-    world.now += 70 * DAY
+    world.now += made * DAY
     world.exchange(document, 2)
     world.now += 5 * DAY
     world.exchange(document, 3)

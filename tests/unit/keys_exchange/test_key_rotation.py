@@ -98,6 +98,11 @@ def test_a_key_that_waited_long_still_finishes_beside_the_next() -> None:
     assert usable([ONE, late], late.completed + 13 * DAY) == (2, (1,))
 
 
+def test_a_key_whose_time_was_over_does_not_come_back_with_the_next() -> None:
+    late = replace(TWO, completed=DONE + PERIOD + OVERLAP)
+    assert usable([ONE, late], late.completed) == (2, ())
+
+
 @pytest.mark.parametrize("reason", [Reason.REMOVAL, Reason.LOSS])
 def test_after_a_removal_or_a_loss_nothing_more_runs_under_the_key(reason: Reason) -> None:
     event = Event(reason, DONE + DAY, "dukcapil")
