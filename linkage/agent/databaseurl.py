@@ -6,6 +6,9 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 _DRIVERS = {"postgresql": "postgresql+pg8000", "sqlite": "sqlite"}
+_PORT = 5432
+# A folder, as libpq has it, or the socket itself, as the driver has it.
+_SOCKETS = ("host", "unix_sock")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -13,8 +16,8 @@ def checked_url(text: str) -> str:
     """Return the URL of a database.
 
     Raises:
-        ValueError: it cannot be read, is of another kind of database, or has a password;
-            nothing of it is quoted.
+        ValueError: it cannot be read, is of another kind of database, has a password,
+            or something after the `?` that is not read; nothing of it is quoted.
     """
     try:
         url = make_url(text)
@@ -34,7 +37,21 @@ def checked_url(text: str) -> str:
         )
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise ValueError("it names no file: write sqlite:///file")
+    if not 0 < (url.port or _PORT) < 2**16:
+        raise ValueError("its port is none: write one from 1 to 65535")
+    # The driver would take any of its settings from here, another host among them.
+    if not all(_is_socket(url, name) for name in url.query):
+        raise ValueError(
+            "after the ? only the folder of a socket of PostgreSQL is read, as host=/folder: name "
+            "a host before it, and under authority who signed its certificate"
+        )
     return text
+
+
+def _is_socket(url: URL, name: str) -> bool:
+    value = url.query[name]
+    named = name in _SOCKETS and url.get_backend_name() == "postgresql"
+    return named and isinstance(value, str) and value.startswith("/")
 
 
 def url_from(text: str, base: Path) -> str:
@@ -54,7 +71,7 @@ def driver_url(text: str) -> URL:
     if isinstance(socket, str) and socket.startswith("/"):
         # libpq's way to name a folder of sockets; the driver wants the socket itself.
         query = {name: value for name, value in url.query.items() if name != "host"}
-        query["unix_sock"] = f"{socket}/.s.PGSQL.{url.port or 5432}"
+        query["unix_sock"] = f"{socket}/.s.PGSQL.{url.port or _PORT}"
         url = url.set(query=query)
     return url
 

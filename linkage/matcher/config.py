@@ -113,6 +113,9 @@ class Store(_Strict):
             raise ValueError("url: write it as postgresql+pg8000://USER@HOST/DATABASE")
         if url.password is not None:
             raise ValueError("url: no password belongs here: name a password_file")
+        # The driver would take any of its settings from here, another host among them.
+        if not url.query.keys() <= {"unix_sock"}:
+            raise ValueError("url: nothing but unix_sock=/PATH goes after the ?")
         local = "unix_sock" in url.query or url.host in ("localhost", "127.0.0.1", "::1")
         if not local and self.authority is None:
             raise ValueError("authority: a server on another machine is reached by TLS alone")

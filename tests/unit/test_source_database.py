@@ -177,6 +177,13 @@ def test_a_database_on_another_machine_needs_its_authority() -> None:
         ("mysql://db.example/x", "write others out as CSV or Parquet"),
         (f"{SENTINEL} x", "no URL"),
         ("sqlite://", "names no file"),
+        # Else the driver would go there in the clear, for the first host is this machine.
+        ("postgresql://u@localhost/x?host=db.example", "after the"),
+        ("postgresql://u@localhost/x?host=/run&host=db.example", "after the"),
+        ("postgresql://u@localhost/x?unix_sock=run", "after the"),
+        ("postgresql://u@localhost/x?sslmode=require", "after the"),
+        ("sqlite:///a.db?mode=rwc", "after the"),
+        ("postgresql://u@localhost:99999/x", "port"),
     ],
 )
 def test_a_url_with_a_password_or_of_another_kind_is_refused(

@@ -219,6 +219,8 @@ def test_a_password_is_in_no_text(postgres_server: PostgresServer) -> None:
     [
         ('url = "postgresql+pg8000://u:p@127.0.0.1/d"', "no password belongs here"),
         ('url = "postgresql+pg8000://u@db.example/d"', "by TLS alone"),
+        ('url = "postgresql+pg8000://u@localhost/d?host=db.example"', "after the"),
+        ('url = "postgresql+pg8000://u@localhost/d?sslmode=require"', "after the"),
         ('url = "postgresql+pg8000://db.example/d"', "write it as postgresql"),
         ('url = "mysql://u@127.0.0.1/d"', "write it as postgresql"),
         ('url = "no url"', "write it as postgresql"),
