@@ -249,7 +249,9 @@ class MatchLog:
                 raise CheckpointError(
                     f"the database has another history than what was signed at {size}: {REMEDY}"
                 )
-            if size == published:
+            # What is published is served; and whatever was written after it, signed or not, is a
+            # part of the end: after a loss of power the checkpoint may be an older one.
+            if size in {published, count}:
                 for tile, data in builder.partial_tiles():
                     put(tile, data)
         return builder

@@ -146,18 +146,18 @@ class LogFiles:
             self._drop_partials(tile)
 
     def mend_tile(self, tile: Tile, data: bytes) -> None:
-        """Write a tile, in the place of what is there: it was damaged.
+        """Write a tile, in the place of what is there; a narrower form that is damaged goes.
 
         The caller has found that `data` belongs to the history that was signed.
         """
-        path = self._directory / tile.path
-        if self._disk.read(path) not in (None, data):
-            self._disk.remove(path)
+        for path, whole in self._forms(tile, data):
+            if self._disk.read(path) not in (None, whole):
+                self._disk.remove(path)
         self.write_tile(tile, data)
 
     def is_whole(self, tile: Tile, data: bytes) -> bool:
-        """Return whether the tile is there with these bytes."""
-        return self._disk.read(self._directory / tile.path) == data
+        """Return whether the tile is there with these bytes, and no narrower form with others."""
+        return all(self._disk.read(path) == whole for path, whole in self._forms(tile, data))
 
     def has_tile(self, tile: Tile, data: bytes) -> bool:
         """Return whether the tile is there with these bytes.
@@ -263,6 +263,14 @@ class LogFiles:
             if path.is_file():
                 count = max(count, tile.index * TILE_WIDTH + tile.width)
         return count
+
+    def _forms(self, tile: Tile, data: bytes) -> Iterator[tuple[Path, bytes]]:
+        """Yield where a tile and its narrower forms that are there lie, and what each has to be."""
+        yield self._directory / tile.path, data
+        for width in self._partial_widths(tile):
+            if 0 < width < tile.width:
+                path = self._directory / Tile(tile.level, tile.index, width).path
+                yield path, narrow(data, tile.level, width)
 
     def _partial_widths(self, tile: Tile) -> list[int]:
         names = self._disk.names(self._partial_folder(tile))

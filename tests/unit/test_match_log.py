@@ -298,13 +298,18 @@ def test_every_crash_point_is_recoverable(tmp_path: Path, derived: bool) -> None
 def test_tiles_that_a_loss_of_power_took_are_made_again(
     store: FakeEntries, signer: RecordingSigner, tmp_path: Path, seed: int
 ) -> None:
-    """Of what was not forced to disk any part may be missing, empty or cut; the database is not."""
+    """Of what was not forced to disk any part may be missing, empty or cut, or an older one."""
     draw = random.Random(seed)
     files = LogFiles(tmp_path / "log", derived=True)
     log = MatchLog(store, files, [signer], ORIGIN)
+    notes = []
     for _ in range(6):
-        store.add(draw.randint(1, 300))
-        log.publish()
+        store.add(draw.randint(1, 300) if draw.random() < 0.5 else draw.randint(1, 9))
+        notes.append(log.publish())
+    # The checkpoint's new name was not forced to disk, either, and entries were committed since.
+    note = draw.choice(notes)
+    (tmp_path / "log" / "checkpoint").write_bytes(note)
+    store.add(draw.choice([0, 0, 1, 300]))
     if seed % 2:
         store.head = None  # as when the record of what was signed is elsewhere
     for path in (tmp_path / "log" / "tile").rglob("*"):
@@ -318,10 +323,16 @@ def test_tiles_that_a_loss_of_power_took_are_made_again(
             path.write_bytes(left[fate])
     again = MatchLog(store, files, [signer], ORIGIN)
     again.recover()
-    assert_verifies(again, signer, len(store.entries))
+    sizes = [verify_checkpoint(one, [signer.key]).size for one in notes]
+    assert_verifies(again, signer, sizes[notes.index(note)])
+    again.publish()
     store.add(1)
     again.publish()
     assert_verifies(again, signer, len(store.entries))
+    for size in sizes:
+        assert again.root_at(size) == root(store, size)
+        proof = again.consistency_proof(size, len(store.entries))
+        verify_consistency(size, len(store.entries), proof, root(store, size), root(store))
     signer.assert_no_fork()
 
 
