@@ -231,7 +231,7 @@ def _sent(
         "up: tickets": kept["chunk"],
         "down: questions": n_asked * (1 + ticket_bytes(token_bytes)),
         "up: answers": n_asked * width,
-        "down: results": kept["links"],
+        "down: results": kept["result"],
     }
 
 

@@ -17,7 +17,7 @@ from linkage.agent.session import refinement_of
 from linkage.classify.levels import N_LEVELS
 from linkage.encode.encoder import schema_id
 from linkage.encode.oncetokens import BlockValues
-from linkage.engine.refinement import Comparison, bands_of, pairs_of_unlike
+from linkage.engine.refinement import Comparison, band_similarities, bands_of, pairs_of_unlike
 from linkage.normalise.columns import FlaggedColumn
 from linkage.privacy.jobgraph import JobGraph
 from linkage.privacy.wholejob import JobView
@@ -53,9 +53,12 @@ def job_view(schema: LinkageSchema, left: Columns, right: Columns, seed: int) ->
     levels, count = pairs.levels[met], pairs.count[met]
     bands = bands_of(scores.posterior, schema.threshold)
     likely = np.concatenate([band.pairs for band in bands])
+    # By their likelihood, not their number: with few pairs a job has no label for some.
+    of_band = {band.similarity: band.pairs for band in bands}
+    labels = [of_band.get(s, likely[:0]) for s in band_similarities(schema.threshold)]
     features = np.column_stack([levels, np.digitize(count, _COUNT_STEPS)]).astype(np.int64)
     return JobView(
-        links=JobGraph.of(sizes, [(lefts[band.pairs], rights[band.pairs]) for band in bands]),
+        links=JobGraph.of(sizes, [(lefts[pairs], rights[pairs]) for pairs in labels]),
         told=JobGraph.of(sizes, _by_feature(lefts, rights, features)),
         left=lefts[likely],
         features=features[likely],

@@ -130,20 +130,32 @@ def bands_of(posterior: NDArray[np.float64], threshold: float) -> list[Band]:
         posterior: probability of each pair, shape (n,).
         threshold: lowest probability that counts.
     """
-    bounds = [*sorted((b for b in _BANDS if b > threshold), reverse=True), threshold]
     bands, above = list[Band](), 2.0
-    for least in bounds:
+    for least in _bounds(threshold):
         pairs = np.flatnonzero((posterior >= least) & (posterior < above))
         left = int(((posterior >= threshold) & (posterior < above)).sum())
         if 0 < len(pairs) < _FEWEST <= left and least > threshold:
             # An order hides nothing among so few: they count as the next lower ones do.
             continue
         above = least
-        # Of a band's probability nothing but its lower bound is sure. Just above, so that no
-        # rounding puts it below.
-        lowest = np.float32(similarity_at(max(least, 1e-6)))
-        bands.append(Band(float(np.nextafter(lowest, np.float32(1))), pairs))
+        bands.append(Band(_of_band(least), pairs))
     return bands
+
+
+def band_similarities(threshold: float) -> list[float]:
+    """Return the similarity of every band that there can be, the likeliest first."""
+    return [_of_band(least) for least in _bounds(threshold)]
+
+
+def _bounds(threshold: float) -> list[float]:
+    return [*sorted((b for b in _BANDS if b > threshold), reverse=True), threshold]
+
+
+def _of_band(least: float) -> float:
+    # Of a band's probability nothing but its lower bound is sure. Just above, so that no
+    # rounding puts it below.
+    lowest = np.float32(similarity_at(max(least, 1e-6)))
+    return float(np.nextafter(lowest, np.float32(1)))
 
 
 def in_bands(posterior: NDArray[np.float64], threshold: float) -> NDArray[np.float32]:

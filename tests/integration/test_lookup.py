@@ -581,7 +581,7 @@ def test_the_command_line_registers_and_finds(own_service: Service) -> None:
         asked = ("lookup", "find", "--settings", other, "--register", "dukcapil")
         code, out, err = run(*asked, text=values)
         assert (code, out) == (0, "yes\n")
-        assert "An official decides" in err
+        assert "an official decides" in err
         as_json = json.dumps({"nama": "Somebody Else", "tgl_lahir": "1950-01-02"})
         code, out, _ = run(*asked, "--json", text=as_json)
         answer = json.loads(out)

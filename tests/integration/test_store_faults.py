@@ -13,6 +13,7 @@ import pytest
 from in_process import Service, links, people
 from postgres import PostgresServer
 
+import linkage.matcher.worker
 from linkage.errors import UnavailableError
 from linkage.job import JobState
 from linkage.log.entry import parse_entry
@@ -94,6 +95,7 @@ def test_a_job_outlives_a_full_disk(
             )
         plain(store, path, content)
 
+    monkeypatch.setattr(linkage.matcher.worker, "_PAUSE_S", 0.1)
     service.patience_s = 60.0
     with service.running():
         job_id = service.request("dukcapil")
