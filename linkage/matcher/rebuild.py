@@ -176,18 +176,29 @@ def _remembered(
         CheckpointError: one cannot be read, and not all were asked what they have seen.
     """
     path = config.data / "log" / CHECKPOINT
-    try:
-        recorded = record.read()
-        if recorded is not None:
-            yield Head("the record beside the signing key", *recorded, own=True)
-        if path.exists():
-            yield replace(copies.seen(str(path), path.read_bytes()), own=True)
-    except (CheckpointError, SignatureError) as error:
-        if not all_asked:
-            raise CheckpointError(
-                f"what this matcher signed last cannot be read ({error}): ask every party and "
-                "auditor for a copy, give the newest, and say so by --all-asked"
-            ) from error
+
+    def recorded() -> Head | None:
+        head = record.read()
+        return None if head is None else Head("the record beside the signing key", *head, own=True)
+
+    def published() -> Head | None:
+        if not path.exists():
+            return None
+        return replace(copies.seen(str(path), path.read_bytes()), own=True)
+
+    # Each for itself: what one cannot tell any more, the other still may.
+    for remembered in (recorded, published):
+        try:
+            head = remembered()
+        except (CheckpointError, SignatureError) as error:
+            if not all_asked:
+                raise CheckpointError(
+                    f"what this matcher signed last cannot be read ({error}): ask every party and "
+                    "auditor for a copy, give the newest, and say so by --all-asked"
+                ) from error
+            continue
+        if head is not None:
+            yield head
 
 
 def _fill(

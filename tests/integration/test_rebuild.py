@@ -213,6 +213,16 @@ def test_what_the_matcher_cannot_read_any_more_is_asked_of_others(lost: Lost) ->
         lost.check()
 
 
+def test_a_damaged_record_does_not_hide_what_the_matcher_published(
+    lost: Lost, tmp_path: Path
+) -> None:
+    (lost.root / "matcher" / "keys" / "log.key.head").write_bytes(b"?")
+    _other_history(lost, tmp_path / "forked", key=True)
+    shutil.copyfile(tmp_path / "forked" / "checkpoint", lost.data / "log" / "checkpoint")
+    done = lost.rebuild(lost.mirror("imigrasi"), options=("--all-asked",))
+    assert isinstance(done.exception, SplitViewError)
+
+
 def test_bodies_that_no_copy_has_are_counted_and_asked_for(lost: Lost) -> None:
     lost.lose()
     shutil.rmtree(lost.mirror("dukcapil") / "bodies")
