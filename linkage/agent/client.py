@@ -14,6 +14,7 @@ from linkage.job import Job, JobSpec, JobState
 from linkage.result import Part
 from linkage.rpc import convert
 from linkage.rpc.channel import repeated, sent, translated
+from linkage.rpc.entries import entries_in
 from linkage.rpc.patience import Patience
 from linkage.store.log_copy import Logged, LogSource
 from linkage.v1 import (
@@ -256,11 +257,8 @@ class MatcherClient:
         entries: list[log_pb2.GetEntriesResponse] = []
         # In parts: a line that breaks costs one of them, and not all that came before.
         for first in range(start, end, _ENTRIES_AT_ONCE):
-            request = log_pb2.GetEntriesRequest(start=first, end=min(first + _ENTRIES_AT_ONCE, end))
-            call = partial(self._log.GetEntries, request, timeout=_STREAM_DEADLINE_S)
-            entries += self._call(partial(_all_of, call))
-        if [entry.index for entry in entries] != list(range(start, end)):
-            raise MalformedMessageError("the matcher sent other leaves than were asked for")
+            part = log_pb2.GetEntriesRequest(start=first, end=min(first + _ENTRIES_AT_ONCE, end))
+            entries += self._call(partial(self._entries_of, part))
         return [Logged(entry.leaf, entry.opening, entry.body) for entry in entries]
 
     def submit_document(self, envelope: bytes, sealed: Sequence[bytes] = ()) -> int:
@@ -297,12 +295,12 @@ class MatcherClient:
             raise ValueError("a client without a signer asks for nothing")
         return self._requests.sign(self, f"/linkage.v1.{method}", body)
 
+    def _entries_of(self, request: log_pb2.GetEntriesRequest) -> list[log_pb2.GetEntriesResponse]:
+        answers = self._log.GetEntries(request, timeout=_STREAM_DEADLINE_S)
+        return entries_in(answers, request.start, request.end)
+
     def _call(self, call: Callable[[], T]) -> T:
         return repeated(call, self.patience)
-
-
-def _all_of(call: Callable[[], Iterable[T]]) -> list[T]:
-    return list(call())
 
 
 def _progress_from_proto(message: progress_pb2.WatchProgressResponse) -> Progress:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import grpc
 
 from linkage.audit.lookups import LookupRequest
-from linkage.errors import CheckpointError, SignatureError
+from linkage.errors import CheckpointError, MalformedMessageError, SignatureError
 from linkage.log.builder import TileBuilder
 from linkage.log.bundle import CHECKPOINT, body_path, build_bundle
 from linkage.log.checkpoint import parse_checkpoint
@@ -20,6 +20,7 @@ from linkage.log.note import parse_note
 from linkage.log.policy import NO_QUORUM, Policy
 from linkage.log.tiles import Tile
 from linkage.rpc.channel import repeated
+from linkage.rpc.entries import entries_in
 from linkage.rpc.patience import Patience
 from linkage.v1 import log_pb2, log_pb2_grpc, lookup_pb2, lookup_pb2_grpc
 
@@ -60,11 +61,15 @@ def fetch_bundle(
         note = cut_to(note, trust)
     size = parse_checkpoint(parse_note(note).text).size
     request = log_pb2.GetEntriesRequest(start=0, end=size)
-    entries = repeated(
-        lambda: list(log.GetEntries(request, timeout=_STREAM_DEADLINE_S)), Patience(patience_s)
-    )
-    if [entry.index for entry in entries] != list(range(size)):
-        raise CheckpointError(f"the matcher serves other leaves than the {size} of its checkpoint")
+    try:
+        entries = repeated(
+            lambda: entries_in(log.GetEntries(request, timeout=_STREAM_DEADLINE_S), 0, size),
+            Patience(patience_s),
+        )
+    except MalformedMessageError as error:
+        raise CheckpointError(
+            f"the matcher serves other leaves than the {size} of its checkpoint"
+        ) from error
     files = {CHECKPOINT: note}
     builder = TileBuilder()
     tiles: list[tuple[Tile, bytes]] = []

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import grpc
 
-from linkage.errors import MalformedMessageError, SignatureError, UnavailableError
+from linkage.errors import SignatureError, UnavailableError
 from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.cosigned import verify_cosigned
 from linkage.log.entry import parse_body
 from linkage.log.note import parse_note
 from linkage.log.policy import Policy
 from linkage.rpc.channel import repeated
+from linkage.rpc.entries import entries_in
 from linkage.rpc.patience import Patience
 from linkage.store.log_copy import Logged
 from linkage.store.log_files import LogFiles
@@ -66,11 +67,11 @@ class MatcherLog:
         """
         request = log_pb2.GetEntriesRequest(start=start, end=end)
         found = repeated(
-            lambda: list(self._stub.GetEntries(request, timeout=_STREAM_DEADLINE_S)),
+            lambda: entries_in(
+                self._stub.GetEntries(request, timeout=_STREAM_DEADLINE_S), start, end
+            ),
             self._patience,
         )
-        if [entry.index for entry in found] != list(range(start, end)):
-            raise MalformedMessageError("the matcher sent other leaves than were asked for")
         return [Logged(entry.leaf, entry.opening, entry.body) for entry in found]
 
     def _checkpoint(self, request: log_pb2.GetCheckpointRequest) -> bytes:
