@@ -6,6 +6,7 @@ transaction. A second delivery of a job takes the place of the first.
 """
 
 import csv
+import fcntl
 import hashlib
 import itertools
 import json
@@ -25,6 +26,8 @@ from linkage.agent.tablequery import opened
 from linkage.errors import RecordError
 
 _JOB_ID = "job_id"
+# Advisory lock of a database that results are brought to.
+_DELIVERY = 0x70616461_03
 # Of the file of a job that names no level.
 _HIGHEST = "R3"
 # A statement has no more than 32,767 parameters.
@@ -75,6 +78,14 @@ def bring_up_to_date(to: Delivery, work: Path) -> list[str]:
     """
     if to == Delivery():
         return []
+    # A run and a timer may be here at once.
+    work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (work / "delivered.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _bring(to, work)
+
+
+def _bring(to: Delivery, work: Path) -> list[str]:
     found: dict[str, dict[str, Path]] = {}
     for path in (work / "results").glob("*.csv"):
         job_id, *level = path.name.removesuffix(".csv").split(".")
@@ -140,6 +151,9 @@ def _to_table(result: Path, to: ResultTable, schema: str | None, name: str, job_
         schema=schema,
     )
     with opened(to, name, read_only=False) as connection:
+        if connection.dialect.name == "postgresql":
+            # Of two deliveries at once neither would see, and replace, the rows of the other.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_DELIVERY)))
         inspector = sa.inspect(connection)
         if inspector.has_table(name, schema):
             there = {str(column["name"]) for column in inspector.get_columns(name, schema)}

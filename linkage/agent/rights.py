@@ -205,7 +205,7 @@ class Rights:
         # A run and a timer may be here at once.
         with self._session.store.locked(_DATASET):
             counts = write_marks(config.work / "results", marks, asked)
-            bring_up_to_date(config.result, config.work)
+        bring_up_to_date(config.result, config.work)
         return counts
 
     def _own_marks(self) -> Iterator[Mark]:

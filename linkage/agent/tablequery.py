@@ -164,9 +164,10 @@ def _postgresql_engine(url: sa.URL, database: Connection, *, read_only: bool) ->
             "the database is on another machine: name under authority who signed its "
             "certificate, so that records do not pass in the clear"
         )
-    options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"}
+    # Who writes waits for others, and has to see then what they have committed.
+    options: dict[str, Any] = {"isolation_level": "READ COMMITTED"}
     if read_only:
-        options["postgresql_readonly"] = True
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     engine = sa.create_engine(url, connect_args=arguments, poolclass=sa.pool.NullPool)
     return engine.execution_options(**options)
 

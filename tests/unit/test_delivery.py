@@ -3,7 +3,10 @@
 import csv
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError, Event
 from typing import Any
 
 import pyarrow.parquet as pa_parquet
@@ -116,6 +119,45 @@ def test_a_table_that_breaks_off_keeps_what_it_had(
     with pytest.raises(RecordError):
         deliver(to_table(url), "j1", {"R3": result(tmp_path)})
     assert len(in_table(url)) == 2
+
+
+def test_two_deliveries_of_a_job_at_once_leave_its_rows_once(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole: Callable[[Path], Any] = delivery._batches
+    begun, other = Event(), Event()
+
+    def slow(path: Path) -> Any:
+        (other if begun.is_set() else begun).set()
+        other.wait(0.5)  # for the second one, if nothing keeps it out
+        yield from whole(path)
+
+    deliver(to_table(url), "j0", {"R3": result(tmp_path, ROWS[:2])})
+    monkeypatch.setattr(delivery, "_batches", slow)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(deliver, to_table(url), "j1", {"R3": result(tmp_path, ROWS[:2])})
+        assert begun.wait(30)
+        deliver(to_table(url), "j1", {"R3": result(tmp_path, ROWS[:2])})
+        first.result()
+    assert len(in_table(url)) == 4
+
+
+def test_a_run_and_a_timer_bring_a_result_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, to, brought = tmp_path / "work", Delivery(path=tmp_path / "{job}.csv"), Barrier(2)
+    (work / "results").mkdir(parents=True)
+    result(work / "results", ROWS[:2], "j1.csv")
+
+    def slow(*_: object) -> list[str]:
+        with suppress(BrokenBarrierError):
+            brought.wait(0.5)  # for the second one, if nothing keeps it out
+        return ["out.csv"]
+
+    monkeypatch.setattr(delivery, "deliver", slow)
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(bring_up_to_date, to, work) for _ in range(2)]
+        assert sorted(one.result() for one in both) == [[], ["out.csv"]]
 
 
 def test_a_table_of_other_columns_is_named_and_left_alone(url: str, tmp_path: Path) -> None:
