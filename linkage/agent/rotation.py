@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from keys.dsse import Signer, sign
@@ -41,13 +41,14 @@ from linkage.agent.mirror import Mirror
 from linkage.agent.references import References, references_of
 from linkage.agent.register import register_of
 from linkage.agreement.epochs import Custody, Epoch, Held, custody_of
+from linkage.agreement.jobs import JobRecord, read_jobs
 from linkage.agreement.model import Agreement as Signed
 from linkage.agreement.payload import KeyChange
 from linkage.agreement.standing import Standing
 from linkage.agreement.terms import STEP_TIME
 from linkage.agreement.values import path_of
 from linkage.errors import ConfigError, DeniedError, JobStateError
-from linkage.job import Job, JobState
+from linkage.log.entry import parse_entry
 from linkage.store.artefacts import ArtefactStore
 
 # A cautious figure, for a cost that is told beforehand.
@@ -150,7 +151,7 @@ class Rotation:
         standing, now = self._standing(), self._clock()
         epochs = self._epochs()
         custody = custody_of(standing.agreement)
-        jobs = [job for job in self._jobs() if not job.state.final]
+        jobs = [job for job in self._jobs() if not job.over]
         keyed = [one for epoch in epochs if (one := epoch.keyed())]
         usable = usable_epochs(keyed, _events(epochs), now, custody.period, custody.overlap)
         due = tuple(_due(standing.agreement, epochs, now))
@@ -164,7 +165,7 @@ class Rotation:
                 epochs[-1].number if epochs else 0,
                 due,
                 [self._holding(epochs, party) for party in standing.agreement.by_id],
-                [JobUnder(job.job_id, job.spec.codes.epoch) for job in jobs],
+                [JobUnder(job.job, job.epoch) for job in jobs],
                 usable,
                 now,
                 STEP_TIME,
@@ -227,6 +228,10 @@ class Rotation:
             if not config.linkage_key.exists():
                 continue
             for state in self._wanted(epoch):
+                if state is KeyState.DESTROYED:
+                    # First, and again where the key is gone: a run may have been stopped here.
+                    self._store.delete(references_of(config.agreement))
+                    self._store.delete(register_of(config.agreement))
                 before = read_header(config.linkage_key).state
                 if before in (state, KeyState.DESTROYED):
                     continue
@@ -234,9 +239,6 @@ class Rotation:
                     continue
                 now = self._clock()
                 done.append(change_state(config.linkage_key, state, self._provider, now))
-                if state is KeyState.DESTROYED:
-                    self._store.delete(references_of(config.agreement))
-                    self._store.delete(register_of(config.agreement))
             self._tell(epoch, config)
         return done
 
@@ -277,11 +279,12 @@ class Rotation:
     def _epochs(self) -> list[Epoch]:
         return self._mirror.state.epochs.of(self._config.agreement.id)
 
-    def _jobs(self) -> list[Job]:
+    def _jobs(self) -> list[JobRecord]:
+        """Return all jobs of the agreement that the log has told this party of."""
+        copy = self._mirror.copy
+        entries = [parse_entry(leaf) for leaf in copy.leaves(copy.size)]
         own = self._config.agreement.id
-        if self._identity.role == "office":  # offices take part in no jobs
-            return []
-        return [job for job in self._client.jobs() if job.spec.agreement_id == own]
+        return [job for job in read_jobs(entries, copy.bodies()) if job.agreement == own]
 
     def _open(self, epochs: list[Epoch]) -> Epoch | None:
         """Return the newest epoch, if its exchange has begun and may still succeed."""
@@ -351,18 +354,15 @@ class Rotation:
 
     def _may_go(self, epoch: Epoch, successor: KeyedEpoch) -> bool:
         standing = self._mirror.state.agreements.get(epoch.agreement)
-        if standing is None:
+        # What is held stays evidence only as long as it can be explained with the key.
+        if standing is None or standing.held is not None:
             return False
-        own = [job for job in self._jobs() if job.spec.codes.epoch == epoch.number]
-        if not all(job.state.final for job in own):
+        own = [job for job in self._jobs() if job.epoch == epoch.number]
+        if not all(job.over for job in own):
             return False
         # The encodings of a job lie at the matcher so long, and can be explained with the key.
-        kept_s = standing.agreement.retention.artefact_days * 86_400
-        ends = (
-            datetime.fromtimestamp(job.requested_at + kept_s, UTC)
-            for job in own
-            if job.state is JobState.RELEASED
-        )
+        kept = timedelta(days=standing.agreement.retention.artefact_days)
+        ends = (job.released + kept for job in own if job.released is not None)
         overlap = custody_of(standing.agreement).overlap
         return destroy_from(successor, ends, overlap) <= self._clock()
 

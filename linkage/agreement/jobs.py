@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from linkage.agreement.denial import ALLOWED
 from linkage.log.canonical import Json, JsonObject
 from linkage.log.entry import Entry
 
@@ -71,6 +72,12 @@ class JobRecord:
     keys: Mapping[str, str] = field(default_factory=dict)
     signers: frozenset[str] = frozenset()
     leaves: tuple[int, ...] = ()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is done for it: it was denied, has ended, or was released."""
+        denied = self.outcome not in (UNDECIDED, ALLOWED)
+        return denied or self.ended != "" or self.released is not None
 
     def after(self, index: int, entry: Entry, body: JsonObject) -> "JobRecord":
         """Return what is known with one leaf of the job more."""

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from in_process import Service, people
 from test_make_key import OFFICE, config_of, give, open_office, secret_of, take
+from test_retention import hold
 
 from keys.errors import KeystoreError
 from keys.keystore import open_keystore, read_header
@@ -98,7 +99,9 @@ def links_all(service: Service, job_id: str) -> None:
     assert {outcome.n_links for outcome in service.run_all(job_id).values()} == {5}
 
 
-def test_a_new_key_is_made_and_the_old_one_finishes_and_is_destroyed(service: Service) -> None:
+def test_a_new_key_is_made_and_the_old_one_finishes_and_is_destroyed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with service.running():
         old, waiting = service.request("dukcapil"), service.request("imigrasi")
         assert outlook(service, "dukcapil").due == ()
@@ -125,13 +128,25 @@ def test_a_new_key_is_made_and_the_old_one_finishes_and_is_destroyed(service: Se
             request_job(session, client, service.site.parties, 600, "R3")
         links_all(service, service.request("dukcapil"))
 
-        # A job that waits keeps the old key, however late it is.
-        assert tend(service, "dukcapil", YEARS) == []
+        # A job that waits keeps the old key, however late it is, and however many came after it.
+        with monkeypatch.context() as patch:
+            patch.setattr(MatcherClient, "jobs", lambda *_: [])
+            assert tend(service, "dukcapil", YEARS) == []
         with service.client("dukcapil") as client:
             client.cancel(waiting)
+            # So does a legal hold: evidence is explained with the key.
+            client.submit_document(hold(service, *service.site.parties).to_bytes())
+            assert tend(service, "dukcapil", YEARS) == []
+            over = hold(service, *service.site.parties, held=False, serial=2)
+            client.submit_document(over.to_bytes())
         store = service.session("dukcapil").store
         config = config_of(service, "dukcapil")
         assert store.exists(references_of(config.at(1).agreement))
+        # Stopped in between, it leaves nothing that the next run does not find.
+        with monkeypatch.context() as patch:
+            patch.setattr(ArtefactStore, "delete", Stops.submit_document)
+            with pytest.raises(MemoryError):
+                tend(service, "dukcapil", YEARS)
         (gone,) = tend(service, "dukcapil", YEARS)
         assert (gone.epoch, gone.after) == (1, "destroyed")
         assert held(service) == {"dukcapil": KeyState.DESTROYED}
