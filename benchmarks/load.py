@@ -196,7 +196,7 @@ def _upload_on(root: Path, party: str, n_records: int, seconds: float) -> Upload
             while n_batches == 0 or time.monotonic() - started < seconds:
                 # The other party never sends, so nothing is compared.
                 parties = tuple(p for p in session.config.agreement.parties if p in (party, OWNER))
-                job_id = request_job(session, client, parties, 3_600).job_id
+                job_id = request_job(session, client, parties, 3_600, "R0").job_id
                 n_bytes += _upload_batch(client, job_id, session.codes, n_records)
                 n_batches += 1
                 if client.cancel(job_id).state is not JobState.CANCELLED:
