@@ -8,6 +8,7 @@ What it cannot see: a history that is shown to others and never to it. Against t
 cosign, and a trust file that asks for their lines makes the monitor ask, too.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ TIME_INVALID = "TIME_INVALID"
 POLICY_BREACH = "POLICY_BREACH"
 STALLED = "STALLED"
 COSIGNATURES_MISSING = "COSIGNATURES_MISSING"
+REFUSED = "REFUSED"
 
 MEANING = {
     FORK: "the log has signed two histories",
@@ -55,7 +57,10 @@ MEANING = {
     POLICY_BREACH: "a step that the agreements and rules in the log do not allow",
     STALLED: "no new checkpoint for longer than was promised",
     COSIGNATURES_MISSING: "too few witnesses have cosigned what is in the log",
+    REFUSED: "the matcher does not answer what a monitor has to ask",
 }
+# Of one leaf each: told once, for all time. The others may end, and begin again.
+_OF_LEAVES = frozenset({TIME_INVALID, POLICY_BREACH})
 # What clocks that someone looks after may differ by.
 _SKEW = timedelta(minutes=5)
 # Enough to see what happened; whoever shows nothing but bad leaves fills neither disk nor screen.
@@ -102,6 +107,7 @@ class _Memory:
         cosigned: size of the largest checkpoint that enough witnesses had cosigned.
         waiting_since: since when entries wait for cosignatures; None where none do.
         alarms: all there ever were.
+        last: code and text of what the last look found, as far as it may end.
     """
 
     read_at: float | None = None
@@ -109,6 +115,7 @@ class _Memory:
     cosigned: int = 0
     waiting_since: float | None = None
     alarms: tuple[Alarm, ...] = ()
+    last: tuple[tuple[str, str], ...] = ()
 
 
 class Monitor:
@@ -186,18 +193,36 @@ class Monitor:
         Raises:
             UnavailableError: it cannot be read, and no promise is broken by that yet.
         """
-        now, unavailable = self._clock(), None
+        now, failed = self._clock(), None
         found: list[tuple[str, str, str]] = []
-        try:
-            found += self._followed(log, now)
-            found += self._unwitnessed(log, now)
+        fresh: list[Alarm] = []
+        for look in (self._followed, self._unwitnessed):
+            seen: list[tuple[str, str, str]] = []
+            try:
+                for one in look(log, now):
+                    seen.append(one)  # noqa: PERF402 -- what came before an error counts, too
+            except LinkageError as error:
+                failed = error
+                if not isinstance(error, UnavailableError):
+                    doubted = isinstance(error, VerificationError | MalformedMessageError)
+                    seen.append((UNVERIFIED if doubted else REFUSED, str(error), ""))
+            finally:
+                # The copy has moved on, and its leaves are not judged in time again: whatever
+                # the matcher does next, their alarms stand.
+                fresh += self._raised(seen, now)
+            found += seen
+            if failed is not None:
+                break
             self._remember(read_at=now)
-        except UnavailableError as error:
-            unavailable = error
-        found += self._stalled(now)
-        fresh = self._raised(found, now)
-        if unavailable is not None and not fresh:
-            raise unavailable
+        stalled = list(self._stalled(now))
+        fresh += self._raised(stalled, now)
+        last = {(code, text) for code, text, _ in (*found, *stalled) if code not in _OF_LEAVES}
+        # What could not be looked at has not ended.
+        self._remember(
+            last=tuple(sorted(last if failed is None else last.union(self._memory.last)))
+        )
+        if isinstance(failed, UnavailableError) and not fresh:
+            raise failed
         return fresh
 
     def _followed(self, log: LiveLog, now: float) -> Iterator[tuple[str, str, str]]:
@@ -209,7 +234,7 @@ class Monitor:
         try:
             head = verify_checkpoint(note, self._keys)
         except (SignatureError, CheckpointError) as error:
-            yield UNSIGNED, str(error), self._evidence(UNSIGNED, note)
+            yield self._unsigned(note, error)
             return
         if head.size < size and self._copy.root_at(head.size) == head.root:
             text = f"{head.size} entries are shown, after {size}"
@@ -256,15 +281,18 @@ class Monitor:
         if self._trust.quorum == NO_QUORUM:
             return
         try:
-            note, missing = log.cosigned(self._trust), "all"
+            note, missing, failed = log.cosigned(self._trust), "all", None
         except VerificationError as error:
             yield UNSIGNED, str(error), ""
             return
+        except LinkageError as error:
+            # Time passes for a matcher that does not answer this one question, too.
+            note, missing, failed = b"", "all", error
         if note:
             try:
                 read = read_cosigned(note, self._trust)
             except (SignatureError, CheckpointError) as error:
-                yield UNSIGNED, str(error), self._evidence(UNSIGNED, note)
+                yield self._unsigned(note, error)
                 return
             head = read.checkpoint
             if head.size <= self._copy.size and self._copy.root_at(head.size) != head.root:
@@ -276,13 +304,16 @@ class Monitor:
                 missing = ", ".join(sorted(self._trust.missing(read.times.keys())))
         if self._memory.cosigned >= self._copy.size:
             self._remember(waiting_since=None)
-            return
-        since = self._memory.waiting_since
-        if since is None:
+        elif self._memory.waiting_since is None:
             self._remember(waiting_since=now)
-        elif self._cosigned_within_s is not None and now - since > self._cosigned_within_s:
+        elif (
+            self._cosigned_within_s is not None
+            and now - self._memory.waiting_since > self._cosigned_within_s
+        ):
             text = f"{self._trust.quorum} have cosigned {self._memory.cosigned} entries of "
             yield COSIGNATURES_MISSING, f"{text}{self._copy.size}; missing: {missing}", ""
+        if failed is not None:
+            raise failed
 
     def _stalled(self, now: float) -> Iterator[tuple[str, str, str]]:
         if self._memory.changed_at is None:
@@ -290,6 +321,11 @@ class Monitor:
             self._remember(changed_at=now)
         elif self._expect_s is not None and now - self._memory.changed_at > self._expect_s:
             yield STALLED, f"no checkpoint of more than {self._copy.size} entries", ""
+
+    def _unsigned(self, note: bytes, error: LinkageError) -> tuple[str, str, str]:
+        # What is said to be signed is named, for the next one is another alarm.
+        digest = hashlib.sha256(note.partition(b"\n\n")[0]).hexdigest()[:16]
+        return UNSIGNED, f"{error} (checkpoint {digest})", self._evidence(UNSIGNED, note)
 
     def _split(
         self, note: bytes, head: Checkpoint, log: LiveLog, error: SplitViewError
@@ -337,18 +373,25 @@ class Monitor:
         return f"evidence/{code.lower()}-{_MAX_EVIDENCE - 1}.json"
 
     def _raised(self, found: list[tuple[str, str, str]], now: float) -> list[Alarm]:
-        known = {(alarm.code, alarm.text) for alarm in self._memory.alarms}
+        known = {
+            (alarm.code, alarm.text)
+            for alarm in self._memory.alarms
+            if not alarm.acknowledged or alarm.code in _OF_LEAVES
+        }.union(self._memory.last)
+        # What may change at every look counts with what stands of it already.
+        standing = Counter(a.code for a in self.standing if a.code not in _OF_LEAVES)
         per_code: Counter[str] = Counter()
         fresh = []
         for code, text, evidence in dict.fromkeys(found):
             if (code, text) in known:
                 continue
             per_code[code] += 1
-            if per_code[code] <= _MAX_ALARMS:
+            if per_code[code] + standing[code] <= _MAX_ALARMS:
                 fresh.append(Alarm(code, text, f"{_utc(now):%Y-%m-%dT%H:%M:%SZ}", evidence))
         for code, count in per_code.items():
-            if count > _MAX_ALARMS:
-                text = f"and {count - _MAX_ALARMS} more up to {self._copy.size} entries"
+            more = min(count, count + standing[code] - _MAX_ALARMS)
+            text = f"and {more} more up to {self._copy.size} entries"
+            if more > 0 and (code, text) not in known:
                 fresh.append(Alarm(code, text, f"{_utc(now):%Y-%m-%dT%H:%M:%SZ}"))
         self._remember(alarms=(*self._memory.alarms, *fresh))
         return fresh
@@ -367,7 +410,8 @@ def _read_memory(path: Path) -> _Memory:
     try:
         fields = json.loads(path.read_text("utf-8"))
         alarms = tuple(Alarm(**alarm) for alarm in fields.pop("alarms"))
-        return _Memory(**fields, alarms=alarms)
+        last = tuple((str(code), str(text)) for code, text in fields.pop("last", ()))
+        return _Memory(**fields, alarms=alarms, last=last)
     except FileNotFoundError:
         return _Memory()
     except (KeyError, TypeError, ValueError) as error:

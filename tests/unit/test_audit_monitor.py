@@ -18,6 +18,7 @@ from linkage.audit.monitor import (
     COSIGNATURES_MISSING,
     FORK,
     POLICY_BREACH,
+    REFUSED,
     ROLLBACK,
     STALLED,
     TIME_INVALID,
@@ -27,7 +28,7 @@ from linkage.audit.monitor import (
     Monitor,
 )
 from linkage.cli import padan
-from linkage.errors import CheckpointError, UnavailableError
+from linkage.errors import CheckpointError, DeniedError, LinkageError, UnavailableError
 from linkage.log.builder import TileBuilder
 from linkage.log.canonical import JsonObject, format_json
 from linkage.log.checkpoint import Checkpoint, verify_checkpoint
@@ -272,6 +273,74 @@ def test_an_honest_world_of_agreements_is_replayed(tmp_path: Path) -> None:
     ]
     watch = Watch(tmp_path, Shown(logged))
     watch.now = world.now.timestamp()
+    assert watch.codes() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(DeniedError("NOT_ADMITTED", "no"), [REFUSED]), (UnavailableError("later"), [])],
+)
+def test_a_question_that_is_not_answered_hides_no_alarm(
+    watch: Watch, error: LinkageError, told: list[str]
+) -> None:
+    def refuse(trust: Policy) -> bytes:
+        del trust
+        raise error
+
+    watch.trust, watch.within_s = SITE.policy, 600
+    watch.now += 3600
+    watch.look()
+    watch.log.all[200:], watch.log.size = [public(200, 30)], 201
+    watch.log.cosigned = refuse  # type: ignore[method-assign]
+    assert watch.codes() == [TIME_INVALID, *told]
+    watch.now += 600
+    assert watch.codes() == [COSIGNATURES_MISSING]
+    assert len(watch.monitor().standing) == 2 + len(told)
+
+
+def test_a_refusal_of_the_log_is_an_alarm_and_no_look_at_it(watch: Watch) -> None:
+    def refuse() -> bytes:
+        raise DeniedError("NOT_ADMITTED", "this certificate may not make this call")
+
+    before, watch.log.checkpoint = watch.monitor().read_at, refuse  # type: ignore[method-assign]
+    (alarm,) = watch.look()
+    assert (alarm.code, alarm.text[:12]) == (REFUSED, "NOT_ADMITTED")
+    assert watch.monitor().read_at == before
+
+
+def test_a_flood_of_badly_signed_checkpoints_is_summed_up(watch: Watch) -> None:
+    watch.log.site, monitor = Site(seed=9), watch.monitor()
+    for size in range(30):
+        watch.log.size = size
+        monitor.poll(watch.log)
+    assert len(monitor.standing) == 21
+    assert monitor.standing[-1].text == "and 1 more up to 200 entries"
+
+
+def test_what_ended_and_begins_again_is_a_new_alarm(watch: Watch) -> None:
+    watch.log.site = Site(seed=9)
+    assert watch.codes() == [UNSIGNED]
+    assert watch.monitor().acknowledge() == 1
+    # Somebody has taken note, and it goes on, also after looks that told nothing.
+    assert watch.codes() == []
+    watch.log.there = False
+    with pytest.raises(UnavailableError):
+        watch.look()
+    watch.log.there = True
+    assert watch.codes() == []
+    watch.log.site = SITE
+    assert watch.codes() == []
+    watch.log.site = Site(seed=8)
+    assert watch.codes() == [UNSIGNED]
+    # Another one is new, though none was good between them.
+    watch.monitor().acknowledge()
+    watch.log.size = 199
+    assert watch.codes() == [UNSIGNED]
+    # A leaf is told once, though every start finds it again.
+    watch.log.site = SITE
+    watch.log.all[200:], watch.log.size = [secret("result", {"job": "j9"})], 201
+    assert watch.codes() == [TIME_INVALID, POLICY_BREACH]
+    watch.monitor().acknowledge()
     assert watch.codes() == []
 
 
