@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from linkage.engine.executor import ExecutorName
 from linkage.errors import ConfigError, MalformedMessageError
 from linkage.log.canonical import decode_base64
-from linkage.rpc.limits import MAX_MESSAGE_BYTES
+from linkage.rpc.limits import CALLS_AT_HAND, MAX_CALLS, MAX_MESSAGE_BYTES
 from linkage.rpc.rates import BURST, BYTES_AT_HAND, OFFICE_BYTES, PARTY_BYTES, PER_S
 from linkage.schema import problems_of
 
@@ -152,6 +152,7 @@ class Limits(_Strict):
     Attributes:
         calls_per_s: calls a second, for ever.
         calls_burst: calls at once, after a pause.
+        calls_at_hand: calls of one caller that have not ended, of all its connections.
         party_bytes: bytes that a party and its offices send on a day (UTC).
         office_bytes: bytes of these that one office sends.
         bytes_at_hand: bytes of one caller that are in memory at once, of all its calls; a
@@ -160,6 +161,7 @@ class Limits(_Strict):
 
     calls_per_s: Annotated[float, Field(gt=0)] = PER_S
     calls_burst: Annotated[float, Field(ge=1)] = BURST
+    calls_at_hand: Annotated[int, Field(ge=1, le=MAX_CALLS)] = CALLS_AT_HAND
     party_bytes: Annotated[int, Field(ge=1)] = PARTY_BYTES
     office_bytes: Annotated[int, Field(ge=1)] = OFFICE_BYTES
     bytes_at_hand: Annotated[int, Field(ge=MAX_MESSAGE_BYTES)] = BYTES_AT_HAND

@@ -226,6 +226,7 @@ class Matcher:
             rates=Rates(limits.calls_per_s, limits.calls_burst),
             volumes=Volumes(limits.party_bytes, limits.office_bytes, limits.bytes_at_hand),
             ended=self._metrics.ended,
+            calls_at_hand=limits.calls_at_hand,
         )
         server = grpc.aio.server(
             interceptors=[guard], options=SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS

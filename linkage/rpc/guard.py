@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import partial
@@ -27,7 +28,7 @@ from linkage.errors import (
     QuotaExceededError,
 )
 from linkage.rpc.fields import check_fields
-from linkage.rpc.limits import POLICIES
+from linkage.rpc.limits import CALLS_AT_HAND, POLICIES
 from linkage.rpc.peer import Admits, Peer, peer_of
 from linkage.rpc.rates import Rates, Volumes
 from linkage.rpc.status import status_of
@@ -50,6 +51,8 @@ class Guard(grpc.aio.ServerInterceptor):
         rates: how many calls each may make.
         volumes: how many bytes each may send.
         ended: told the method, status and seconds of every call.
+        calls_at_hand: most calls of one identity at once, over all its connections: nobody takes
+            the places of all others.
     """
 
     def __init__(
@@ -58,12 +61,14 @@ class Guard(grpc.aio.ServerInterceptor):
         rates: Rates | None = None,
         ended: Callable[[str, str, float], None] = lambda *_: None,
         volumes: Volumes | None = None,
+        calls_at_hand: int = CALLS_AT_HAND,
     ) -> None:
         self._admits, self._rates, self._ended = admits, rates or Rates(), ended
-        self._volumes = volumes or Volumes()
+        self._volumes, self._most_at_hand = volumes or Volumes(), calls_at_hand
         self._log = structlog.get_logger("rpc")
         # Calls at hand: gRPC keeps a connection whose certificate counts no more.
         self._calls: dict[asyncio.Task[Any], Peer] = {}
+        self._n_calls: Counter[str] = Counter()
         self._cut: set[asyncio.Task[Any]] = set()
 
     def recheck(self) -> None:
@@ -97,45 +102,38 @@ class Guard(grpc.aio.ServerInterceptor):
         deserialize: Any = handler.request_deserializer
         decode = partial(_decoded, deserialize=deserialize, method=method)
 
-        @contextmanager
-        def admitted(request: Any, context: _Context) -> Iterator[Any]:
+        # A single message is taken as a stream of one: gRPC would wait for it before we are asked,
+        # without a deadline, and who never sends it would hold the place of a call.
+        @asynccontextmanager
+        async def admitted(messages: AsyncIterator[bytes], context: _Context) -> AsyncIterator[Any]:
             who = peer_of(context).identity
             if handler.request_streaming:
-                yield self._each(request, who, decode)
+                yield self._each(messages, who, decode)
                 return
+            request = await anext(aiter(messages), None)
+            if request is None:
+                raise MalformedMessageError("the call has no message: use a client of the protocol")
             with self._volumes.taken(who, len(request)):
                 yield decode(request)
 
-        async def unary(request: Any, context: _Context) -> Any:
-            async with self._call(method, context):
-                with admitted(request, context) as message:
-                    return await inner(message, context)
+        async def unary(messages: AsyncIterator[bytes], context: _Context) -> Any:
+            async with self._call(method, context), admitted(messages, context) as message:
+                return await inner(message, context)
 
-        async def stream(request: Any, context: _Context) -> None:
+        async def stream(messages: AsyncIterator[bytes], context: _Context) -> None:
             # Written here and not yielded: so a call is ended by us also while it sends.
-            async with self._call(method, context):
-                with admitted(request, context) as message:
-                    responses = inner(message, context)
-                    if inspect.isawaitable(responses):  # such a handler writes for itself
-                        await responses
-                        return
-                    async with aclosing(responses):
-                        async for response in responses:
-                            await context.write(response)
+            async with self._call(method, context), admitted(messages, context) as message:
+                responses = inner(message, context)
+                if inspect.isawaitable(responses):  # such a handler writes for itself
+                    await responses
+                    return
+                async with aclosing(responses):
+                    async for response in responses:
+                        await context.write(response)
 
         if handler.response_streaming:
-            make = (
-                grpc.stream_stream_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler
-            )
-            return make(stream, None, handler.response_serializer)
-        make_unary = (
-            grpc.stream_unary_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
-        return make_unary(unary, None, handler.response_serializer)
+            return grpc.stream_stream_rpc_method_handler(stream, None, handler.response_serializer)
+        return grpc.stream_unary_rpc_method_handler(unary, None, handler.response_serializer)
 
     @asynccontextmanager
     async def _call(self, method: str, context: _Context) -> AsyncIterator[None]:
@@ -190,10 +188,19 @@ class Guard(grpc.aio.ServerInterceptor):
 
     @contextmanager
     def _at_hand(self, peer: Peer) -> Iterator[None]:
-        """Keep a call where `recheck` finds it."""
-        task = asyncio.current_task()
+        """Keep a call where `recheck` finds it.
+
+        Raises:
+            QuotaExceededError: its caller has too many already.
+        """
+        task, who = asyncio.current_task(), peer.identity.uri
         if task is None:
             raise RuntimeError("a call without a task")
+        if self._n_calls[who] >= self._most_at_hand:
+            raise QuotaExceededError(
+                f"{self._most_at_hand} calls at hand: wait until one has ended, and call again"
+            )
+        self._n_calls[who] += 1
         self._calls[task] = peer
         try:
             yield
@@ -205,6 +212,7 @@ class Guard(grpc.aio.ServerInterceptor):
         finally:
             self._calls.pop(task, None)
             self._cut.discard(task)
+            self._n_calls[who] -= 1
 
 
 async def _abort(context: _Context, error: Exception) -> NoReturn:

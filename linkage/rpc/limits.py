@@ -11,6 +11,8 @@ MAX_MESSAGE_BYTES = 4 << 20
 GRACE_S = 10.0
 # At hand at once, of all callers; most are streams that wait for progress.
 MAX_CALLS = 1_024
+# Of these, of one identity.
+CALLS_AT_HAND = 64
 
 SERVER_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -87,5 +89,5 @@ POLICIES = {
     "/linkage.v1.LogService/AddCosignature": Policy(_PARTY, 30),
     "/grpc.health.v1.Health/Check": Policy(_ANYBODY, 10),
     "/grpc.health.v1.Health/List": Policy(_ANYBODY, 10),
-    "/grpc.health.v1.Health/Watch": Policy(_ANYBODY, 24 * _HOUR_S),
+    "/grpc.health.v1.Health/Watch": Policy(_ANYBODY, 300),
 }

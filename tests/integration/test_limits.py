@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,7 @@ SUBMIT = "/linkage.v1.DocumentService/SubmitDocument"
 UPLOAD = "/linkage.v1.BatchService/UploadChunks"
 PARTY, OTHER, OFFICE = "party/dukcapil", "party/imigrasi", "office/dukcapil/tawau"
 PARTY_BYTES, OFFICE_BYTES = 40_000, 12_000
+CALLS_AT_HAND = 8
 # Half of a hello that never ends.
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
@@ -32,6 +34,7 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
     made.prepare()
     path: Path = made.root / "matcher" / "matcher.toml"
     limits = f"[limits]\nparty_bytes = {PARTY_BYTES}\noffice_bytes = {OFFICE_BYTES}\n"
+    limits += f"calls_at_hand = {CALLS_AT_HAND}\n"
     path.write_text(path.read_text("utf-8") + limits, "utf-8")
     made.submit(*(made.enrolment(name) for name in (PARTY, OTHER, OFFICE)))
     with made.running():
@@ -76,6 +79,36 @@ def test_an_office_and_its_party_share_the_bytes_of_a_day(members: Members) -> N
         call(party, CHECK)
         with pytest.raises(MalformedMessageError), translated():
             call(other, SUBMIT, document(14_000))
+
+
+@pytest.mark.parametrize("waiting", ["for an answer", "with a message"])
+def test_calls_that_stay_open_hinder_their_caller_alone(members: Members, waiting: str) -> None:
+    def begun(channel: grpc.Channel) -> Any:
+        if waiting == "for an answer":
+            return channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=60)
+        return channel.stream_stream(CHECK)(iter(said.wait, None), timeout=60)
+
+    said = threading.Event()
+    with ExitStack() as stack:
+        stack.callback(said.set)
+        # Over many connections: they are counted together.
+        office, *more = (
+            stack.enter_context(members.channel(members.credentials[OFFICE])) for _ in range(3)
+        )
+        for channel in more * (CALLS_AT_HAND // 2):
+            stack.callback(begun(channel).cancel)
+
+        def asks_too_much() -> None:
+            while True:
+                call(office, CHECK)
+
+        with pytest.raises(QuotaExceededError, match="8 calls at hand"), translated():
+            asks_too_much()
+        with members.channel(members.credentials[OTHER]) as other:
+            call(other, CHECK)
+    # Once they have ended it may call again.
+    with members.channel(members.credentials[OFFICE]) as office:
+        repeated(lambda: call(office, CHECK), Patience(20.0))
 
 
 def test_a_bomb_of_gzip_is_refused_by_its_length_unpacked(members: Members) -> None:
