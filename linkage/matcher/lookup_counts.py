@@ -139,27 +139,29 @@ class LookupCounts:
         Raises:
             UnavailableError: the database cannot keep them: nothing may leave.
         """
-        minute = self._now()
         given = {one.grant.id: self._given.get(one.grant.id, 0) for one in admitted}
         numbers, rows, requests = [], dict[str, LookupRow](), list[LookupRequestRow]()
-        for one in admitted:
-            grant = one.grant
-            given[grant.id] += 1
-            numbers.append(given[grant.id])
-            before = rows.get(grant.id)
-            rows[grant.id] = LookupRow(
-                grant.agreement,
-                minute,
-                grant.caller,
-                grant.register,
-                grant.id,
-                key=one.key,
-                cosigned=one.cosigned,
-                answered=1 + (before.answered if before else 0),
-                sequence=given[grant.id],
-            )
-            requests.append(LookupRequestRow(grant.id, given[grant.id], minute, one.request))
         with self._metadata.write() as transaction:
+            # Read here, where no minute is being logged: what is added to one that has its leaf
+            # is in no leaf. Not before the last one logged, should the clock be set back.
+            minute = max(self._now(), self._logged)
+            for one in admitted:
+                grant = one.grant
+                given[grant.id] += 1
+                numbers.append(given[grant.id])
+                before = rows.get(grant.id)
+                rows[grant.id] = LookupRow(
+                    grant.agreement,
+                    minute,
+                    grant.caller,
+                    grant.register,
+                    grant.id,
+                    key=one.key,
+                    cosigned=one.cosigned,
+                    answered=1 + (before.answered if before else 0),
+                    sequence=given[grant.id],
+                )
+                requests.append(LookupRequestRow(grant.id, given[grant.id], minute, one.request))
             table = LookupRows(transaction.connection)
             for row in rows.values():
                 table.count(row)
@@ -208,8 +210,6 @@ class LookupCounts:
             return 0
         with self._lock:
             ended = {key: n for key, n in self._refused.items() if key[0] < now}
-            for key in ended:
-                del self._refused[key]
         with self._metadata.write() as transaction:
             table = LookupRows(transaction.connection)
             for (minute, route), refused in ended.items():
@@ -225,6 +225,9 @@ class LookupCounts:
                 for first in range(0, len(rows), _ROWS_PER_LEAF):
                     self._record(transaction, minute, agreement, rows[first:][:_ROWS_PER_LEAF])
                     n_leaves += 1
+        with self._lock:  # kept until here: nothing is lost while the database is away
+            for key in ended:
+                del self._refused[key]
         if n_leaves:
             self._log.publish()
         self._logged = now

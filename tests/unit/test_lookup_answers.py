@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ from linkage.lookup import ANSWER_TYPE, Answer, Grade
 from linkage.matcher.journal import Journal
 from linkage.matcher.lookup_counts import Admitted, LookupCounts, Route
 from linkage.matcher.lookups import grade_of
-from linkage.store.metadata import Metadata
+from linkage.store.metadata import Metadata, Transaction
 
 START = datetime(2027, 3, 1, tzinfo=UTC)
 
@@ -120,6 +121,54 @@ def test_what_cannot_be_counted_has_no_number(
         with pytest.raises(UnavailableError):
             counts.number(asked(ONE))
     assert counts.number(asked(ONE)) == [2]
+
+
+def test_a_minute_that_is_logged_while_an_answer_waits_is_not_the_answers(
+    make: Callable[[], LookupCounts],
+    clock: Clock,
+    metadata: Metadata,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts, write = make(), metadata.write
+    counts.number(asked(ONE))
+    clock.now += 59.9
+
+    @contextmanager
+    def late() -> Iterator[Transaction]:
+        monkeypatch.setattr(metadata, "write", write)
+        clock.now += 0.2
+        assert counts.log_minutes() == 1
+        with write() as transaction:
+            yield transaction
+
+    monkeypatch.setattr(metadata, "write", late)
+    assert counts.number(asked(ONE)) == [2]
+    clock.now += 60
+    assert counts.log_minutes() == 1
+    assert [body["answered"] for _, body in bodies(metadata)] == [1, 1]
+
+
+def test_a_refusal_is_logged_once_the_database_is_back(
+    make: Callable[[], LookupCounts],
+    clock: Clock,
+    metadata: Metadata,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = make()
+    counts.refuse(REFUSED)
+    clock.now += 60
+
+    def gone() -> None:
+        raise UnavailableError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(metadata, "write", gone)
+        with pytest.raises(UnavailableError):
+            counts.log_minutes()
+    assert counts.log_minutes() == 1
+    clock.now += 60
+    assert counts.log_minutes() == 0
+    assert [body["counts"][0]["refused"] for _, body in bodies(metadata)] == [1]
 
 
 def test_what_is_on_its_way_is_used_until_it_is_given_back(
