@@ -277,10 +277,11 @@ class Lookup:
             RecordError: an attribute is none of the schema's, or no value says anything.
         """
         names = [attribute.name for attribute in self._session.schema.attributes]
-        unknown = sorted(set(values) - set(names))
-        if unknown:
+        if n_unknown := len(set(values) - set(names)):
+            # Not quoted: where a file has no line of column names, they are values.
             raise RecordError(
-                f"no attribute {', '.join(unknown)}: the schema has {', '.join(names)}"
+                f"{n_unknown} of the attributes given are none of the schema's: "
+                f"it has {', '.join(names)}"
             )
         table = pa.table({name: pa.array([values.get(name, "")], pa.string()) for name in names})
         columns = self._normaliser.columns(table)

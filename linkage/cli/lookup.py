@@ -153,7 +153,7 @@ def _values_in(text: str) -> dict[str, str]:
     if text.lstrip().startswith("{"):
         try:
             parsed = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise click.UsageError("the values begin like JSON, and are no JSON object") from None
         if any(not isinstance(value, str) for value in parsed.values()):
             raise click.UsageError("every value of the JSON object is a text")
