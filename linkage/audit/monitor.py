@@ -103,6 +103,7 @@ class _Memory:
 
     Attributes:
         read_at: when the log was read last.
+        judged: how many entries were judged then; None from before this was remembered.
         changed_at: when a new checkpoint was seen last.
         cosigned: size of the largest checkpoint that enough witnesses had cosigned.
         waiting_since: since when entries wait for cosignatures; None where none do.
@@ -111,6 +112,7 @@ class _Memory:
     """
 
     read_at: float | None = None
+    judged: int | None = None
     changed_at: float | None = None
     cosigned: int = 0
     waiting_since: float | None = None
@@ -149,11 +151,15 @@ class Monitor:
         self._latest = datetime.fromtimestamp(0, UTC)
         bodies = self._copy.bodies()
         # Whether bodies are shown to this monitor turns out with the log that it follows.
-        self._before = [
-            finding
-            for index, leaf in enumerate(self._copy.leaves(self._copy.size))
-            for finding in self._judged(leaf, parse_entry(leaf), bodies.get(index))
-        ]
+        self._before: list[Finding] = []
+        # Of leaves that came just before the monitor was killed nobody was told.
+        self._untold: list[tuple[str, str, str]] = []
+        judged = self._copy.size if self._memory.judged is None else self._memory.judged
+        for index, leaf in enumerate(self._copy.leaves(self._copy.size)):
+            entry = parse_entry(leaf)
+            if index >= judged:
+                self._untold += self._untimely(index, entry, clock())
+            self._before += self._judged(leaf, entry, bodies.get(index))
 
     @property
     def head(self) -> Checkpoint | None:
@@ -207,13 +213,13 @@ class Monitor:
                     doubted = isinstance(error, VerificationError | MalformedMessageError)
                     seen.append((UNVERIFIED if doubted else REFUSED, str(error), ""))
             finally:
-                # The copy has moved on, and its leaves are not judged in time again: whatever
-                # the matcher does next, their alarms stand.
+                # The copy has moved on, and its leaves are not judged again: whatever the
+                # matcher does next, their alarms stand.
                 fresh += self._raised(seen, now)
             found += seen
             if failed is not None:
                 break
-            self._remember(read_at=now)
+            self._remember(read_at=now, judged=self._copy.size)
         stalled = list(self._stalled(now))
         fresh += self._raised(stalled, now)
         last = {(code, text) for code, text, _ in (*found, *stalled) if code not in _OF_LEAVES}
@@ -228,9 +234,10 @@ class Monitor:
     def _followed(self, log: LiveLog, now: float) -> Iterator[tuple[str, str, str]]:
         """Move on to the newest checkpoint, and judge what is new under it."""
         note, size = log.checkpoint(), self._copy.size
+        yield from self._untold
         for finding in self._before:
             yield from self._breach(finding, log)
-        self._before = []
+        self._before, self._untold = [], []
         try:
             head = verify_checkpoint(note, self._keys)
         except (SignatureError, CheckpointError) as error:

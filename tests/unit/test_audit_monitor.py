@@ -298,6 +298,21 @@ def test_a_question_that_is_not_answered_hides_no_alarm(
     assert len(watch.monitor().standing) == 2 + len(told)
 
 
+def test_a_monitor_that_is_killed_as_leaves_come_judges_them_at_its_next_start(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.now += 3600
+    watch.look()
+    watch.log.all[200:], watch.log.size = [public(200, 30)], 201
+    with monkeypatch.context() as killed:
+        killed.setattr(Monitor, "_raised", lambda *_: exit(137))
+        with pytest.raises(SystemExit):
+            watch.look()
+    assert watch.codes() == [TIME_INVALID]
+    watch.monitor().acknowledge()
+    assert watch.codes() == []
+
+
 def test_a_refusal_of_the_log_is_an_alarm_and_no_look_at_it(watch: Watch) -> None:
     def refuse() -> bytes:
         raise DeniedError("NOT_ADMITTED", "this certificate may not make this call")
