@@ -9,9 +9,12 @@ certificate of the service's authority.
 """
 
 import ipaddress
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -28,7 +31,8 @@ from linkage.matcher.status import Status
 
 # Seconds. Lookups are answered in milliseconds; an upload may take an hour.
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0)
-_SLOWEST_S = 10.0
+# Those who watch are few: connections at once, and the seconds of one, handshake included.
+_MOST, _SLOWEST_S = 16, 10.0
 
 
 class Metrics:
@@ -113,12 +117,45 @@ class _StatusCollector(Collector):
 
 
 class _Server(ThreadingMixIn, WSGIServer):
+    """Answers a few connections at once, each until its deadline, whatever it sends or reads."""
+
     daemon_threads = True
+
+    def __init__(self, *args: Any) -> None:
+        self._until: dict[Any, float] = {}
+        self._lock = threading.Lock()
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            full = len(self._until) >= _MOST
+            if not full:
+                self._until[request] = time.monotonic() + _SLOWEST_S
+        if full:
+            self.shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """End what took too long; called twice a second."""
+        now = time.monotonic()
+        with self._lock:
+            late = [request for request, until in self._until.items() if until < now]
+        for request in late:
+            # Past TLS, whose own object its thread works with: that reads an end, and closes.
+            with suppress(OSError):
+                socket.socket.shutdown(request, socket.SHUT_RDWR)
+
+    def close_request(self, request: Any) -> None:
+        super().close_request(request)
+        with self._lock:
+            self._until.pop(request, None)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of who went away or was ended: it would be a trace with their address."""
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = _SLOWEST_S  # of one that asks and then says nothing
-
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the library's name
         pass
 

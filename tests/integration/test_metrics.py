@@ -4,10 +4,12 @@ import http.client
 import json
 import socket
 import ssl
+import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from test_auth_matrix import other_authority
 
 from linkage.cli import padan
 from linkage.errors import UnavailableError
+from linkage.matcher import metrics
 from linkage.matcher.metrics import Metrics, MetricsServer
 from linkage.matcher.opened import read_metadata
 from linkage.matcher.status import Status, status_of
@@ -70,8 +73,9 @@ def shown(members: Members, *options: str) -> dict[str, Any]:
 
 @contextmanager
 def serving(members: Members, reasons: list[str], listen: str = "127.0.0.1:0") -> Iterator[int]:
-    metrics = Metrics(lambda: status(members))
-    server = MetricsServer(listen, metrics, lambda: reasons, members.config.tls)
+    server = MetricsServer(
+        listen, Metrics(lambda: status(members)), lambda: reasons, members.config.tls
+    )
     server.start()
     try:
         yield server.port
@@ -129,9 +133,9 @@ def test_what_is_counted_is_told_while_the_database_is_away() -> None:
     def gone() -> Status:
         raise UnavailableError("the database is gone")
 
-    metrics = Metrics(gone)
-    metrics.ended("/linkage.v1.JobService/GetJob", "UNAVAILABLE", 0.1)
-    told = values_in(generate_latest(metrics.registry).decode())
+    made = Metrics(gone)
+    made.ended("/linkage.v1.JobService/GetJob", "UNAVAILABLE", 0.1)
+    told = values_in(generate_latest(made.registry).decode())
     assert told["padan_store_up",] == 0
     assert told["padan_calls_total", "/linkage.v1.JobService/GetJob", "UNAVAILABLE"] == 1
 
@@ -153,6 +157,33 @@ def test_beyond_this_machine_a_certificate_is_asked_for(members: Members, tmp_pa
                     get(url, context)
         with pytest.raises((OSError, http.client.HTTPException)):
             get(f"http://127.0.0.1:{port}/livez")
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "0.0.0.0:0"])
+def test_who_connects_and_dawdles_is_ended_in_silence(
+    members: Members,
+    listen: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(metrics, "_SLOWEST_S", 0.5)
+    before = threading.active_count()
+    with serving(members, [], listen) as port, ExitStack() as stack:
+        slow = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            for _ in range(40)
+        ]
+        slow[-1].sendall(b"G")
+        assert slow[-1].recv(1) == b""  # one too many
+        assert threading.active_count() <= before + 1 + 16
+        with suppress(OSError):
+            while True:  # each byte would be in time, the whole is not
+                slow[0].sendall(b"G")
+                time.sleep(0.1)
+        for one in slow[1:]:
+            with suppress(ConnectionResetError):
+                one.recv(100)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_port_that_is_taken_is_told(members: Members) -> None:
