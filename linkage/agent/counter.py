@@ -16,7 +16,6 @@ from linkage.agent.config import load_agent
 from linkage.agent.lookup import Lookup, LookupAnswer, LookupClient
 from linkage.agent.session import Session
 from linkage.job import PARTY_NAME
-from linkage.lookup import LookupQuestion
 from linkage.rpc.channel import open_channel
 
 
@@ -61,19 +60,8 @@ class Counter:
                 `persons` itself raises comes out likewise.
             LinkageError: as `LookupClient.find_all`.
         """
-        failed: list[Exception] = []
-
-        def questions() -> Iterator[LookupQuestion]:
-            # gRPC reads them, and would say of an error only that there was one.
-            try:
-                for person in persons:
-                    yield self._lookup.question(self._register, person)
-            except Exception as error:  # noqa: BLE001 -- raised below
-                failed.append(error)
-
-        yield from self._client.find_all(questions())
-        if failed:
-            raise failed[0]
+        questions = (self._lookup.question(self._register, person) for person in persons)
+        yield from self._client.find_all(questions)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from linkage.lookup import (
     LookupQuestion,
 )
 from linkage.register import RegisterChunk, RegisterManifest
-from linkage.rpc.channel import repeated, sent, translated
+from linkage.rpc.channel import outgoing, repeated, sent, translated
 from linkage.rpc.convert import codes_to_proto, lookup_to_proto
 from linkage.rpc.patience import Patience
 from linkage.v1 import job_pb2, lookup_pb2, lookup_pb2_grpc
@@ -161,6 +161,7 @@ class LookupClient:
 
         Raises:
             LinkageError: as `find`, of the first that is refused; those before are answered.
+                What `questions` itself raises, or signing, comes out likewise.
         """
         digests: deque[bytes] = deque()
 
@@ -170,9 +171,8 @@ class LookupClient:
                 digests.append(request_digest(parse_envelope(request)))
                 yield lookup_to_proto(question, request)
 
-        with translated():
-            answers = self._stub.StreamLookups(messages(), timeout=_STREAM_DEADLINE_S)
-            for response in answers:
+        with outgoing(messages()) as stream, translated():
+            for response in self._stub.StreamLookups(stream, timeout=_STREAM_DEADLINE_S):
                 yield self._answer(response, digests.popleft())
 
     def _found(self, question: LookupQuestion, fresh_s: float) -> LookupAnswer:

@@ -96,20 +96,23 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
     ) -> AsyncIterator[lookup_pb2.LookupResponse]:
         """Answer lookups in their order, some of them on their way at once."""
         caller = peer_of(context)
-        waiting: asyncio.Queue[asyncio.Future[SignedAnswer] | None] = asyncio.Queue(_AT_ONCE)
+        waiting: asyncio.Queue[asyncio.Future[SignedAnswer] | None] = asyncio.Queue()
+        room = asyncio.Semaphore(_AT_ONCE)
 
         async def take() -> None:
             try:
                 async for request in request_iterator:
+                    await room.acquire()
                     answer = self._ask(caller, request)
-                    await waiting.put(asyncio.wrap_future(answer))
-            finally:
-                await waiting.put(None)
+                    waiting.put_nowait(asyncio.wrap_future(answer))
+            finally:  # never waits: after an error nobody takes anything out any more
+                waiting.put_nowait(None)
 
         taking = asyncio.create_task(take())
         try:
             while (answer := await waiting.get()) is not None:
                 yield _answer_to_proto(await answer)
+                room.release()
             await taking
         finally:
             taking.cancel()

@@ -51,16 +51,16 @@ def translated() -> Iterator[None]:
         raise error_of(cast("grpc.Call", error)) from None
 
 
-def sent(call: Callable[[Iterator[M]], T], messages: Iterable[M]) -> T:
-    """Make a call that takes a stream; an error of the stream itself is raised as it is.
+@contextmanager
+def outgoing(messages: Iterable[M]) -> Iterator[Iterator[M]]:
+    """Give messages to a call inside; an error of the messages themselves is raised as it is.
 
-    gRPC reads the messages on a thread of its own; an error of the stream would be printed there,
+    gRPC reads the messages on a thread of its own; an error of theirs would be printed there,
     and be told here only as that there was one. So the stream ends before it, and whatever the
     other side makes of half a stream, the error is raised here.
 
     Args:
-        call: makes the call.
-        messages: what it sends.
+        messages: what the call sends.
     """
     failed: list[Exception] = []
 
@@ -71,10 +71,19 @@ def sent(call: Callable[[Iterator[M]], T], messages: Iterable[M]) -> T:
             failed.append(error)
 
     try:
-        return call(kept())
-    finally:
+        yield kept()
+    except Exception:
         if failed:
             raise failed[0] from None
+        raise
+    if failed:
+        raise failed[0]
+
+
+def sent(call: Callable[[Iterator[M]], T], messages: Iterable[M]) -> T:
+    """Make a call that takes a stream, as of `outgoing`, and return what it was answered."""
+    with outgoing(messages) as stream:
+        return call(stream)
 
 
 def repeated(call: Callable[[], T], patience: Patience) -> T:

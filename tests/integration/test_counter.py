@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -11,8 +12,9 @@ from in_process import SCHEMA, Service, people, person
 from test_lookup import FAST, refresh
 
 from linkage.agent.counter import open_counter
+from linkage.agent.requests import Requests
 from linkage.cli import padan
-from linkage.errors import RecordError
+from linkage.errors import RecordError, UnavailableError
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -56,6 +58,26 @@ def test_a_person_who_cannot_be_asked_about_is_told_after_the_answers_before(
         with pytest.raises(RecordError, match=r"^1 of the attributes .* nama, ") as refused:
             counter.find({"agama": "x"})
         assert "agama" not in str(refused.value)
+
+
+def test_why_a_request_of_a_stream_cannot_be_signed_is_told(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signs, left = Requests.sign, [2]
+
+    def sign(*args: Any) -> bytes:
+        left[0] -= 1
+        if left[0] < 0:
+            raise UnavailableError("the token is not plugged in")
+        return signs(*args)
+
+    monkeypatch.setattr(Requests, "sign", sign)
+    got: list[str] = []
+    with open_counter(settings, "dukcapil") as counter:
+        persons = [applicant(number) for number in (3, 4, 5)]
+        with pytest.raises(UnavailableError, match="not plugged in"):
+            got.extend(answer.answer for answer in counter.find_all(persons))
+        assert got == ["yes", "yes"]
 
 
 def test_the_example_of_the_page_runs(

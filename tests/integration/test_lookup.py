@@ -1,5 +1,7 @@
 """Lookups over real gRPC and TLS: who gets which answer, and what is kept of it."""
 
+import asyncio
+import itertools
 import json
 import sqlite3
 import threading
@@ -302,6 +304,29 @@ def test_a_refused_lookup_ends_a_stream_with_its_error(looked_up: Service) -> No
         assert next(answers).answer == "yes"
         with pytest.raises(KeyMismatchError):
             list(answers)
+
+
+def test_an_early_error_of_a_full_stream_leaves_no_task(
+    looked_up: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taking: list[asyncio.Task[None]] = []
+    create = asyncio.create_task
+
+    def seen(work: Any, **named: Any) -> Any:
+        task = create(work, **named)
+        if "StreamLookups" in work.__qualname__:
+            taking.append(task)
+        return task
+
+    bad = question(looked_up, 3)
+    bad = replace(bad, code=bad.code[:-8])
+    with monkeypatch.context() as patch, asking(looked_up) as client:
+        patch.setattr(asyncio, "create_task", seen)
+        with pytest.raises(MalformedMessageError):
+            list(client.find_all(itertools.repeat(bad)))
+    (task,) = taking
+    while not task.done():
+        time.sleep(0.05)
 
 
 def test_many_callers_at_once_get_each_their_own_answer(looked_up: Service) -> None:
