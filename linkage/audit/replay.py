@@ -15,6 +15,7 @@ What bodies have to carry for this, besides `job`:
     job.refusals             minute, codes: how many requests of a flood were refused, by code
     lookup.grant             env
     lookup.minute            see `audit.lookups`
+    destruction              rule, expired, datasets
 
 A `job.refuse` without `job` is of a request that did not count, from which nothing followed, and a
 `batch` without it of a register. A leaf with a decision names the leaves that it rests on. A
@@ -22,6 +23,8 @@ A `job.refuse` without `job` is of a request that did not count, from which noth
 allow. So is one for the lookups of a minute under each grant.
 """
 
+import datetime
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -50,6 +53,10 @@ BODY_MISSING = "BODY_MISSING"
 REQUEST_INVALID = "REQUEST_INVALID"
 NOT_AUTHORISED = "NOT_AUTHORISED"
 DECISION_DIFFERS = "DECISION_DIFFERS"
+DESTROYED_UNDER_HOLD = "DESTROYED_UNDER_HOLD"
+DESTROYED_TOO_EARLY = "DESTROYED_TOO_EARLY"
+DESTROYED_TWICE = "DESTROYED_TWICE"
+DESTRUCTION_INVALID = "DESTRUCTION_INVALID"
 
 MEANING = {
     OK: "every decision in the log follows from the log",
@@ -57,10 +64,16 @@ MEANING = {
     REQUEST_INVALID: "a request is not what its caller signed, or nobody entitled signed it",
     NOT_AUTHORISED: "a step of a job that was not authorised before it",
     DECISION_DIFFERS: "the rules give another answer than the one that was logged",
+    DESTROYED_UNDER_HOLD: "what a legal hold kept was destroyed",
+    DESTROYED_TOO_EARLY: "something was destroyed before its last day was over",
+    DESTROYED_TWICE: "a dataset has two records of its destruction",
+    DESTRUCTION_INVALID: "a record of a destruction that does not say what went by which rule",
 }
 
 _REQUEST_JOB = "/linkage.v1.JobService/RequestJob"
 _OPEN_BATCH = "/linkage.v1.BatchService/OpenBatch"
+_MADE_AGAIN = "sealed"
+_RULES = ("TIME_OVER", "HOLD_ENDED")
 # Leaves of a job that only an authorised one can have.
 _STEPS = frozenset({"job.admit", "job.refuse", "job.plan", "batch", "refine", "result", "release"})
 
@@ -131,6 +144,7 @@ class Replay:
         self._n_decisions = 0
         self._findings: list[Finding] = []
         self._lookups = LookupReplay()
+        self._destroyed: set[str] = set()
 
     def add(self, entry: Entry, leaf: bytes, body: JsonObject | None) -> list[Finding]:
         """Take the next entry, and return what is wrong with it.
@@ -174,6 +188,8 @@ class Replay:
                 self._granted(index, entry, body)
             elif entry.type == "lookup.minute":
                 self._looked_up(index, entry, body)
+            elif entry.type == "destruction":
+                self._check_destroyed(index, entry, body)
             elif entry.type == "job.refusals":
                 self._flood(body)
             elif entry.type in ("job.failed", "job.cancelled") and "rules" in body:
@@ -302,6 +318,30 @@ class Replay:
         for problem in self._lookups.problems(entry.agreement or "", body):
             self._add(DECISION_DIFFERS, index, problem)
 
+    def _check_destroyed(self, index: int, entry: Entry, body: JsonObject) -> None:
+        """Check that what was destroyed had reached its end, and was not held."""
+        self._n_decisions += 1
+        try:
+            days = [datetime.date.fromisoformat(day) for day in _texts(body, "expired")]
+            names = _datasets(body)
+            _text(body, "rule")
+        except (_Unusable, ValueError) as error:
+            self._add(DESTRUCTION_INVALID, index, f"a destruction: {error}")
+            return
+        if body["rule"] not in _RULES or not days:
+            self._add(DESTRUCTION_INVALID, index, f"a destruction by rule {body['rule']}")
+        standing = self._state.agreements.get(entry.agreement or "")
+        if standing is not None and standing.held is not None:
+            self._add(DESTROYED_UNDER_HOLD, index, f"of {entry.agreement}, which is held")
+        today = entry.time.astimezone(datetime.UTC).date()
+        if days and today <= max(days):
+            self._add(DESTROYED_TOO_EARLY, index, f"what was to be kept until {max(days)}")
+        for name in sorted(name for name, n in Counter(names).items() if n > 1):
+            self._add(DESTROYED_TWICE, index, f"dataset {name}, twice in one record")
+        for name in sorted(self._destroyed.intersection(names)):
+            self._add(DESTROYED_TWICE, index, f"dataset {name}, which an earlier record names")
+        self._destroyed.update(names)
+
     def _compare(
         self, index: int, entry: Entry, body: JsonObject, decision: Decision, *, allowed: bool
     ) -> None:
@@ -338,6 +378,15 @@ class Replay:
         size, root = signed.seen.size, signed.seen.root
         known = self._history.root_at(size).hex() if size <= self._history.size else ""
         return replace(asked, seen_size=size, seen_root=root, log_root=known)
+
+
+def _datasets(body: JsonObject) -> list[str]:
+    """Return the names of the datasets in the record of a destruction that exist once."""
+    classes = body.get("datasets")
+    if not isinstance(classes, dict):
+        raise _Unusable("a body without datasets")
+    # That of an epoch's key exchange is made again when a party sends one after its end.
+    return [name for kind in classes for name in _texts(classes, kind) if kind != _MADE_AGAIN]
 
 
 def _is_of_no_job(entry: Entry, body: JsonObject) -> bool:

@@ -132,7 +132,7 @@ class Registers:
             )
             rows.add(row)
         for upload_id in dropped:
-            self._artefacts.delete(upload_id)
+            self._retention.drop(upload_id, manifest.agreement_id)
         return row.upload_id, 0
 
     def put_chunk(self, party: str, upload_id: str, index: int, chunk: RegisterChunk) -> int:
@@ -188,7 +188,7 @@ class Registers:
         # The answer to a first try may have failed before its checkpoint.
         self._log.publish()
         for other in older:
-            self._artefacts.delete(other.upload_id)
+            self._retention.drop(other.upload_id, row.agreement_id)
         self._on_change((row.agreement_id, party))
         return leaf, revision
 

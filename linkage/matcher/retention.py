@@ -5,13 +5,14 @@ with the day. Then its key is destroyed, in three steps that a crash may part: w
 destroyed is written down, the key is destroyed, and the record (*berita acara*) is logged. So a
 key is never gone without a record, and nothing has two.
 
-A legal hold (`agreement.hold`) beats the agreed time: what is held is taken out of its day
-first, and destroyed when the hold has ended.
+A legal hold (`agreement.hold`) beats the agreed time, also where a destruction is written down and
+not done: what is held is taken out of its day first, and destroyed when the hold has ended.
 """
 
 import datetime
 import hashlib
 from collections import defaultdict
+from dataclasses import replace
 from itertools import islice
 from typing import Literal, cast
 
@@ -75,6 +76,13 @@ class Retention:
         last = expires or self.expires(kind, agreement_id)
         self._artefacts.create(dataset, last, Owner(kind, agreement_id, job_id))
 
+    def drop(self, dataset: str, agreement_id: str) -> None:
+        """Delete a dataset that nobody needs any more; one that is held is left to its day."""
+        self._ledger.refresh()
+        standing = self._ledger.known.agreements.get(agreement_id)
+        if standing is None or standing.held is None:
+            self._artefacts.delete(dataset)
+
     def expires(self, kind: Kind, agreement_id: str) -> datetime.date:
         """Return the last day of what is made today."""
         today = time_of(self._clock).date()
@@ -127,17 +135,59 @@ class Destroyer:
         if not due:
             return n_destroyed
         with self._metadata.write() as transaction:
-            held = self._held(transaction)
             for key in due:
-                self._plan(transaction, key, held)
+                Destructions(transaction.connection).plan(key, self._going(transaction, key))
         return n_destroyed + self._carry_out()
 
-    def _held(self, transaction: Transaction) -> frozenset[str]:
-        by_id = self._ledger.state(transaction).agreements.by_id
-        return frozenset(name for name, standing in by_id.items() if standing.held is not None)
+    def _carry_out(self) -> int:
+        """Destroy what is written down, and log each record once."""
+        with self._metadata.read() as transaction:
+            keys = {row.key for row in Destructions(transaction.connection).planned()}
+        if not keys:
+            return 0
+        for key in sorted(keys):
+            try:
+                while not self._destroyed(key):
+                    pass
+            except OSError as error:
+                raise UnavailableError(f"a key cannot be destroyed: {error.strerror}") from error
+        with self._metadata.write() as transaction:
+            table = Destructions(transaction.connection)
+            # Of a key that is held now nothing is planned any more.
+            planned = [row for row in table.planned() if row.key in keys]
+            for row in planned:
+                leaf = None
+                if row.body:
+                    leaf = self._journal.record(
+                        transaction, "destruction", MATCHER, row.agreement_id, row.body
+                    )
+                table.done(row, leaf)
+        self._log.publish()
+        return sum(_count(row.body) for row in planned)
 
-    def _plan(self, transaction: Transaction, key: str, held: frozenset[str]) -> None:
-        """Take what is held out of a key, and write down what will be destroyed with it."""
+    def _destroyed(self, key: str) -> bool:
+        """Destroy a key if what would go is what is written down, else write that down.
+
+        A hold may have been logged since; none can be in between, for a document is logged by a
+        transaction that writes. What is written down is committed before the key goes, so a
+        transaction that fails here takes no record with it.
+        """
+        with self._metadata.write() as transaction:
+            if self._artefacts.has_key(key):
+                table, going = Destructions(transaction.connection), self._going(transaction, key)
+                planned = [replace(row, id=0) for row in table.planned() if row.key == key]
+                if going != planned:
+                    table.plan(key, going)
+                    return False
+                if not going:
+                    return True
+            self._artefacts.destroy(key)
+        return True
+
+    def _going(self, transaction: Transaction, key: str) -> list[DestructionRow]:
+        """Take what is held out of a key, and return what is to be destroyed with it."""
+        by_id = self._ledger.state(transaction).agreements.by_id
+        held = {name for name, standing in by_id.items() if standing.held is not None}
         going: dict[str, dict[str, Header]] = defaultdict(dict)
         for dataset, header in self._artefacts.under(key).items():
             agreement = header.owner.agreement_id if header.owner else ""
@@ -146,36 +196,14 @@ class Destroyer:
             else:
                 going[agreement][dataset] = header
         if key in {held_key(_case(agreement)) for agreement in held}:
-            return
-        table = Destructions(transaction.connection)
+            return []
         # A day without anything to log goes as well.
-        table.plan(DestructionRow(key, "", {}))
+        rows = [DestructionRow(key, "", {})]
         for agreement, datasets in going.items():
             left = iter(datasets.items())
             while some := dict(islice(left, _IN_ONE)):
-                table.plan(DestructionRow(key, agreement, _record(key, some)))
-
-    def _carry_out(self) -> int:
-        """Destroy what is written down, and log each record once."""
-        with self._metadata.read() as transaction:
-            planned = Destructions(transaction.connection).planned()
-        for key in sorted({row.key for row in planned}):
-            try:
-                self._artefacts.destroy(key)
-            except OSError as error:
-                raise UnavailableError(f"a key cannot be destroyed: {error.strerror}") from error
-        if planned:
-            with self._metadata.write() as transaction:
-                table = Destructions(transaction.connection)
-                for row in planned:
-                    leaf = None
-                    if row.body:
-                        leaf = self._journal.record(
-                            transaction, "destruction", MATCHER, row.agreement_id, row.body
-                        )
-                    table.done(row, leaf)
-            self._log.publish()
-        return sum(_count(row.body) for row in planned)
+                rows.append(DestructionRow(key, agreement, _record(key, some)))
+        return rows
 
 
 def _record(key: str, datasets: dict[str, Header]) -> JsonObject:

@@ -235,6 +235,13 @@ class ArtefactStore:
         """Return the names of the keys of what is held."""
         return sorted(path.name for path in self._keystore.glob(f"{_HELD}*"))
 
+    def has_key(self, key: str) -> bool:
+        """Return whether a key is there, and not overwritten."""
+        try:
+            return any((self._keystore / key).read_bytes())
+        except FileNotFoundError:
+            return False
+
     def destroy(self, key: str) -> None:
         """Destroy a key, and then what it kept: nobody can read that any more, from any copy.
 

@@ -1,9 +1,10 @@
 """Destructions that were decided on and are perhaps not done: rows inside a transaction."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from linkage.log.canonical import JsonObject
 from linkage.store import tables
@@ -36,13 +37,16 @@ class Destructions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def plan(self, row: DestructionRow) -> None:
-        """Keep what will be destroyed."""
-        self._connection.execute(
-            insert(tables.destructions).values(
-                key=row.key, agreement_id=row.agreement_id, body=json.dumps(row.body), done=False
+    def plan(self, key: str, rows: Sequence[DestructionRow]) -> None:
+        """Keep what will be destroyed with a key, in place of what was planned before."""
+        table = tables.destructions
+        self._connection.execute(delete(table).where(table.c.key == key, table.c.done.is_(False)))
+        for row in rows:
+            self._connection.execute(
+                insert(table).values(
+                    key=key, agreement_id=row.agreement_id, body=json.dumps(row.body), done=False
+                )
             )
-        )
 
     def planned(self) -> list[DestructionRow]:
         """Return what is not logged as done, in the order in which it was planned."""

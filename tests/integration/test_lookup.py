@@ -23,7 +23,7 @@ from in_process import SCHEMA, Service, people, person
 from keys.dsse import sign
 from linkage.agent.lookup import Lookup, LookupAnswer, LookupClient
 from linkage.agent.register import RegisterUpload, Uploaded
-from linkage.agreement.payload import Stop
+from linkage.agreement.payload import Hold, Stop
 from linkage.cli import padan
 from linkage.errors import (
     DeniedError,
@@ -424,6 +424,27 @@ def test_a_refresh_sends_what_changed_and_the_rest_stays(own_service: Service) -
     datasets = (own_service.site.root / "matcher" / "data" / "artefacts").iterdir()
     registers = [path for path in datasets if not path.name.startswith("sealed-")]
     assert len(registers) == 1  # a whole register takes the place of the older ones
+
+
+def test_a_register_that_is_replaced_under_a_legal_hold_is_kept(own_service: Service) -> None:
+    agreement = own_service.site.agreement
+    with own_service.running():
+        refresh(own_service)
+        payload = Hold(
+            log=agreement.log,
+            agreement=agreement.id,
+            digest=agreement.digest(),
+            serial=1,
+            held=True,
+            reason="perkara 1/2026",
+        )
+        signers = [own_service.site.signers[party] for party in ("dukcapil", "imigrasi")]
+        with own_service.client("dukcapil") as client:
+            client.submit_document(sign(Hold.TYPE, payload.to_bytes(), signers).to_bytes())
+        assert refresh(own_service, whole=True).revision == 2
+    datasets = (own_service.site.root / "matcher" / "data" / "artefacts").iterdir()
+    registers = [path for path in datasets if not path.name.startswith("sealed-")]
+    assert len(registers) == 2
 
 
 def test_an_agent_that_lost_its_state_sends_the_whole(own_service: Service) -> None:

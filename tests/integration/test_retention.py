@@ -15,9 +15,11 @@ from in_process import Service, links, people
 
 from keys.dsse import Envelope, sign
 from linkage.agreement.payload import Hold
+from linkage.audit.replay import Replay
 from linkage.cli import padan
 from linkage.errors import DeniedError, NotFoundError, UnavailableError
 from linkage.log.entry import parse_entry
+from linkage.log.hashing import leaf_hash
 from linkage.matcher.config import MatcherConfig, load_config
 from linkage.matcher.journal import Journal
 from linkage.matcher.ledger import Ledger
@@ -253,6 +255,64 @@ def test_a_destruction_cut_short_is_finished_and_recorded_once(
         for name in listed
     ]
     assert len(names) == len(set(names)) > 0
+
+
+def test_a_hold_stops_a_destruction_that_was_written_down_and_not_done(
+    done: tuple[Service, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, _ = done
+    datasets = artefacts_of(config_of(service)).datasets()
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with destroyer(service) as due, monkeypatch.context() as patch:
+        patch.setattr(ArtefactStore, "destroy", fail)
+        with pytest.raises(UnavailableError):
+            due.run()
+    submit(service, hold(service, "dukcapil", "imigrasi"))
+    with destroyer(service) as due:
+        assert due.run() == 0
+    assert records(service) == []
+    assert artefacts_of(config_of(service)).datasets() == datasets
+    submit(service, hold(service, "dukcapil", "imigrasi", held=False, serial=2), LATER_S)
+    with destroyer(service) as due:
+        assert due.run() == len(datasets)
+    assert {record["rule"] for record in records(service)} == {"HOLD_ENDED"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({}, "DESTROYED_UNDER_HOLD"),
+        ({"expired": ["2999-12-31"]}, "DESTROYED_TOO_EARLY"),
+        ({"datasets": {"upload": ["batch-1", "batch-1"]}}, "DESTROYED_TWICE"),
+        ({"rule": "MERCY"}, "DESTRUCTION_INVALID"),
+    ],
+)
+def test_auditors_see_what_was_destroyed_against_the_rules(
+    done: tuple[Service, str], changed: dict[str, Any], code: str
+) -> None:
+    service, _ = done
+    if not changed:
+        submit(service, hold(service, "dukcapil", "imigrasi"))
+    body = {
+        "rule": "TIME_OVER",
+        "expired": ["2026-01-01"],
+        "datasets": {"upload": ["batch-1"]},
+        "jobs": [],
+    }
+    with opened_metadata(config_of(service)) as metadata, metadata.write() as transaction:
+        agreement_id = service.site.agreement.id
+        journal = Journal(lambda: datetime.now(UTC).timestamp())
+        journal.record(transaction, "destruction", "matcher", agreement_id, body | changed)
+    with opened_metadata(config_of(service)) as metadata, metadata.read() as transaction:
+        run = Replay()
+        for entry in transaction.entries(0, transaction.entry_count()):
+            own = None if entry.body is None else json.loads(entry.body)
+            found = run.add(parse_entry(entry.leaf), leaf_hash(entry.leaf), own)
+    assert [one.code for one in found] == [code]
+    assert run.report().verdict == code
 
 
 def test_each_class_ends_when_the_agreement_says(done: tuple[Service, str]) -> None:
