@@ -38,15 +38,15 @@ class Mark:
     Attributes:
         state: what.
         record_id: the own record whose links are meant, in all files.
-        links: or these link ids, in hexadecimal.
-        counterpart: or all rows of another party, where rows have no link id.
+        counterpart: or the rows of another party, which may say nothing of a third one's:
+        links: of them those with these link ids, in hexadecimal; None for all without a link id.
         before: only rows of jobs asked for before this leaf of the log; None for all jobs.
     """
 
     state: MarkState
     record_id: str | None = None
-    links: frozenset[str] = frozenset()
     counterpart: str | None = None
+    links: frozenset[str] | None = None
     before: int | None = None
 
     def meets(self, row: Mapping[str, str], asked: int) -> bool:
@@ -55,9 +55,11 @@ class Mark:
             return False
         if self.record_id is not None and row.get("record_id") == self.record_id:
             return True
-        if "link_id" in row:
-            return row["link_id"] in self.links
-        return self.counterpart is not None and row.get("counterpart") == self.counterpart
+        if self.counterpart is None or row.get("counterpart") != self.counterpart:
+            return False
+        if self.links is None:
+            return "link_id" not in row
+        return row.get("link_id") in self.links
 
 
 def write_marks(

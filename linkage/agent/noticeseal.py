@@ -20,6 +20,7 @@ MOST_LINKS = 255
 """Links in one notice; more go into further ones."""
 
 _NONCE_BYTES = 12
+_PLAIN_BYTES = 1 + MOST_LINKS * LINK_ID_BYTES
 
 
 def seal_links(
@@ -39,7 +40,7 @@ def seal_links(
     if len(links) > MOST_LINKS or any(len(link) != LINK_ID_BYTES for link in links):
         raise ValueError(f"a notice names at most {MOST_LINKS} links")
     named = bytes([len(links)]) + b"".join(links)
-    plain = named.ljust(1 + MOST_LINKS * LINK_ID_BYTES, b"\0")
+    plain = named.ljust(_PLAIN_BYTES, b"\0")
     nonce = draw(_NONCE_BYTES)
     sealed = AESGCM(key.notice_key(*about[1:])).encrypt(nonce, plain, "/".join(about).encode())
     return encode_base64(nonce + sealed)
@@ -49,7 +50,8 @@ def open_links(key: LinkageKey, said: RightsNotice) -> list[bytes]:
     """Return the link ids that a notice is about.
 
     Raises:
-        VerificationError: it was sealed under another key, or for another notice.
+        VerificationError: it was sealed under another key, or for another notice, or is not as
+            long as all seals are.
     """
     sealed, about = decode_base64(said.sealed), (said.id, said.party, said.to)
     try:
@@ -60,5 +62,8 @@ def open_links(key: LinkageKey, said: RightsNotice) -> list[bytes]:
         raise VerificationError(
             f"notice {said.id} of {said.party} was sealed under another key: ask them"
         ) from error
+    # Sealed under the right key says nothing of what its sender put in.
+    if len(plain) != _PLAIN_BYTES:
+        raise VerificationError(f"notice {said.id} of {said.party} is no list of links: ask them")
     ends = range(1, 1 + plain[0] * LINK_ID_BYTES, LINK_ID_BYTES)
     return [plain[start : start + LINK_ID_BYTES] for start in ends]

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from keys.dsse import sign
+from keys.dsse import parse_envelope, sign
 from linkage.agent.delivery import bring_up_to_date
 from linkage.agent.marks import STATE_OF, Mark, MarkState, links_of, write_marks
 from linkage.agent.noticeseal import MOST_LINKS, open_links, seal_links
@@ -58,7 +58,10 @@ class Synced:
         told: notices that came into the log by it.
         answered: notices of others that were answered by it.
         waiting: notices of others that an official has to answer.
-        unreadable: notices whose links were sealed under another key than this epoch's.
+        unreadable: notices whose links were sealed under another key than this epoch's, or are
+            none.
+        refused: notices, own or others', that the log did not take, or not the answer to them:
+            the next `sync` tries again.
         marked: rows of the own result files by what stands against them now.
     """
 
@@ -66,6 +69,7 @@ class Synced:
     answered: tuple[str, ...]
     waiting: tuple[str, ...]
     unreadable: tuple[str, ...]
+    refused: tuple[str, ...]
     marked: Mapping[MarkState, int]
 
 
@@ -162,8 +166,9 @@ class Rights:
         """Read what others told, mark the own links, answer, and tell others what is due.
 
         Raises:
-            VerificationError: the log, or a notice, does not hold.
-            DeniedError: the agreement is not in force.
+            VerificationError: the log does not hold.
+            DeniedError: the agreement was never in force.
+            RecordError: results could not be brought where the settings say; all else is done.
         """
         mirror = self._session.mirror
         mirror.update(matcher)
@@ -171,8 +176,16 @@ class Rights:
         # and what they named is in the notices.
         with self._session.store.locked(_DATASET):
             self._write_due()
-        marked = self.mark()
-        told = self._tell(matcher)
+        marked = self._write_marks()
+        try:
+            return self._exchange(matcher, marked)
+        finally:
+            # Last: a place that cannot be written stops no clock. It is tried again.
+            self._bring()
+
+    def _exchange(self, matcher: Matcher, marked: dict[MarkState, int]) -> Synced:
+        """Tell others what is due, and answer them; one that is refused stops none of the rest."""
+        told, refused = self._tell(matcher)
         answered, waiting, unreadable = list[str](), list[str](), list[str]()
         for notice in self.received():
             if notice.answer is not None:
@@ -185,11 +198,25 @@ class Rights:
             if self._may_refuse(notice.said.kind):
                 waiting.append(notice.said.id)
                 continue
-            matcher.submit_document(self._answer(notice, None))
-            answered.append(notice.said.id)
+            try:
+                matcher.submit_document(self._answer(notice, None))
+            except DeniedError:
+                refused.append(notice.said.id)
+            else:
+                answered.append(notice.said.id)
         if told or answered:
-            mirror.update(matcher)
-        return Synced(tuple(told), tuple(answered), tuple(waiting), tuple(unreadable), marked)
+            self._session.mirror.update(matcher)
+        if answered:
+            # An erasure takes its rows only now.
+            marked = self._write_marks()
+        return Synced(
+            tuple(told),
+            tuple(answered),
+            tuple(waiting),
+            tuple(unreadable),
+            tuple(refused),
+            marked,
+        )
 
     def mark(self) -> dict[MarkState, int]:
         """Write into the own result files what stands against their rows now.
@@ -199,14 +226,21 @@ class Rights:
         Raises:
             RecordError: a place cannot be written: the next call tries again.
         """
+        counts = self._write_marks()
+        self._bring()
+        return counts
+
+    def _write_marks(self) -> dict[MarkState, int]:
         marks = [*self._own_marks(), *self._others_marks()]
         asked = self._asked() if any(mark.before is not None for mark in marks) else {}
         config = self._session.config
         # A run and a timer may be here at once.
         with self._session.store.locked(_DATASET):
-            counts = write_marks(config.work / "results", marks, asked)
+            return write_marks(config.work / "results", marks, asked)
+
+    def _bring(self) -> None:
+        config = self._session.config
         bring_up_to_date(config.result, config.work)
-        return counts
 
     def _own_marks(self) -> Iterator[Mark]:
         for ticket in self.tickets.all():
@@ -222,8 +256,13 @@ class Rights:
             if said.kind == "lift" or notice.lifted is not None or refused:
                 continue
             state = STATE_OF[said.kind]
+            # Nothing brings a row back: it goes with the answer that says so, not before. Until
+            # then an official may refuse, and the line may break.
+            if state == "erased" and notice.answer is None:
+                state = "frozen"
             before = notice.leaf if state == "invalid" else None
-            yield Mark(state, links=frozenset(self._links_in(said) or ()), before=before)
+            links = frozenset(self._links_in(said) or ())
+            yield Mark(state, counterpart=said.party, links=links, before=before)
             yield Mark("recheck", counterpart=said.party, before=notice.leaf)
 
     def _links_in(self, said: RightsNotice) -> tuple[str, ...] | None:
@@ -274,18 +313,32 @@ class Rights:
             for due in self._due(ticket, links):
                 self.tickets.tell(ticket.number, due)
 
-    def _tell(self, matcher: Matcher) -> list[str]:
-        """Bring what was written into the log; return the notices that are new there."""
-        there, told = {one.said.id for one in self.sent()}, list[str]()
+    def _tell(self, matcher: Matcher) -> tuple[list[str], list[str]]:
+        """Bring what was written into the log; return what is new there, and what was refused."""
+        there, others = {one.said.id: one.leaf for one in self.sent()}, set(self._others())
+        told, refused = list[str](), list[str]()
         for ticket in self.tickets.all():
             for notice in ticket.told:
                 if notice.agreement != self._agreement_id or notice.leaf is not None:
                     continue
-                leaf = matcher.submit_document(notice.document.encode())
-                self.tickets.tell(ticket.number, replace(notice, leaf=leaf))
-                if notice.notice not in there:
+                leaf = there.get(notice.notice)
+                if leaf is None:
+                    # Nobody tells a party that has left.
+                    if notice.to not in others:
+                        continue
+                    try:
+                        leaf = matcher.submit_document(self._signed_anew(notice.document))
+                    except DeniedError:
+                        refused.append(notice.notice)
+                        continue
                     told.append(notice.notice)
-        return told
+                self.tickets.tell(ticket.number, replace(notice, leaf=leaf))
+        return told, refused
+
+    def _signed_anew(self, document: str) -> bytes:
+        """Return a document under the key of today: the same bytes, unless the key was changed."""
+        before = parse_envelope(document.encode())
+        return sign(before.payload_type, before.payload, [self._session.signer]).to_bytes()
 
     def _due(self, ticket: Ticket, links: Mapping[str, set[str]]) -> Iterator[Told]:
         """Yield the notices of a ticket that are to be written now."""
@@ -293,7 +346,7 @@ class Rights:
         if ticket.at("lifted") is not None:
             lifted = {one.lifts for one in mine}
             for before in mine:
-                if before.kind != "lift" and before.notice not in lifted:
+                if before.to in links and before.kind != "lift" and before.notice not in lifted:
                     yield self._notice(ticket, before.to, "lift", (), before.notice)
             return
         if not ticket.effective:

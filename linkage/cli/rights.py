@@ -184,14 +184,19 @@ def sync(config_path: Path, as_json: bool) -> None:
     """Heed what other parties told, answer them, and tell them what is due.
 
     Every `padan agent run` does this too. Run it by a timer, at least every few hours:
-    answers are due within 72 hours of the request at the other party.
+    answers are due within 72 hours of the request at the other party. Exit 1 where the log did
+    not take a notice or an answer.
     """
+    from linkage.cli import REFUSED
+
     with _rights(config_path) as (held, client):
         synced = held.sync(client)
     if as_json:
         click.echo(json.dumps(_synced_to_dict(synced)))
     else:
         _say_synced(synced)
+    if synced.refused:
+        sys.exit(REFUSED)
 
 
 @rights.command()
@@ -342,6 +347,8 @@ def _say_synced(synced: "Synced") -> None:
         click.echo(f"notice {notice}: an official answers, `padan agent rights answer`", err=True)
     for notice in synced.unreadable:
         click.echo(f"notice {notice}: sealed under another key; ask its sender", err=True)
+    for notice in synced.refused:
+        click.echo(f"notice {notice}: the log did not take it or its answer: tried again", err=True)
 
 
 def _synced_to_dict(synced: "Synced") -> dict[str, Any]:

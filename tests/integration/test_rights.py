@@ -2,25 +2,31 @@
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from in_process import Quiet, Service, links, people
 
+from keys.dsse import Ed25519Signer, parse_envelope, sign
 from linkage.agent.client import MatcherClient
 from linkage.agent.register import RegisterUpload
 from linkage.agent.rights import Rights, Synced
 from linkage.agent.tickets import Ticket, Tickets
 from linkage.agreement.model import Agreement
+from linkage.agreement.rights import RightsNotice
 from linkage.cli import demo_site, padan
 from linkage.cli.demo_agreement import demo_agreement
 from linkage.errors import DeniedError
-from linkage.log.canonical import format_json
+from linkage.log.canonical import encode_base64, format_json
 from linkage.store.log_copy import Logged
 
 entries = MatcherClient.entries
@@ -189,6 +195,58 @@ def test_an_erasure_takes_the_links_out_of_the_results_of_both(linked: Service) 
     assert RECORD not in run(linked)[A]
 
 
+def test_what_cannot_be_told_opened_or_brought_stops_nothing_else(linked: Service) -> None:
+    ticket, session = ask(linked, "restriction"), linked.session(A)
+    held = rights(linked, A)
+    (told,) = ticket.told
+    key = Ed25519Signer(Ed25519PrivateKey.generate())
+
+    def said(**own: Any) -> RightsNotice:
+        fields = json.loads(parse_envelope(told.document.encode()).payload)
+        return RightsNotice.model_validate_json(
+            format_json({**fields, "id": os.urandom(16).hex(), **own})
+        )
+
+    def keep(notice: RightsNotice, to: str) -> str:
+        """A notice that was written, under a key of then, and did not come into the log."""
+        document = sign(notice.TYPE, notice.to_bytes(), [key]).to_bytes().decode()
+        held.tickets.tell(
+            ticket.number,
+            replace(told, notice=notice.id, to=to, document=document, leaf=None, links=()),
+        )
+        return notice.id
+
+    gone, bad, good = keep(said(to="third"), "third"), keep(said(to="third"), B), keep(said(), B)
+    # Sealed under the right key, over nothing.
+    name = os.urandom(16).hex()
+    sealed = AESGCM(session.key.notice_key(B, A)).encrypt(
+        bytes(12), b"", f"{name}/{B}/{A}".encode()
+    )
+    empty = said(id=name, party=B, to=A, sealed=encode_base64(bytes(12) + sealed))
+    with linked.client(B) as client:
+        signer = linked.session(B).signer
+        client.submit_document(sign(empty.TYPE, empty.to_bytes(), [signer]).to_bytes())
+    (linked.folder(A) / "brought").write_text("no folder")
+    with (linked.folder(A) / "agent.toml").open("a") as file:
+        file.write('\n[result]\npath = "brought/{job}.csv"\n')
+    by = ("--ticket", ticket.number, "--officer", "NIP-2", "--reason", "decided")
+    assert padan_run(linked, A, "lift", *by).exit_code == 1
+    (linked.folder(A) / "brought").unlink()
+    again = padan_run(linked, A, "sync", "--json")
+    assert again.exit_code == 1
+    # The matcher of this process writes there, too.
+    done = json.loads(again.stdout.splitlines()[-1])
+    # All that could be told was told before the place was found to be none.
+    sent = [notice.said.id for notice in rights(linked, A).sent()]
+    assert {told.notice, good} < set(sent)
+    assert not {gone, bad} & set(sent)
+    assert (done["told"], done["unreadable"]) == ([], [name])
+    assert bad in done["refused"]
+    sync(linked, B)
+    assert states(linked, B) == ["valid"]
+    assert list((linked.folder(A) / "brought").glob("*.csv"))
+
+
 def test_a_standing_register_loses_a_restricted_record_and_gets_a_corrected_one_anew(
     new_service: Callable[..., Service],
 ) -> None:
@@ -259,10 +317,20 @@ def test_where_an_exemption_might_hold_an_official_answers(
         run(service)
         ask(service, "objection")
         ask(service, "rectification", OTHER)
+        for record in ("00032", "00033"):
+            ask(service, "erasure", record)
         done = sync(service, B)
         # Article 15 lifts objections, and no corrections. Until it is decided, the link is marked.
-        assert (len(done.waiting), len(done.answered)) == (1, 1)
+        assert (len(done.waiting), len(done.answered)) == (3, 1)
         assert (states(service, B), states(service, B, OTHER)) == (["suspended"], ["invalid"])
+        # Nothing is erased that might have to be kept.
+        for record, notice, exemption, after in (
+            ("00032", done.waiting[1], (), []),
+            ("00033", done.waiting[2], ("--exemption", "0"), ["valid"]),
+        ):
+            assert states(service, B, record) == ["frozen"]
+            assert padan_run(service, B, "answer", "--notice", notice, *exemption).exit_code == 0
+            assert states(service, B, record) == after
         by = ("--notice", done.waiting[0], "--exemption")
         assert padan_run(service, B, "answer", *by, "1").exit_code == 1
         answered = padan_run(service, B, "answer", *by, "0")
@@ -270,7 +338,7 @@ def test_where_an_exemption_might_hold_an_official_answers(
         assert states(service, B) == ["valid"]
         shown = json.loads(padan_run(service, A, "list", "--json").stdout)["sent"]
         refused = [one["exemption"]["letter"] for one in shown if one["answer"] == "refused"]
-        assert refused == ["S-1/2026"]
+        assert refused == ["S-1/2026"] * 2
         # The owner may rely on it too, for the same duties.
         own = padan_run(
             service, A, "open", "--kind", "objection", "--record", "00022", "--officer", "NIP-1",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from linkage.agent.restricted import without
 from linkage.agent.tickets import Step, Ticket, Tickets
 from linkage.agreement.rights import RightsNotice
 from linkage.errors import DeniedError, NotFoundError, RecordError, VerificationError
+from linkage.log.canonical import encode_base64
 from linkage.store.artefacts import ArtefactStore
 
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
@@ -53,7 +55,7 @@ def results(tmp_path: Path) -> Path:
 
 def test_every_row_has_a_state_and_the_stronger_mark_counts(results: Path) -> None:
     marks = [
-        Mark("suspended", links=frozenset({"aa", "bb"})),
+        Mark("suspended", counterpart="b", links=frozenset({"aa", "bb"})),
         Mark("frozen", record_id="2"),
         Mark("recheck", counterpart="b", before=7),
     ]
@@ -77,7 +79,7 @@ def test_marks_that_are_gone_leave_valid_rows_and_nothing_else_changes(results: 
 
 
 def test_a_job_that_was_asked_for_since_compared_the_corrected_record(results: Path) -> None:
-    mark = Mark("invalid", links=frozenset({"aa"}), before=7)
+    mark = Mark("invalid", counterpart="b", links=frozenset({"aa"}), before=7)
     write_marks(results, [mark], {"j1": 6, "j2": 8})
     assert column(results / "j1.csv") == ["invalid", "valid", "valid"]
     assert column(results / "j2.csv") == ["valid"]
@@ -87,9 +89,22 @@ def test_a_job_that_was_asked_for_since_compared_the_corrected_record(results: P
 
 
 def test_an_erasure_takes_rows_out(results: Path) -> None:
-    assert write_marks(results, [Mark("erased", links=frozenset({"aa"}))], {})["erased"] == 2
+    mark = Mark("erased", counterpart="b", links=frozenset({"aa"}))
+    assert write_marks(results, [mark], {})["erased"] == 2
     assert column(results / "j1.csv", "link_id") == ["bb", "cc"]
     assert column(results / "j2.csv", "link_id") == []
+
+
+def test_a_party_marks_no_rows_of_another_pair_and_none_without_their_link_ids(
+    results: Path,
+) -> None:
+    # A party of the agreement can open what another told a third: the key is the same.
+    ids = frozenset({"aa", "bb"})
+    assert write_marks(results, [Mark("erased", counterpart="c", links=ids)], {}) == {}
+    for links in (ids, frozenset[str]()):
+        write_marks(results, [Mark("erased", counterpart="b", links=links)], {})
+        assert column(results / "j1.r1.csv") == ["valid", "valid"]
+    assert column(results / "j1.csv", "link_id") == ["cc"]
 
 
 def test_links_of_own_records_are_found_in_all_files(results: Path) -> None:
@@ -126,6 +141,14 @@ def test_a_seal_opens_for_its_own_notice_alone(own: dict[str, str]) -> None:
         open_links(key(2), notice(sealed))
     with pytest.raises(ValueError, match="at most"):
         seal_links(key(), (ID, "a", "b"), [b"x" * 16] * (MOST_LINKS + 1), lambda n: bytes(n))
+
+
+@pytest.mark.parametrize("plain", [b"", b"\xff", b"\x01" + b"x" * 16])
+def test_an_authentic_seal_over_no_list_of_links_is_refused(plain: bytes) -> None:
+    nonce, about = bytes(12), f"{ID}/a/b".encode()
+    sealed = nonce + AESGCM(key().notice_key("a", "b")).encrypt(nonce, plain, about)
+    with pytest.raises(VerificationError, match="no list of links"):
+        open_links(key(), notice(encode_base64(sealed)))
 
 
 @pytest.fixture
