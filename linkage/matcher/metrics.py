@@ -146,10 +146,10 @@ class _Server(ThreadingMixIn, WSGIServer):
             with suppress(OSError):
                 socket.socket.shutdown(request, socket.SHUT_RDWR)
 
-    def close_request(self, request: Any) -> None:
-        super().close_request(request)
-        with self._lock:
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:  # before its caller can know: the place is free to who comes next
             self._until.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of who went away or was ended: it would be a trace with their address."""

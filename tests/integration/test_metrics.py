@@ -60,6 +60,10 @@ def get(url: str, context: ssl.SSLContext | None = None) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+def connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
@@ -159,6 +163,21 @@ def test_beyond_this_machine_a_certificate_is_asked_for(members: Members, tmp_pa
             get(f"http://127.0.0.1:{port}/livez")
 
 
+def test_one_connection_too_many_is_closed_and_a_place_that_is_free_again_serves(
+    members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "_SLOWEST_S", 600.0)
+    with serving(members, []) as port, ExitStack() as stack:
+        held = [stack.enter_context(connected(port)) for _ in range(16)]
+        with connected(port) as more:
+            assert more.recv(1) == b""
+        held[0].sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+        assert b"alive" in held[0].makefile("rb").read()
+        with connected(port) as more:
+            more.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            assert b"alive" in more.makefile("rb").read()
+
+
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "0.0.0.0:0"])
 def test_who_connects_and_dawdles_is_ended_in_silence(
     members: Members,
@@ -169,10 +188,7 @@ def test_who_connects_and_dawdles_is_ended_in_silence(
     monkeypatch.setattr(metrics, "_SLOWEST_S", 0.5)
     before = threading.active_count()
     with serving(members, [], listen) as port, ExitStack() as stack:
-        slow = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
-            for _ in range(40)
-        ]
+        slow = [stack.enter_context(connected(port)) for _ in range(40)]
         slow[-1].sendall(b"G")
         assert slow[-1].recv(1) == b""  # one too many
         assert threading.active_count() <= before + 1 + 16
