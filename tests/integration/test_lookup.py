@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ from linkage.errors import (
 )
 from linkage.log.entry import parse_entry
 from linkage.lookup import LOOKUP_METHOD, LookupQuestion
+from linkage.matcher.lookups import Lookups
 from linkage.rpc.channel import open_channel, translated
 from linkage.rpc.convert import lookup_to_proto
 from linkage.v1 import lookup_pb2, lookup_pb2_grpc
@@ -318,12 +320,19 @@ def test_an_early_error_of_a_full_stream_leaves_no_task(
             taking.append(task)
         return task
 
-    bad = question(looked_up, 3)
-    bad = replace(bad, code=bad.code[:-8])
+    answers: list[Future[Any]] = []
+
+    def ask(*_: Any) -> Future[Any]:
+        answers.append(Future())
+        if len(answers) == 16:  # as many as wait; the first fails once more have come
+            threading.Timer(0.3, answers[0].set_exception, [NotFoundError("gone")]).start()
+        return answers[-1]
+
     with monkeypatch.context() as patch, asking(looked_up) as client:
         patch.setattr(asyncio, "create_task", seen)
-        with pytest.raises(MalformedMessageError):
-            list(client.find_all(itertools.repeat(bad)))
+        patch.setattr(Lookups, "ask", ask)
+        with pytest.raises(NotFoundError):
+            list(client.find_all(itertools.repeat(question(looked_up, 3))))
     (task,) = taking
     while not task.done():
         time.sleep(0.05)
