@@ -25,6 +25,7 @@ from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
 from linkage.store.artefacts import ArtefactStore
 from linkage.ticket import Tickets, rows_of, ticket_bytes
 
+_PREFIX = "spool-"
 _MANIFEST = "manifest"
 _SOURCE = "source"
 _RECORDS = "records-"
@@ -40,7 +41,7 @@ class Spool:
     """
 
     def __init__(self, store: ArtefactStore, job_id: str, expires: datetime.date) -> None:
-        self._store, self._dataset = store, f"spool-{job_id}"
+        self._store, self._dataset = store, f"{_PREFIX}{job_id}"
         store.create(self._dataset, expires)
 
     def locked(self) -> AbstractContextManager[None]:
@@ -225,3 +226,12 @@ def _check_number(n_records: int, codes: CodeId) -> None:
 
 def _name(index: int) -> str:
     return f"chunk-{index:06}"
+
+
+def forget_spools(store: ArtefactStore, today: datetime.date) -> None:
+    """Destroy the spools whose last day is over.
+
+    What else the agent keeps stays readable: the maps of references and of who took part are what
+    rights and the trail are answered from.
+    """
+    store.destroy_expired(today, _PREFIX)

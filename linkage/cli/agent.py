@@ -402,9 +402,11 @@ def _waiting_jobs(config_path: Path) -> list[str]:
 def _take_part(config_path: Path, job_id: str, out: Path | None, as_json: bool) -> None:
     from linkage.agent.delivery import bring_up_to_date, deliver
     from linkage.agent.run import run_job
+    from linkage.agent.spool import forget_spools
 
     with _connected(config_path, job_id, outage=True) as (session, client), progress_bar() as bar:
         today = datetime.now(UTC).date()
+        forget_spools(session.store, today)
         outcome = run_job(session, client, job_id, _Bars(bar), today)
         places = [] if out is None else deliver(out, job_id, outcome.files)
         places += bring_up_to_date(session.config.result, session.config.work)

@@ -84,7 +84,9 @@ def drill(config: MatcherConfig, restored: MatcherConfig, keys: Sequence[Verifie
     opened_bodies = [entry for entry in entries if entry.body is not None]
     for entry in opened_bodies:
         _check_body(entry)
-    artefacts = ArtefactStore(restored.data / "artefacts", config.keystore / "artefacts")
+    artefacts = ArtefactStore(
+        restored.data / "artefacts", config.keystore / "artefacts", as_it_is=True
+    )
     opened = {name: _opened(artefacts, name) for name in artefacts.datasets()}
     return Drill(
         entries=len(entries),

@@ -159,7 +159,7 @@ class Destroyer:
                 leaf = None
                 if row.body:
                     leaf = self._journal.record(
-                        transaction, "destruction", MATCHER, row.agreement_id, row.body
+                        transaction, "destruction", MATCHER, row.agreement_id or None, row.body
                     )
                 table.done(row, leaf)
         self._log.publish()

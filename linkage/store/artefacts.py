@@ -35,6 +35,7 @@ from linkage.errors import NotFoundError, UnavailableError, VerificationError
 _NONCE_BYTES = 12
 _EXPIRES, _HELD = "expires-", "held-"
 _DAY_KEY = re.compile(r"expires-\d{4}-\d{2}-\d{2}")
+_OLD_KEY = "key"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 
 
@@ -96,25 +97,37 @@ class ArtefactStore:
     Args:
         directory: where the datasets lie.
         keystore: where their keys lie; keep it out of backups.
+        as_it_is: whether it is only looked at: then nothing is made or carried over.
+
+    Raises:
+        VerificationError: a key of an earlier version was changed on disk.
     """
 
-    def __init__(self, directory: Path, keystore: Path) -> None:
+    def __init__(self, directory: Path, keystore: Path, *, as_it_is: bool = False) -> None:
         self._directory, self._keystore = directory, keystore
         self._wrapped = keystore / "wrapped"
-        for path in (directory, keystore, self._wrapped):
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._open: dict[str, AESGCM] = {}
+        if not as_it_is:
+            for path in (directory, keystore, self._wrapped):
+                path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._carry_over()
 
     def create(self, dataset: str, expires: datetime.date, owner: Owner | None = None) -> None:
         """Make an empty dataset that expires at the end of a day; existing ones stay.
 
         Raises:
-            UnavailableError: the disk takes no more.
+            UnavailableError: the disk takes no more, or there are files whose key is gone.
         """
         folder, wrapped = self._folder(dataset), self._wrapped / dataset
         if wrapped.exists():
             return
         header = Header(f"{_EXPIRES}{expires.isoformat()}", expires, owner)
+        # Looked for in this order: another process makes the key before the first file.
+        if self.names(dataset) and not wrapped.exists():
+            raise UnavailableError(
+                f"dataset {dataset} has files, and its key is gone: bring the keystore back, or "
+                f"move {folder} away"
+            )
         try:
             folder.mkdir(exist_ok=True, mode=0o700)
             content = self._wrap(dataset, header, AESGCM.generate_key(256))
@@ -139,7 +152,7 @@ class ArtefactStore:
 
     def datasets(self) -> list[str]:
         """Return the names of all datasets that have files, readable or not, sorted."""
-        return sorted(path.name for path in self._directory.iterdir() if path.is_dir())
+        return sorted(path.name for path in self._directory.glob("*") if path.is_dir())
 
     def write(self, dataset: str, name: str, content: bytes) -> None:
         """Seal a file into a dataset; it appears whole, or not at all.
@@ -262,12 +275,46 @@ class ArtefactStore:
             self.delete(dataset)
         _sync(self._wrapped)
 
-    def destroy_expired(self, today: datetime.date) -> list[str]:
-        """Destroy the keys of all days before `today`, and return those days."""
-        keys = self.due(today)
-        for key in keys:
-            self.destroy(key)
-        return [key.removeprefix(_EXPIRES) for key in keys]
+    def destroy_expired(self, today: datetime.date, prefix: str = "") -> list[str]:
+        """Destroy what had its last day before `today`, and return the days whose keys went.
+
+        Args:
+            today: the day.
+            prefix: of the names of what goes; a day's key stays while others need it.
+        """
+        gone = []
+        for key in self.due(today):
+            under = self.under(key)
+            if all(name.startswith(prefix) for name in under):
+                self.destroy(key)
+                gone.append(key.removeprefix(_EXPIRES))
+                continue
+            for name in under:
+                if name.startswith(prefix):
+                    self.delete(name)
+        return gone
+
+    def _carry_over(self) -> None:
+        """Bring wrapped keys of version 0.1, `<directory>/<dataset>/key`, into the keystore."""
+        for path in sorted(self._directory.glob(f"*/{_OLD_KEY}")):
+            dataset = path.parent.name
+            day, _, wrapped = path.read_bytes().partition(b"\n")
+            try:
+                expires = datetime.date.fromisoformat(day.decode())
+            except ValueError:
+                continue  # an artefact of that name
+            header = Header(f"{_EXPIRES}{expires.isoformat()}", expires)
+            if not self.has_key(header.key):
+                continue
+            try:
+                if not self.exists(dataset):
+                    provider = FileProvider(self._keystore / header.key)
+                    data_key = provider.unwrap(wrapped, dataset.encode())
+                    write_new_file(self._wrapped / dataset, self._wrap(dataset, header, data_key))
+            except KeystoreError as error:
+                if not self.exists(dataset):  # else another process was first
+                    raise VerificationError(f"{path} cannot be carried over: {error}") from error
+            path.unlink(missing_ok=True)
 
     def _aead(self, dataset: str) -> AESGCM:
         aead = self._open.get(dataset)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keys.errors import KeysError
+from keys.providers import FileProvider, create_key_file
 from linkage.errors import LinkageError, NotFoundError, UnavailableError, VerificationError
 from linkage.store.artefacts import ArtefactStore, Header, Owner, held_key
 
@@ -371,3 +373,42 @@ def test_threads_that_begin_a_day_together_share_its_key(
     store.create("batch-1", MONDAY)
     other.join()
     assert errors == []
+
+
+def test_keys_of_an_earlier_version_are_carried_over(tmp_path: Path) -> None:
+    data, keys = tmp_path / "data", tmp_path / "keys"
+    ArtefactStore(data, keys)
+    folder, day_key = data / "references-1", keys / f"expires-{MONDAY.isoformat()}"
+    folder.mkdir()
+    create_key_file(day_key)
+    data_key = AESGCM.generate_key(256)
+    wrapped = FileProvider(day_key).wrap(data_key, b"references-1")
+    (folder / "key").write_bytes(MONDAY.isoformat().encode() + b"\n" + wrapped)
+    sealed = AESGCM(data_key).encrypt(bytes(12), b"map", b"references-1/part")
+    (folder / "part").write_bytes(bytes(12) + sealed)
+    for _ in range(2):
+        store = ArtefactStore(data, keys)
+        assert store.read("references-1", "part") == b"map"
+        assert store.names("references-1") == ["part"]
+    store.destroy_expired(TUESDAY)
+    with pytest.raises(NotFoundError):
+        store.read("references-1", "part")
+
+
+def test_no_fresh_key_is_made_for_files_whose_key_is_gone(tmp_path: Path) -> None:
+    store = ArtefactStore(tmp_path / "data", tmp_path / "keys")
+    store.create("batch-1", MONDAY)
+    store.write("batch-1", "a", b"content")
+    other = ArtefactStore(tmp_path / "data", tmp_path / "other-keys")
+    with pytest.raises(UnavailableError, match="its key is gone"):
+        other.create("batch-1", MONDAY)
+
+
+def test_what_others_need_of_a_day_stays(tmp_path: Path) -> None:
+    store = ArtefactStore(tmp_path / "data", tmp_path / "keys")
+    for name in ("spool-1", "references-1"):
+        store.create(name, MONDAY)
+        store.write(name, "a", b"content")
+    assert store.destroy_expired(TUESDAY, "spool-") == []
+    assert store.datasets() == ["references-1"]
+    assert store.read("references-1", "a") == b"content"
