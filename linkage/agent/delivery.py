@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,21 +46,37 @@ def deliver(to: Delivery | Path, job_id: str, files: Mapping[str, Path]) -> list
     Raises:
         RecordError: a file or table cannot be written; what was there before is still there.
     """
+    places = list(_places(to, job_id, files))
+    for level, place in places:
+        if isinstance(place, Path):
+            _to_file(files[level], place)
+        elif isinstance(to, Delivery) and to.database is not None:
+            _to_table(files[level], to.database, *place, job_id)
+    return [_named(place) for _, place in places]
+
+
+def places_of(to: Delivery, job_id: str, files: Mapping[str, Path]) -> list[str]:
+    """Return where the result of a job was or will be brought; arguments as for `deliver`."""
+    return [_named(place) for _, place in _places(to, job_id, files)]
+
+
+def _places(
+    to: Delivery | Path, job_id: str, levels: Iterable[str]
+) -> Iterator[tuple[str, Path | tuple[str | None, str]]]:
+    """Yield each level, and the file or the schema and name of the table that it goes to."""
     file, database = (to, None) if isinstance(to, Path) else (to.path, to.database)
-    places = list[str]()
-    for level in sorted(files, reverse=True):
-        lower = "" if not places else level.lower()
+    for number, level in enumerate(sorted(levels, reverse=True)):
+        lower = level.lower() if number else ""
         if file is not None:
             path = file.with_name(file.name.replace("{job}", job_id))
-            path = path.with_name(f"{path.stem}.{lower}{path.suffix}") if lower else path
-            _to_file(files[level], path)
-            places.append(str(path))
+            yield level, path.with_name(f"{path.stem}.{lower}{path.suffix}") if lower else path
         if database is not None:
-            schema, dot, name = database.table.rpartition(".")
-            name = f"{name}_{lower}" if lower else name
-            _to_table(files[level], database, schema if dot else None, name, job_id)
-            places.append(f"{schema}{dot}{name}")
-    return places
+            schema, _, name = database.table.rpartition(".")
+            yield level, (schema or None, f"{name}_{lower}" if lower else name)
+
+
+def _named(place: Path | tuple[str | None, str]) -> str:
+    return str(place) if isinstance(place, Path) else ".".join(part for part in place if part)
 
 
 def bring_up_to_date(to: Delivery, work: Path) -> list[str]:

@@ -400,7 +400,7 @@ def _waiting_jobs(config_path: Path) -> list[str]:
 
 
 def _take_part(config_path: Path, job_id: str, out: Path | None, as_json: bool) -> None:
-    from linkage.agent.delivery import bring_up_to_date, deliver
+    from linkage.agent.delivery import bring_up_to_date, deliver, places_of
     from linkage.agent.run import run_job
     from linkage.agent.spool import forget_spools
 
@@ -409,7 +409,8 @@ def _take_part(config_path: Path, job_id: str, out: Path | None, as_json: bool) 
         forget_spools(session.store, today)
         outcome = run_job(session, client, job_id, _Bars(bar), today)
         places = [] if out is None else deliver(out, job_id, outcome.files)
-        places += bring_up_to_date(session.config.result, session.config.work)
+        bring_up_to_date(session.config.result, session.config.work)
+        places += places_of(session.config.result, job_id, outcome.files)
     if as_json:
         click.echo(
             json.dumps(
