@@ -137,8 +137,11 @@ class Rights:
 
     def withheld(self) -> int:
         """Return of how many leaves about this agreement the matcher gave no body."""
-        entries = self._session.mirror.withheld.values()
-        return sum(entry.agreement == self._agreement_id for entry in entries)
+        mirror, own = self._session.mirror, self._agreement_id
+        return sum(
+            entry.agreement == own and mirror.state.agreements.is_for(own, self._party, index)
+            for index, entry in mirror.withheld.items()
+        )
 
     def answer(self, notice: str, exemption: int | None, matcher: Matcher) -> int:
         """Answer a notice by an official's decision; return the leaf of the answer.

@@ -124,6 +124,20 @@ class Agreements:
             raise Refused("NOT_SIGNED")
         return standing
 
+    def is_for(self, agreement: str, party: str, index: int) -> bool:
+        """Return whether what a leaf says to all parties of an agreement is for one, too.
+
+        So is all before the leaf with which the party left, also from before it came.
+        """
+        standing = self.by_id.get(agreement)
+        left: int | None = None
+        for digest in reversed(standing.history if standing is not None else ()):
+            version = self.versions[digest]
+            if party in version.agreement.by_id:
+                return left is None or index < left
+            left = version.active
+        return False
+
     def register(
         self,
         log: str,

@@ -41,12 +41,19 @@ class Incidents:
         self._folder, self._metadata = data / _FOLDER, metadata
         self._journal, self._ledger, self._match_log = journal, ledger, log
         self._log = structlog.get_logger("incidents")
+        self._unreadable = set[str]()
 
     def take(self) -> list[str]:
         """Bring the reports that lie ready into the log; return their ids."""
         taken = list[Path]()
-        for path in sorted(self._folder.glob("*.json")):
-            code = self._take(path)
+        for path in self._left():
+            try:
+                content = path.read_bytes()
+            except OSError:
+                # Another's file holds up no report; it stays for whoever mends it.
+                self._say_unreadable(path)
+                continue
+            code = self._take(content)
             if code is None:
                 taken.append(path)
             else:
@@ -59,10 +66,25 @@ class Incidents:
             path.unlink()
         return [path.stem for path in taken]
 
-    def _take(self, path: Path) -> str | None:
+    def _left(self) -> list[Path]:
+        try:
+            # No `glob`: to it a folder that it may not read is an empty one.
+            return sorted(path for path in self._folder.iterdir() if path.suffix == ".json")
+        except FileNotFoundError:
+            return []
+        except OSError:
+            self._say_unreadable(self._folder)
+            return []
+
+    def _say_unreadable(self, path: Path) -> None:
+        if path.name not in self._unreadable:
+            self._unreadable.add(path.name)
+            self._log.error("incident unreadable: give it to the matcher's user", path=str(path))
+
+    def _take(self, content: bytes) -> str | None:
         """Append one report; return the code with which it does not count."""
         try:
-            report = IncidentReport.model_validate_json(path.read_bytes())
+            report = IncidentReport.model_validate_json(content)
         except ValidationError:
             return "MALFORMED"
         body = processor_body(report)
@@ -94,7 +116,7 @@ def leave_report(
         what: which data, when and how, and what is done.
 
     Raises:
-        ConfigError: with every field that is refused.
+        ConfigError: with every field that is refused; or this user may not write there.
     """
     name = os.urandom(16).hex()
     try:
@@ -110,9 +132,23 @@ def leave_report(
     except ValidationError as error:
         raise ConfigError("incident", problems_of(error)) from error
     folder = data / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"{name}.json"
     temporary = path.with_suffix(".part")
-    temporary.write_bytes(report.to_bytes())
-    temporary.replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary.write_bytes(report.to_bytes())
+        _give(data, folder, temporary)
+        temporary.replace(path)
+    except PermissionError as error:
+        problem = "this user may not write there: run the command as the matcher's user, or as root"
+        raise ConfigError(str(folder), [problem]) from error
     return path
+
+
+def _give(data: Path, *paths: Path) -> None:
+    """Give files to the owner of the matcher's folder, who could not read those of root."""
+    owner = data.stat()
+    for path in paths:
+        found = path.stat()
+        if (found.st_uid, found.st_gid) != (owner.st_uid, owner.st_gid):
+            os.chown(path, owner.st_uid, owner.st_gid)

@@ -44,8 +44,8 @@ class LogReader:
         """Return a range of published entries, without the bodies that are not the reader's.
 
         A body is for the parties of its own job and for auditors; one about lookups, rights of
-        persons, incidents or destruction for the parties of its agreement, also for who left it
-        since. Naming an agreement in a request of one's own opens nothing.
+        persons, incidents or destruction for the parties of its agreement, and for who left it only
+        what is older. Naming an agreement in a request of one's own opens nothing.
 
         Raises:
             MalformedMessageError: the range is empty, too long, or not published.
@@ -69,12 +69,10 @@ class LogReader:
         """Return whether an entry says to all parties of an agreement what the reader may know."""
         if entry.job_id is not None or entry.body is None or reader.role != "party":
             return False
-        agreements = self._ledger.known.agreements
-        standing = agreements.get(entry.agreement_id or "")
-        if standing is None or not parse_entry(entry.leaf).type.startswith(_FOR_PARTIES):
+        if not parse_entry(entry.leaf).type.startswith(_FOR_PARTIES):
             return False
-        versions = (agreements.versions[digest] for digest in standing.history)
-        return any(reader.name in version.agreement.by_id for version in versions)
+        agreements = self._ledger.known.agreements
+        return agreements.is_for(entry.agreement_id or "", reader.name, entry.index)
 
     def inclusion_proof(self, index: int, size: int) -> list[bytes]:
         """Return the proof that a leaf is in the tree of a size."""

@@ -1,6 +1,7 @@
 """Incidents: the processor's report, the parties' clocks, their own records; and the stop."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from linkage.engine.local import run_task
 from linkage.engine.plan import Task
 from linkage.job import JobState
 from linkage.matcher import worker
+from linkage.matcher.incidents import leave_report
 
 A, B = "dukcapil", "imigrasi"
 WHAT = "A disk with uploads was taken from the machine room; its keys are destroyed."
@@ -126,6 +128,24 @@ def test_a_report_that_does_not_count_is_kept_aside_with_a_word(
     assert "refused" in done.stderr
     folder = service.site.root / "matcher" / "data" / "incidents"
     assert [path.name for path in folder.iterdir()] == [f"{id_in(done)}.refused"]
+
+
+def test_what_cannot_be_read_holds_up_no_report(linked: tuple[Service, str]) -> None:
+    service, _ = linked
+    folder = service.site.root / "matcher" / "data" / "incidents"
+    (folder / "0.json").mkdir(parents=True)
+    done = by_processor(service, datetime.now(UTC))
+    assert (done.exit_code, done.stderr.strip()) == (0, "in the log"), done.output
+    (folder / "0.json").rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_report_that_root_leaves_is_the_matchers(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65_534, 65_534)
+    path = leave_report(
+        tmp_path, "padan.test/log", "PKS-1", datetime(2026, 11, 22, tzinfo=UTC), (), WHAT
+    )
+    assert {(p.stat().st_uid, p.stat().st_gid) for p in (path, path.parent)} == {(65_534, 65_534)}
 
 
 def test_a_matcher_that_does_not_run_reports_when_it_starts(

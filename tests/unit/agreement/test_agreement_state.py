@@ -487,6 +487,18 @@ def test_a_party_that_an_amendment_leaves_out_signs_it_too() -> None:
     standing = world.state.agreements.get(document.id)
     assert standing is not None
     assert standing.history == (document.digest(), shorter.digest())
+    # From then on what is said to all parties is not for who left.
+    left, agreements = standing.since, world.state.agreements
+    for party, before, after in (
+        ("dukcapil", True, False),
+        ("ahu", True, True),
+        ("x", False, False),
+    ):
+        said = [
+            agreements.is_for(document.id, party, index) for index in (left - 1, left, left + 1)
+        ]
+        assert said == [before, after, after]
+    assert not agreements.is_for("PKS-0", "ahu", left)
 
 
 def test_a_party_that_is_enrolled_no_more_need_not_sign_that_it_is_left_out() -> None:
