@@ -18,6 +18,7 @@ from linkage.agreement.payload import OfParty, Time, envelope_of, parse_payload
 from linkage.agreement.principals import Principals
 from linkage.agreement.refusal import Refused
 from linkage.agreement.rights import NoticeId
+from linkage.agreement.said import Said
 from linkage.agreement.standing import Agreements, Standing
 from linkage.agreement.values import Prose
 from linkage.deadlines import Deadline, after_hours
@@ -114,6 +115,7 @@ class Incidents:
     """All incidents of whose leaves the bodies are at hand, by id, in the order of the log."""
 
     by_id: Mapping[str, Incident] = field(default_factory=dict)
+    said: Said = field(default_factory=Said)
 
     def after(
         self,
@@ -159,7 +161,7 @@ class Incidents:
         if said.party == PROCESSOR:
             by_processor = after_hours(said.known, hours.processor_hours)
         made = Incident(said, entry.time, index, by_processor, by_party)
-        return Incidents({**self.by_id, said.id: made})
+        return Incidents({**self.by_id, said.id: made}, self.said.after(entry, said))
 
     def _stepped(self, entry: Entry, said: IncidentStep) -> "Incidents":
         incident = self.by_id.get(said.incident)
@@ -170,7 +172,8 @@ class Incidents:
         if (said.party, said.step) in incident.steps:
             raise Refused("REPLAYED")
         steps = {**incident.steps, (said.party, said.step): entry.time}
-        return Incidents({**self.by_id, said.incident: replace(incident, steps=steps)})
+        by_id = {**self.by_id, said.incident: replace(incident, steps=steps)}
+        return replace(self, by_id=by_id)
 
 
 def processor_body(report: IncidentReport) -> dict[str, Any]:

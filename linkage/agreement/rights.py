@@ -24,6 +24,7 @@ from linkage.agreement.model import Agreement
 from linkage.agreement.payload import OfParty, Time, envelope_of, parse_payload
 from linkage.agreement.principals import Principals
 from linkage.agreement.refusal import Refused
+from linkage.agreement.said import Said
 from linkage.agreement.standing import Agreements, Standing
 from linkage.agreement.usage import day_of
 from linkage.agreement.values import PartyId
@@ -155,6 +156,7 @@ class Rights:
     """All notices of whose leaves the bodies are at hand, by id, in the order of the log."""
 
     notices: Mapping[str, Notice] = field(default_factory=dict)
+    said: Said = field(default_factory=Said)
 
     def after(
         self,
@@ -213,7 +215,7 @@ class Rights:
             notices[said.lifts] = replace(before, lifted=index)
         deadline = after_hours(said.received, agreement.rights.hours)
         notices[said.id] = Notice(said, deadline, entry.time, index)
-        return Rights(notices)
+        return Rights(notices, self.said.after(entry, said))
 
     def _answered(
         self, index: int, entry: Entry, said: RightsAnswer, standing: Standing
@@ -234,7 +236,8 @@ class Rights:
         elif said.exemption is not None:
             raise Refused("MALFORMED")
         answer = Answer(said.outcome, exemption, entry.time, index)
-        return Rights({**self.notices, said.notice: replace(notice, answer=answer)})
+        notices = {**self.notices, said.notice: replace(notice, answer=answer)}
+        return replace(self, notices=notices)
 
 
 def exemption_for(

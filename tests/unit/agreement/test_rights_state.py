@@ -7,6 +7,7 @@ import pytest
 from agreement_world import agreement, usual
 from told_world import ID, OTHER, Told, exempted
 
+from linkage.agreement import said
 from linkage.agreement.state import replay
 
 HOURS = timedelta(hours=1)
@@ -61,6 +62,17 @@ def test_notices_that_do_not_count(told: Told, own: dict[str, Any], code: str) -
 
 def test_a_receipt_in_the_future_would_give_time_away(told: Told) -> None:
     assert told.notice(received=told.world.now + HOURS) == "NOT_YET_RECEIVED"
+
+
+def test_a_party_brings_so_many_notices_on_a_day(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(said, "PER_DAY", 2)
+    brought = [told.notice(id=digit * 32) for digit in "abc"]
+    assert brought == [None, None, "TOO_MANY_TODAY"]
+    told.world.now += 24 * HOURS
+    assert told.notice(id="c" * 32) is None
+    assert len(told.world.state.rights.notices) == 3
 
 
 def test_nothing_counts_twice(told: Told) -> None:
