@@ -49,8 +49,8 @@ def opened_database(config: MatcherConfig) -> Iterator[Database]:
 
 @contextmanager
 def read_metadata(config: MatcherConfig) -> Iterator[Metadata]:
-    """Open the database of a matcher that may run, to be read; raises as above."""
-    metadata = Metadata(database_url(config), config.store.authority)
+    """Open the database of a matcher that may run, to be read and not changed; raises as above."""
+    metadata = Metadata(database_url(config), config.store.authority, as_it_is=True)
     try:
         yield metadata
     finally:

@@ -16,7 +16,7 @@ from linkage.log.canonical import JsonObject
 from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.note import parse_note
 from linkage.matcher.config import MatcherConfig
-from linkage.matcher.lock import locked
+from linkage.matcher.lock import is_locked
 from linkage.store.counts import Counts
 from linkage.store.log_files import LogFiles
 from linkage.store.metadata import Metadata
@@ -109,11 +109,7 @@ def status_of(config: MatcherConfig, metadata: Metadata) -> Status:
 
 def runs(config: MatcherConfig) -> bool:
     """Return whether a matcher runs on the data."""
-    try:
-        with locked(config.data / "lock"):
-            return False
-    except ConfigError:
-        return True
+    return is_locked(config.data / "lock")
 
 
 def _signed(config: MatcherConfig) -> int:

@@ -245,10 +245,7 @@ class Worker:
         self._enter(job.job_id, JobState.SOLVING)
         # Grades come with the second round: codes alone do not tell how sure a link is.
         self._solve(job, uploads.records, candidates, job.spec.threshold, (), sure=0.0)
-        # Nobody is told how alike which records are.
-        for name in self._artefacts.names(dataset_of(job.job_id)):
-            if name.startswith(_PAIRS):
-                self._artefacts.remove(dataset_of(job.job_id), name)
+        self._forget(job)
 
     def _two_round_job(self, job: Job) -> None:
         match job.state:
@@ -261,7 +258,7 @@ class Worker:
                 # Where a model doubts itself, nothing is sure.
                 sure = 1.0 if named.doubtful else _SURE
                 self._solve(job, records, named.candidates, threshold, named.notes, sure=sure)
-                self._two_rounds.forget(job)
+                self._forget(job)
             case _:
                 n_tickets = self._two_rounds.n_tickets(job)
                 if job.state is JobState.PLANNED:
@@ -272,6 +269,15 @@ class Worker:
                 counts = JobCounts(n_tickets, n_tickets, n_met, 0, time.monotonic() - started)
                 with self._metadata.write() as transaction:
                     transaction.set_counts(job.job_id, counts)
+
+    def _forget(self, job: Job) -> None:
+        """Remove what a job needed until its result was made."""
+        if job.spec.refinement is not None:
+            self._two_rounds.forget(job)
+        # Nobody is told how alike which records are.
+        for name in self._artefacts.names(dataset_of(job.job_id)):
+            if name.startswith(_PAIRS):
+                self._artefacts.remove(dataset_of(job.job_id), name)
 
     def _solve(
         self,
@@ -421,6 +427,8 @@ class Worker:
             leaf = transaction.result_leaf(job.job_id)
         if leaf is None:
             raise JobStateError("a result that was never logged")
+        # Again: the matcher may have stopped between the result and this.
+        self._forget(job)
         note = self._cosignatures.complete(job.spec.parties, leaf)
         if note is None:
             return

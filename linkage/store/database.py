@@ -67,12 +67,15 @@ class Database:
             `postgresql+pg8000://padan@db.example/padan`.
         authority: PEM file of who signs the certificate of a PostgreSQL server, whose host
             name is checked, too. None for no TLS.
+        as_it_is: whether it is only read, and a file of SQLite stays what it is.
 
     Raises:
         ConfigError: there is no such kind of database, or its driver is not installed.
     """
 
-    def __init__(self, url: str | URL, authority: Path | None = None) -> None:
+    def __init__(
+        self, url: str | URL, authority: Path | None = None, *, as_it_is: bool = False
+    ) -> None:
         arguments = _arguments(url, authority)
         self._engine = _engine(arguments)
         self.name = self._engine.url.render_as_string(hide_password=True)
@@ -83,7 +86,7 @@ class Database:
             self._claim = _Claim(arguments)
             event.listen(self._engine, "invalidate", self._claim.doubt)
         else:
-            _prepare_sqlite(self._engine)
+            _prepare_sqlite(self._engine, as_it_is=as_it_is)
 
     def close(self) -> None:
         """Close all connections, and let another matcher have the database."""
@@ -264,14 +267,14 @@ def _engine(arguments: dict[str, Any]) -> Engine:
         raise ConfigError(url.render_as_string(), [problem]) from error
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(engine: Engine, *, as_it_is: bool) -> None:
     """Make commits durable, and a write transaction one from its first statement."""
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA query_only = ON" if as_it_is else "PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA busy_timeout = 10000")

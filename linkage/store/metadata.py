@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Row, delete, func, insert, select, updat
 from linkage.job import Job, JobCounts, JobSpec, JobState
 from linkage.store import tables
 from linkage.store.database import Database
-from linkage.store.migrations import prepare
+from linkage.store.migrations import check, prepare
 
 
 @dataclass(frozen=True)
@@ -108,16 +108,19 @@ class Metadata:
     Args:
         url: an SQLAlchemy URL, for example `sqlite:////var/lib/padan/matcher.db`.
         authority: see `Database`.
+        as_it_is: whether it is only read: then an empty one is refused, and stays empty.
 
     Raises:
         ConfigError: the database is of another version, or of no known kind.
         UnavailableError: it is gone.
     """
 
-    def __init__(self, url: str | URL, authority: Path | None = None) -> None:
-        self._database = Database(url, authority)
+    def __init__(
+        self, url: str | URL, authority: Path | None = None, *, as_it_is: bool = False
+    ) -> None:
+        self._database = Database(url, authority, as_it_is=as_it_is)
         try:
-            prepare(self._database)
+            (check if as_it_is else prepare)(self._database)
         except BaseException:
             self._database.close()
             raise

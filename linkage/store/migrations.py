@@ -128,12 +128,22 @@ def prepare(database: Database) -> None:
         if version == 0:
             tables.metadata.create_all(connection)
             connection.execute(insert_into(tables.store).values(id=1, version=VERSION))
-        elif version < VERSION:
-            problem = (
-                f"is of version {version}, and this program needs {VERSION}: make a backup, "
-                "then run `padan matcher migrate`"
-            )
-            raise ConfigError(database.name, [problem])
+        else:
+            _check_version(version, database.name)
+
+
+def check(database: Database) -> None:
+    """Check that a database has the version of today; nothing of it is changed.
+
+    Raises:
+        ConfigError: it is empty or of another version, and says what to do.
+        UnavailableError: it is gone.
+    """
+    with database.read() as connection:
+        version = _version(connection, database.name)
+    if version == 0:
+        raise ConfigError(database.name, ["is empty: no matcher has written it"])
+    _check_version(version, database.name)
 
 
 def migrate(database: Database) -> list[int]:
@@ -156,6 +166,15 @@ def migrate(database: Database) -> list[int]:
                 connection.execute(update(tables.store).values(version=version))
                 reached.append(version)
     return reached
+
+
+def _check_version(version: int, name: str) -> None:
+    if version < VERSION:
+        problem = (
+            f"is of version {version}, and this program needs {VERSION}: make a backup, "
+            "then run `padan matcher migrate`"
+        )
+        raise ConfigError(name, [problem])
 
 
 def _version(connection: Connection, name: str) -> int:
