@@ -48,7 +48,7 @@ from linkage.errors import (
     UnavailableError,
 )
 from linkage.fieldrow import FILTER_BYTES, N_CLASSES, RowForm, split_rows
-from linkage.job import DRAWN_PER_RECORD, REFERENCE_BYTES, JobState
+from linkage.job import DRAWN_PER_RECORD, REFERENCE_BYTES, Job, JobState
 from linkage.matcher import refinements
 from linkage.matcher.batches import Batches
 from linkage.matcher.refinements import Refinements, dataset_of
@@ -443,8 +443,17 @@ def test_a_matcher_stopped_at_the_end_of_a_step_takes_it_once_more(
     assert has_right_links(outcomes)
 
 
-def test_a_released_job_leaves_no_question_and_no_answer_behind(stopped: Service) -> None:
-    service = stopped
+def test_a_released_job_leaves_no_question_and_no_answer_behind(
+    stopped: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, forget = stopped, TwoRounds.forget
+
+    def cut_short(_rounds: TwoRounds, _job: Job) -> None:
+        monkeypatch.setattr(TwoRounds, "forget", forget)
+        raise OSError(5, "Input/output error")
+
+    # Stopped after the result was logged: what it needed goes all the same.
+    monkeypatch.setattr(TwoRounds, "forget", cut_short)
     with service.running():
         job_id = service.request("dukcapil")
         service.run_all(job_id)
