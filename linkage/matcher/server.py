@@ -237,13 +237,14 @@ class Matcher:
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         tls = TlsFiles(**dict(self._config.tls))
         port = server.add_secure_port(self._config.listen, server_credentials(tls))
+        watched = ExitStack()
+        if self._config.metrics is not None:
+            # Before any thread runs: an address that cannot be had must end the program.
+            watched.enter_context(self._watched(self._config.metrics.listen))
         self._worker.start()
         self._lookups.start()
         await server.start()
         await healthy.set("", _SERVING)
-        watched = ExitStack()
-        if self._config.metrics is not None:
-            watched.enter_context(self._watched(self._config.metrics.listen))
         address = f"{self._config.listen.rpartition(':')[0]}:{port}"
         self._log.info("serving", address=address, origin=self._config.log.origin)
         if address_file is not None:

@@ -209,3 +209,22 @@ def test_a_port_that_is_taken_is_told(members: Members) -> None:
         serving(members, [], f"127.0.0.1:{port}"),
     ):
         pass
+
+
+def test_a_matcher_whose_metrics_have_no_place_ends_with_an_error(members: Members) -> None:
+    """No thread keeps it alive: whoever started it learns why."""
+    settings = members.root / "matcher" / "matcher.toml"
+    before, threads = settings.read_text("utf-8"), set(threading.enumerate())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings.write_text(f'{before}[metrics]\nlisten = "127.0.0.1:{port}"\n', "utf-8")
+        try:
+            done = CliRunner().invoke(padan, ["matcher", "serve", "--config", str(settings)])
+        finally:
+            settings.write_text(before, "utf-8")
+    assert isinstance(done.exception, UnavailableError)
+    assert f"127.0.0.1:{port}: cannot listen there" in str(done.exception)
+    assert {one.name for one in set(threading.enumerate()) - threads} & {
+        "worker",
+        "lookups",
+    } == set()
