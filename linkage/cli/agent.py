@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from linkage.cli.agent_trail import trail
-from linkage.cli.connection import connected, connected_without_key
+from linkage.cli.connection import connected, connected_without_key, with_agent_config
+from linkage.cli.files import read_file
 from linkage.cli.incident import incident
 from linkage.cli.progress import UploadBar, progress_bar
 from linkage.cli.rights import rights
@@ -65,13 +66,6 @@ _JOB = click.option(
     callback=_of_form("job id", _JOB_ID),
     help="Id of the job.",
 )
-_CONFIG = click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Settings of the agent (TOML).",
-)
 _COSIGN_S = 1.0
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -87,7 +81,7 @@ agent.add_command(incident)
 
 
 @agent.command()
-@_CONFIG
+@with_agent_config
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
     """Put signed documents into the match log, in their order.
@@ -96,12 +90,8 @@ def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
     stays as it is.
     """
     from linkage.agent.client import MatcherClient
-    from linkage.errors import ConfigError
 
-    try:
-        documents = [path.read_bytes() for path in paths]
-    except OSError as error:
-        raise ConfigError(str(error.filename), [f"cannot be read: {error.strerror}"]) from error
+    documents = [read_file(path) for path in paths]
     with connected_without_key(config_path) as (config, channel):
         client = MatcherClient(channel, config.patience_s)
         for path, content in zip(paths, documents, strict=True):
@@ -109,7 +99,7 @@ def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
 
 
 @agent.command()
-@_CONFIG
+@with_agent_config
 @click.option("--follow", is_flag=True, help="Go on until it is stopped, every second.")
 def cosign(config_path: Path, follow: bool) -> None:
     """Cosign all that the match log holds, after the party's own copy has grown to it.
@@ -138,7 +128,7 @@ def cosign(config_path: Path, follow: bool) -> None:
 
 
 @agent.command()
-@_CONFIG
+@with_agent_config
 @click.option("--reason", required=True, help="Why; it stands in the log.")
 def stop(config_path: Path, reason: str) -> None:
     """Stop the agreement at once: running jobs are cancelled, nothing is given out any more.
@@ -160,7 +150,7 @@ def stop(config_path: Path, reason: str) -> None:
 
 
 @agent.command("make-key")
-@_CONFIG
+@with_agent_config
 def make_key(config_path: Path) -> None:
     """Make the linkage key of the agreement and epoch together with the other parties.
 
@@ -177,7 +167,7 @@ def make_key(config_path: Path) -> None:
 
 
 @agent.command("give-key")
-@_CONFIG
+@with_agent_config
 @click.option("--office", required=True, help="spiffe://DOMAIN/office/PARTY/NAME")
 def give_key(config_path: Path, office: str) -> None:
     """Give the linkage key to an office of the own party, which is enrolled with a seal key."""
@@ -191,7 +181,7 @@ def give_key(config_path: Path, office: str) -> None:
 
 
 @agent.command("take-key")
-@_CONFIG
+@with_agent_config
 def take_key(config_path: Path) -> None:
     """Take the linkage key that the head office gave to this office."""
     from linkage.agent import delegating
@@ -203,7 +193,7 @@ def take_key(config_path: Path) -> None:
 
 
 @agent.command()
-@_CONFIG
+@with_agent_config
 @_JSON
 def status(config_path: Path, as_json: bool) -> None:
     """Show the linkage keys of the agreement: their states and dates, and what is due."""
@@ -219,7 +209,7 @@ def status(config_path: Path, as_json: bool) -> None:
 
 
 @agent.command()
-@_CONFIG
+@with_agent_config
 @click.option("--early", is_flag=True, help="Make the next key although it is not due.")
 @click.option("--dry-run", is_flag=True, help="Say what is due and what it costs; change nothing.")
 @click.option("--lost", is_flag=True, help="The key may be known to others: give it up at once.")
@@ -295,7 +285,7 @@ def _tell_step(step: "Step", awaited: tuple[str, ...]) -> None:
 
 
 @agent.command()
-@_CONFIG
+@with_agent_config
 @click.option(
     "--party",
     "others",
@@ -335,7 +325,7 @@ def request(
 
 
 @agent.command()
-@_CONFIG
+@with_agent_config
 @click.option(
     "--job",
     "job_id",
@@ -400,7 +390,7 @@ def _waiting_jobs(config_path: Path) -> list[str]:
 
 
 def _take_part(config_path: Path, job_id: str, out: Path | None, as_json: bool) -> None:
-    from linkage.agent.delivery import bring_up_to_date, deliver, places_of
+    from linkage.agent.delivery import deliver, places_of
     from linkage.agent.run import run_job
     from linkage.agent.spool import forget_spools
 
@@ -409,7 +399,7 @@ def _take_part(config_path: Path, job_id: str, out: Path | None, as_json: bool) 
         forget_spools(session.store, today)
         outcome = run_job(session, client, job_id, _Bars(bar), today)
         places = [] if out is None else deliver(out, job_id, outcome.files)
-        bring_up_to_date(session.config.result, session.config.work)
+        # The run itself has brought it there.
         places += places_of(session.config.result, job_id, outcome.files)
     if as_json:
         click.echo(
@@ -442,7 +432,7 @@ def _take_part(config_path: Path, job_id: str, out: Path | None, as_json: bool) 
 
 
 @agent.command()
-@_CONFIG
+@with_agent_config
 @_JSON
 def jobs(config_path: Path, as_json: bool) -> None:
     """List the jobs that the party takes part in, newest first."""
@@ -457,7 +447,7 @@ def jobs(config_path: Path, as_json: bool) -> None:
 
 
 @agent.command()
-@_CONFIG
+@with_agent_config
 @_JOB
 def cancel(config_path: Path, job_id: str) -> None:
     """End a job before its release."""
@@ -467,7 +457,7 @@ def cancel(config_path: Path, job_id: str) -> None:
 
 
 @agent.command("key-check")
-@_CONFIG
+@with_agent_config
 def key_check(config_path: Path) -> None:
     """Print the key check value and schema id, to compare with the other parties."""
     from linkage.agent.config import load_agent
@@ -479,7 +469,7 @@ def key_check(config_path: Path) -> None:
 
 
 @agent.command()
-@_CONFIG
+@with_agent_config
 @_JSON
 def profile(config_path: Path, as_json: bool) -> None:
     """Look at the quality of the own records before they are encoded.

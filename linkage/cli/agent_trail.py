@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from linkage.cli.connection import with_agent_config
+
 if TYPE_CHECKING:
     from linkage.agent.trail import Trail, Use
 
@@ -19,10 +21,7 @@ _COLUMNS = (
 
 
 @click.command()
-@click.option(
-    "--config", "config_path", required=True, type=click.Path(path_type=Path),
-    help="Settings of the agent (TOML).",
-)  # fmt: skip
+@with_agent_config
 @click.option("--record", help="Own number of the record that is asked about.")
 @click.option(
     "--all", "everything", is_flag=True, help="All own records: needs --job or --agreement."

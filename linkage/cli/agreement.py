@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from linkage.cli.agreement_grants import countersign, grant, revoke_grant
+from linkage.cli.files import read_file
 from linkage.cli.signer import signing_options, signing_with
 
 if TYPE_CHECKING:
@@ -290,9 +291,7 @@ def load_envelope(path: Path) -> "Envelope":
     from linkage.errors import ConfigError
 
     try:
-        return parse_envelope(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
+        return parse_envelope(read_file(path))
     except KeysError as error:
         raise ConfigError(str(path), [str(error)]) from error
 
@@ -305,14 +304,12 @@ def _load(path: Path) -> "tuple[Agreement, Envelope | None]":
     from linkage.agreement.model import parse_draft
     from linkage.errors import ConfigError, MalformedMessageError
 
+    content = read_file(path)
     try:
-        content = path.read_bytes()
         if not content.startswith(b"{"):
             return parse_draft(content.decode(), str(path)), None
         envelope = parse_envelope(content)
         return agreement_in(envelope), envelope
-    except OSError as error:
-        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
     except (UnicodeDecodeError, KeysError, MalformedMessageError) as error:
         raise ConfigError(str(path), [f"neither a draft nor an envelope: {error}"]) from error
 

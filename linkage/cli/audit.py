@@ -14,6 +14,7 @@ from linkage.cli.audit_clocks import clocks
 from linkage.cli.audit_lookups import lookups
 from linkage.cli.audit_monitor import monitor
 from linkage.cli.audit_report import report as report_command
+from linkage.cli.connection import with_credentials
 from linkage.cli.files import read_file
 
 if TYPE_CHECKING:
@@ -36,15 +37,7 @@ audit.add_command(report_command)
 
 
 @audit.command()
-@click.option("--matcher", "address", required=True, help="Host and port of the matcher.")
-@click.option("--certificate", required=True, type=_PATH, help="The auditor's certificate (PEM).")
-@click.option("--private-key", required=True, type=_PATH, help="Its private key (PEM).")
-@click.option(
-    "--authority",
-    required=True,
-    type=_PATH,
-    help="The authority of the matcher's certificate (PEM).",
-)
+@with_credentials
 @click.option(
     "--trust",
     "trust_path",

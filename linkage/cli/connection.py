@@ -1,15 +1,42 @@
-"""An open channel from an agent to its matcher, for the time of one command."""
+"""An open channel to a matcher, for the time of one command, and the options that it takes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
 
 if TYPE_CHECKING:
     import grpc
 
     from linkage.agent.config import AgentConfig
     from linkage.agent.session import Session
+
+_PATH = click.Path(path_type=Path)
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+with_agent_config = click.option(
+    "--config", "config_path", required=True, type=_PATH, help="Settings of the agent (TOML)."
+)
+_CREDENTIALS = (
+    click.option("--matcher", "address", required=True, help="Host and port of the matcher."),
+    click.option("--certificate", required=True, type=_PATH, help="The own certificate (PEM)."),
+    click.option("--private-key", required=True, type=_PATH, help="Its private key (PEM)."),
+    click.option(
+        "--authority",
+        required=True,
+        type=_PATH,
+        help="The authority of the matcher's certificate (PEM).",
+    ),
+)
+
+
+def with_credentials(command: _Command) -> _Command:
+    """Give a command the options of who calls a matcher without being an agent."""
+    for option in reversed(_CREDENTIALS):
+        command = option(command)
+    return command
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from linkage.cli.connection import with_credentials
+
 _PATH = click.Path(path_type=Path)
 
 
@@ -14,15 +16,7 @@ def coordinator() -> None:
 
 
 @coordinator.command()
-@click.option("--matcher", "address", required=True, help="Host and port of the matcher.")
-@click.option("--certificate", required=True, type=_PATH, help="The own certificate (PEM).")
-@click.option("--private-key", required=True, type=_PATH, help="Its private key (PEM).")
-@click.option(
-    "--authority",
-    required=True,
-    type=_PATH,
-    help="The authority of the matcher's certificate (PEM).",
-)
+@with_credentials
 @click.option("--trust", "trust_path", required=True, type=_PATH, help="Trust file of the log.")
 @click.option("--job", "job_id", required=True, help="Id of the job.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linkage.cli.connection import connected_without_key
+from linkage.cli.connection import connected_without_key, with_agent_config
 from linkage.cli.times import parse_time
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from linkage.agreement.incidents import Incident, Step
 
 _PATH = click.Path(path_type=Path)
-_CONFIG = click.option(
-    "--config", "config_path", required=True, type=_PATH, help="Settings of the agent (TOML)."
-)
 _INCIDENT = click.option("--incident", required=True, help="Id of the incident.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 KNOWN = click.option(
@@ -42,7 +39,7 @@ def incident() -> None:
 
 
 @incident.command()
-@_CONFIG
+@with_agent_config
 @KNOWN
 @JOBS
 @WHAT
@@ -53,7 +50,7 @@ def report(config_path: Path, known: datetime, jobs: tuple[str, ...], what: str)
 
 
 @incident.command()
-@_CONFIG
+@with_agent_config
 @_INCIDENT
 @click.option(
     "--did",
@@ -70,7 +67,7 @@ def step(config_path: Path, incident: str, did: "Step", text: str) -> None:
 
 
 @incident.command("list")
-@_CONFIG
+@with_agent_config
 @_JSON
 def list_all(config_path: Path, as_json: bool) -> None:
     """List the incidents under the agreement with their clocks; exit 1 where one has run out."""
@@ -96,7 +93,7 @@ def list_all(config_path: Path, as_json: bool) -> None:
 
 
 @incident.command()
-@_CONFIG
+@with_agent_config
 @_INCIDENT
 @click.option("--out", type=_PATH, help="CSV file of the own record numbers to write.")
 @_JSON

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from linkage.cli.connection import connected
+from linkage.cli.files import read_file
 from linkage.cli.progress import UploadBar, progress_bar
 from linkage.errors import KeyMismatchError
 from linkage.job import PARTY_NAME
@@ -135,7 +136,7 @@ def find(
 
 def _text_of(path: Path | None) -> str:
     if path is not None:
-        content = path.read_bytes()
+        content = read_file(path)
     else:
         if sys.stdin.isatty():
             click.echo("one attribute=value a line, then Ctrl-D:", err=True)

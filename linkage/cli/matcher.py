@@ -7,11 +7,12 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from linkage.cli.files import read_file
 from linkage.cli.incident import JOBS, KNOWN, WHAT
 
 _with_config = click.option(
@@ -70,8 +71,6 @@ def serve(config_path: Path, address_file: Path | None) -> None:
 @click.option("--check", is_flag=True, help="Exit with 1 if there is something to do.")
 def status(config_path: Path, as_json: bool, check: bool) -> None:
     """Show how a matcher is, running or not: jobs, log, registers, disk, certificate."""
-    from datetime import UTC, datetime
-
     from linkage.matcher.config import load_config
     from linkage.matcher.opened import read_metadata
     from linkage.matcher.status import runs, status_of
@@ -187,15 +186,11 @@ def submit(config_path: Path, paths: tuple[Path, ...]) -> None:
     So are the first parties enrolled. While it runs, whoever is enrolled brings
     documents: `padan agent submit`.
     """
-    from linkage.errors import ConfigError
     from linkage.matcher.config import load_config
     from linkage.matcher.offline import offline_documents
 
     config = load_config(config_path)
-    try:
-        documents = [path.read_bytes() for path in paths]
-    except OSError as error:
-        raise ConfigError(str(error.filename), [f"cannot be read: {error.strerror}"]) from error
+    documents = [read_file(path) for path in paths]
     with offline_documents(config) as taken:
         for path, content in zip(paths, documents, strict=True):
             click.echo(f"{path}: leaf {taken.submit('matcher', content)}", err=True)
@@ -303,13 +298,7 @@ def migrate(config_path: Path, as_json: bool) -> None:
 
 
 @matcher.command()
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Settings (TOML), with [anchors].",
-)
+@_with_config
 @click.option(
     "--query",
     type=click.Path(path_type=Path),
@@ -321,9 +310,9 @@ def migrate(config_path: Path, as_json: bool) -> None:
 def anchor(config_path: Path, query: Path | None, tst: Path | None) -> None:
     """Have the log of a matcher that does not run timestamped (RFC 3161).
 
-    While it runs, it does so itself, as often as [anchors] says. The authority sees a hash.
+    The settings need [anchors]. While the matcher runs, it does so itself, as often as these say.
+    The authority sees a hash.
     """
-    from linkage.cli.files import read_file
     from linkage.matcher.anchors import asking
     from linkage.matcher.config import load_config
     from linkage.matcher.offline import offline_anchors
@@ -342,13 +331,7 @@ def anchor(config_path: Path, query: Path | None, tst: Path | None) -> None:
 
 
 @matcher.command()
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Settings of the matcher that goes on (TOML).",
-)
+@_with_config
 @click.option(
     "--restored",
     "restored_path",
@@ -367,6 +350,8 @@ def anchor(config_path: Path, query: Path | None, tst: Path | None) -> None:
 def drill(config_path: Path, restored_path: Path, trust_path: Path, as_json: bool) -> None:
     """Look through a restored backup: log and jobs whole, nothing destroyed readable.
 
+    --config names the settings of the matcher that goes on.
+
     Exits with 3 where something that was destroyed can be read, or where keys lie in the
     backup. Nothing in the copy is changed, and no matcher may be started on it.
     """
@@ -376,7 +361,7 @@ def drill(config_path: Path, restored_path: Path, trust_path: Path, as_json: boo
     from linkage.matcher.drill import drill as look_through
 
     config = load_config(config_path)
-    keys = parse_policy(trust_path.read_bytes()).log_keys(config.log.origin)
+    keys = parse_policy(read_file(trust_path)).log_keys(config.log.origin)
     found = look_through(config, load_config(restored_path), keys)
     if as_json:
         click.echo(json.dumps({**asdict(found), "passed": found.passed}))

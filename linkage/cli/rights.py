@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linkage.cli.connection import connected
+from linkage.cli.connection import connected, with_agent_config
 
 if TYPE_CHECKING:
     from linkage.agent.client import MatcherClient
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 # Those of linkage.agent.tickets, which no command but these needs to load.
 _KINDS = ("access", "rectification", "restriction", "objection", "erasure")
 _GROUNDS = ("identity", "no-record", "exemption", "article-33")
-_CONFIG = click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Settings of the agent (TOML).",
-)
 _TICKET = click.option("--ticket", required=True, help="Number of the ticket.")
 _OFFICER = click.option("--officer", required=True, help="Id of the official who does this.")
 _REASON = click.option("--reason", required=True, help="Why; it stands in the ticket.")
@@ -50,7 +43,7 @@ def rights() -> None:
 
 
 @rights.command("open")
-@_CONFIG
+@with_agent_config
 @click.option("--kind", required=True, type=click.Choice(_KINDS), help="What is asked for.")
 @click.option(
     "--record",
@@ -96,7 +89,7 @@ def open_ticket(
 
 
 @rights.command()
-@_CONFIG
+@with_agent_config
 @_TICKET
 @_OFFICER
 @_REASON
@@ -121,7 +114,7 @@ def apply(config_path: Path, ticket: str, officer: str, reason: str, as_json: bo
 
 
 @rights.command()
-@_CONFIG
+@with_agent_config
 @_TICKET
 @_OFFICER
 @_REASON
@@ -138,7 +131,7 @@ def lift(config_path: Path, ticket: str, officer: str, reason: str, as_json: boo
 
 
 @rights.command()
-@_CONFIG
+@with_agent_config
 @_TICKET
 @_OFFICER
 @_REASON
@@ -149,7 +142,7 @@ def fulfil(config_path: Path, ticket: str, officer: str, reason: str, as_json: b
 
 
 @rights.command()
-@_CONFIG
+@with_agent_config
 @_TICKET
 @_OFFICER
 @_REASON
@@ -178,7 +171,7 @@ def refuse(
 
 
 @rights.command()
-@_CONFIG
+@with_agent_config
 @_JSON
 def sync(config_path: Path, as_json: bool) -> None:
     """Heed what other parties told, answer them, and tell them what is due.
@@ -200,7 +193,7 @@ def sync(config_path: Path, as_json: bool) -> None:
 
 
 @rights.command()
-@_CONFIG
+@with_agent_config
 @click.option("--notice", required=True, help="Id of the notice.")
 @_EXEMPTION
 def answer(config_path: Path, notice: str, exemption: int | None) -> None:
@@ -212,7 +205,7 @@ def answer(config_path: Path, notice: str, exemption: int | None) -> None:
 
 
 @rights.command("list")
-@_CONFIG
+@with_agent_config
 @_ZONE
 @_JSON
 def list_all(config_path: Path, zone_name: str, as_json: bool) -> None:

@@ -220,29 +220,18 @@ class Decisions:
         return request_digest(envelope), float(parse_request(envelope).exp)
 
     def register(self, peer: Peer, agreement_id: str, codes: CodeId) -> Decision:
-        """Decide whether a party may keep a register at the matcher now, for all who may ask."""
-        standing = self._ledger.known.agreements.get(agreement_id)
-        results = standing.agreement.results if standing else ()
-        owner = peer.identity.party
-        askers = tuple(dict.fromkeys(r.recipient for r in results if r.source == owner))
-        flows = tuple(Flow(owner, asker, "R1") for asker in askers)
-        parties = (owner, *(asker for asker in askers if asker != COORDINATOR))
-        if standing and not standing.agreement.scope.quota.lookups_per_day:
-            return Decision(False, "QUOTA_LOOKUPS", (DENIALS["QUOTA_LOOKUPS"].rule,), ())
-        return self._standing(peer, agreement_id, parties, flows, codes)
+        """Decide whether a party may keep a register at the matcher now, for all who may ask.
 
-    def _standing(
-        self,
-        peer: Peer,
-        agreement_id: str,
-        parties: tuple[str, ...],
-        flows: tuple[Flow, ...],
-        codes: CodeId,
-    ) -> Decision:
-        """Decide on what goes on without a job: purpose and attributes are the agreement's own."""
-        state = self._ledger.known
+        There is no job: purpose and attributes are the agreement's own.
+        """
+        state, owner = self._ledger.known, peer.identity.party
         standing = state.agreements.get(agreement_id)
         agreement = standing.agreement if standing else None
+        if agreement and not agreement.scope.quota.lookups_per_day:
+            return Decision(False, "QUOTA_LOOKUPS", (DENIALS["QUOTA_LOOKUPS"].rule,), ())
+        results = agreement.results if agreement else ()
+        askers = tuple(dict.fromkeys(r.recipient for r in results if r.source == owner))
+        parties = (owner, *(asker for asker in askers if asker != COORDINATOR))
         asked = Request(
             action="start",
             actor=peer.identity.uri,
@@ -260,14 +249,9 @@ class Decisions:
                 if party.id in parties
                 for data in party.data
             ),
-            flows=flows,
+            flows=tuple(Flow(owner, asker, "R1") for asker in askers),
         )
-        decision = decide(state, asked)
-        epoch = state.epochs.get(agreement_id, codes.epoch)
-        has_key = epoch is not None and peer.identity.uri in epoch.delegated
-        if decision.allowed and peer.identity.role == "office" and not has_key:
-            return replace(decision, allowed=False, code="EPOCH_NOT_DELEGATED")
-        return decision
+        return decide(state, asked)
 
     def _of_spec(
         self, transaction: Transaction, action: Action, spec: JobSpec, actor: str, key: str

@@ -6,7 +6,7 @@ strangers leave no trace in a leaf of others.
 
 from collections.abc import Callable
 
-from linkage.agreement.denial import DENIALS, outward
+from linkage.agreement.denial import DENIALS
 from linkage.agreement.request import SKEW, request_digest
 from linkage.errors import DeniedError, LinkageError
 from linkage.lookup import LookupQuestion
@@ -14,7 +14,7 @@ from linkage.matcher.decisions import Decisions, Signed, denied
 from linkage.matcher.grants import Grants
 from linkage.matcher.lookup_counts import Admitted, LookupCounts, Route
 from linkage.matcher.probing import Probing
-from linkage.matcher.refusals import path_of
+from linkage.matcher.refusals import path_of, told
 from linkage.rpc.peer import Peer
 
 
@@ -67,8 +67,7 @@ class LookupAdmission:
             if self._decisions.are_parties(peer, question.agreement_id, question.register):
                 self._counts.refuse(route)
             if isinstance(error, DeniedError):
-                code, text = outward(error.code)
-                raise DeniedError(code, text, error.rules) from error
+                raise told(error.code) from error
             raise
         return admitted
 

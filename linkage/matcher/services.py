@@ -21,6 +21,7 @@ from linkage.matcher.documents import Documents
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.log_reader import LogReader
 from linkage.matcher.refinements import Refinements
+from linkage.matcher.refusals import path_of
 from linkage.matcher.results import Results
 from linkage.rpc import convert
 from linkage.rpc.peer import party_of, peer_of
@@ -59,10 +60,9 @@ class DocumentService(document_pb2_grpc.DocumentServiceServicer):
         self, request: document_pb2.SubmitDocumentRequest, context: _Context
     ) -> document_pb2.SubmitDocumentResponse:
         """Put a document into the log."""
-        identity = peer_of(context).identity
         index = await asyncio.to_thread(
             self._documents.submit,
-            f"{identity.role}/{identity.name}",
+            path_of(peer_of(context)),
             request.envelope,
             tuple(request.sealed),
         )
