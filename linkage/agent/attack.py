@@ -131,7 +131,7 @@ def attack(
         seed: of all draws but the keys; equal seeds take equal samples.
         on_attack: told what is being done.
         plant: a fault to encode with, which the gate must find.
-        whole_job: runs A7, where the level has it and the schema two rounds.
+        whole_job: runs A7, where the level has it.
 
     Raises:
         RecordError: the file cannot be used.
@@ -154,7 +154,7 @@ def attack(
     if plant is not None:
         sent = plant.send(sent)
     outcomes = run_gate(subject, control, sent, thorough, seed, on_attack)
-    if whole_job is not None and thorough.whole_job and schema.match.rounds == 2:
+    if whole_job is not None and thorough.whole_job:
         outcomes += whole_job(faulty, columns, seed, on_attack)
     n_made_up = int((~real).sum())
     return Attacked(

@@ -1,15 +1,19 @@
-"""A7: naming people from everything that the matcher sees of a job of two rounds.
+"""A7: naming people from everything that the matcher sees of a job.
 
 The best case of a matcher gone bad: it holds registers in plain text, runs the same job
-among them under keys of its own, and looks for what it gets in what it sees. It sees
+among them under keys of its own, and looks for what it gets in what it sees. Of a job of two
+rounds it sees
 
 - records: references of linked records, and which of them are linked in which band;
 - comparisons: how the fields of a pair compare and how many tickets it shares. Which record a
   comparison is of is not told.
 
-Records are named by matching the graphs of links. Comparisons are named by likeness: rare
-levels that agree count more. The control is the same job told as if each comparison were that
-of its records.
+Of a job of one round it sees which records share a token of which entry or slot, and how alike
+the codes of each pair are.
+
+Records are named by matching the graphs of links, or of what is shared. Comparisons are named by
+likeness: rare levels that agree count more. The control of two rounds is the same job told as if
+each comparison were that of its records; that of one round is the job with block tokens.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,10 +40,13 @@ class JobView:
     """What there is to see of a job, and what is told of it.
 
     Attributes:
-        links: the linked records by band: all that is told of references.
-        told: the control: pairs by the levels of their comparison.
+        links: all that is told of references: of two rounds the linked records by band, of one
+            round the pairs by what they share.
+        told: the control: what the attack must read. Of two rounds pairs by the levels of their
+            comparison, of one round by the block entries that they share.
         left: left record of each comparison of a likely pair, which is not told, shape (n,).
-        features: its levels and number of tickets, shape (n, n_features).
+        features: its levels and number of tickets, shape (n, n_features); none of one round,
+            where nothing is compared apart from its references.
     """
 
     links: JobGraph
@@ -81,7 +88,7 @@ def attack_whole_job(
     *,
     knows_both: bool,
 ) -> Iterator[Outcome]:
-    """Yield how many linked records are named, and how many comparisons.
+    """Yield how many linked records are named, and of two rounds how many comparisons.
 
     Args:
         setting: what the attacker holds.
@@ -97,6 +104,8 @@ def attack_whole_job(
         found = _records_named(job, job.seen.links, job.own.links, n_known, seed)
         what = f"{setting}, {n_known} known"
         yield rate_outcome("A7 linked records", what, found, control, _LEAST)
+    if not job.seen.features.shape[1]:
+        return
     rate = _comparisons_named(job, seed)
     compared = rate_outcome("A7 comparisons", setting, rate, control, _LEAST)
     limit = 1.0 if knows_both else max(rate.limit, _MOST_CLASSES / max(len(job.own_person), 1))
