@@ -68,6 +68,9 @@ def format_json(value: Json) -> bytes:
 
     Source: RFC 8785.
     """
+    plain = _plain_text(value)
+    if plain is not None:
+        return plain.encode()
     try:
         # The cast is for mypy alone: rfc8785's own value type is private.
         return rfc8785.dumps(cast("dict[str, None]", value))
@@ -82,12 +85,14 @@ def parse_json(data: bytes) -> Json:
         MalformedMessageError: not JSON in UTF-8, deeper than `MAX_DEPTH`, or not in
             its canonical form, which also catches a key given twice.
     """
-    try:
-        value = cast("Json", json.loads(data.decode("utf-8"), parse_int=_number))
-    except (ValueError, RecursionError) as error:
-        raise MalformedMessageError("not JSON in UTF-8") from error
-    if format_json(value) != data:
-        raise MalformedMessageError("JSON that is not in its canonical form")
+    value = _plain_value(data)
+    if value is None:
+        try:
+            value = cast("Json", json.loads(data.decode("utf-8"), parse_int=_number))
+        except (ValueError, RecursionError) as error:
+            raise MalformedMessageError("not JSON in UTF-8") from error
+        if format_json(value) != data:
+            raise MalformedMessageError("JSON that is not in its canonical form")
     # Most values have too few brackets to be deep, and need no walk.
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise MalformedMessageError(f"JSON deeper than {MAX_DEPTH} arrays and objects")
@@ -115,6 +120,46 @@ def _depth(value: Json) -> int:
             child for one in inner for child in (one.values() if isinstance(one, dict) else one)
         ]
     return depth
+
+
+def _plain_text(value: Json) -> str | None:
+    """Return canonical JSON by the standard library, or None where the two might differ.
+
+    They do about numbers that are no small integers, and about the order of keys beyond ASCII;
+    for all else the standard library writes the same, and many times faster.
+    """
+    try:
+        text = _ENCODER.encode(value)
+        # What is read differently was no JSON before: a tuple, a key that is a number.
+        same = _DECODER.decode(text) == value
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return text if same and text.isascii() else None
+
+
+def _plain_value(data: bytes) -> Json:
+    """Return the value of canonical JSON by the standard library, or None; see `_plain_text`."""
+    try:
+        text = data.decode("ascii")
+        value = cast("Json", _DECODER.decode(text))
+        return value if _ENCODER.encode(value) == text else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _small(text: str) -> int:
+    if len(text) > _SMALL_DIGITS:
+        raise ValueError("not a small integer")
+    return int(text)
+
+
+def _not_plain(text: str) -> float:
+    raise ValueError(f"not a small integer: {text}")
+
+
+_SMALL_DIGITS = 15
+_DECODER = json.JSONDecoder(parse_int=_small, parse_float=_not_plain, parse_constant=_not_plain)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _number(text: str) -> int | float:

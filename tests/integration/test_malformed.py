@@ -2,7 +2,6 @@
 
 import ctypes
 import gc
-import json
 import os
 import random
 from collections import Counter
@@ -15,6 +14,7 @@ import grpc
 import pytest
 from in_process import TWO_ROUNDS, Service, links, people
 from malformed import Malformed, fields_in, method_of, parsed
+from soak_results import keep_result
 
 import linkage.matcher.server
 from linkage.rpc.channel import open_channel
@@ -161,8 +161,7 @@ def test_ten_thousand_and_no_growth(served: Served) -> None:
         told += storm(served, path, IN_SOAK, seed=2_000 + number)
     grown = resident() - before
     result = {"calls": told.total(), "statuses": dict(told), "grown_bytes": grown}
-    path = Path(__file__).parents[2] / "benchmarks" / "results" / "soak-malformed.json"
-    path.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    keep_result("malformed", result)
     assert told.total() >= 10_000
     # A leak of one message each would be some hundred MiB.
     assert grown < 64 << 20

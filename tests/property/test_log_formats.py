@@ -1,10 +1,12 @@
 """parse(format(x)) == x, and what parses is written again with the same bytes."""
 
 import contextlib
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,6 +112,46 @@ def test_json(value: object) -> None:
     data = format_json(value)  # type: ignore[arg-type]  # hypothesis does not know the alias
     assert parse_json(data) == value
     assert format_json(parse_json(data)) == data
+
+
+def _is_rfc8785(data: bytes) -> bool:
+    """Whether bytes are canonical JSON by the library for it alone, as the parser had it."""
+    try:
+        numbers = {"parse_int": lambda text: int(text) if abs(float(text)) < 2**53 else float(text)}
+        return rfc8785.dumps(json.loads(data.decode(), **numbers)) == data
+    except (ValueError, RecursionError):
+        return False
+
+
+SPELLINGS = (
+    st.builds(lambda value, **how: json.dumps(value, **how).encode(errors="replace"),
+              JSON, sort_keys=st.booleans(), ensure_ascii=st.booleans(),
+              separators=st.sampled_from([(",", ":"), (", ", ": ")]))
+    | st.builds(lambda parts: "".join(parts).encode(), st.lists(st.sampled_from(
+        [*'[]{}",:-+.eE0123789', "1e5", "1E+2", "0.00001", "1e-05", "-0", "NaN", "Infinity", "1.0",
+         "999999999999999", "9007199254740993", '"a":', '"\\u00e9"', '"\\ud800"', '"\\u001f"',
+         '"\x7f"', '"\\/"', '"\\n"', "true", "null", " ", "é"]
+    ), max_size=7))
+)  # fmt: skip
+
+
+@given(SPELLINGS)
+def test_json_has_one_spelling_whichever_library_reads_it(data: bytes) -> None:
+    taken = False
+    with contextlib.suppress(MalformedMessageError):
+        taken = format_json(parse_json(data)) == data
+    assert taken == _is_rfc8785(data)
+
+
+@given(JSON)
+def test_json_is_written_as_the_library_for_it_writes(value: object) -> None:
+    assert format_json(value) == rfc8785.dumps(value)  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.parametrize("value", [{1: "a"}, {None: 1}, {"a": float("nan")}, b"x", {"\ud800": 1}])
+def test_what_is_no_json_is_not_written(value: object) -> None:
+    with pytest.raises(MalformedMessageError):
+        format_json(value)  # type: ignore[arg-type]  # that is the point
 
 
 @given(entries())

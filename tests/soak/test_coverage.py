@@ -6,14 +6,13 @@ and in two rounds. The counts go to benchmarks/results/soak-coverage.json.
 `PADAN_SOAK_REGISTERS` sets the number of registers (100), `PADAN_SOAK_FIRST` the first seed.
 """
 
-import json
 import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
 import pytest
+from soak_results import keep_result
 
 from benchmarks.experiment import Experiment, load_experiments
 from benchmarks.records import TRUTH, RecordSet, synthetic_records
@@ -30,7 +29,6 @@ FIRST = int(os.environ.get("PADAN_SOAK_FIRST", "1000"))
 # 2,500 and 1,500 records, of which some 900 persons are in both.
 PERSONS = 3_200
 HELD = 0.9
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "soak-coverage.json"
 EXPERIMENTS = {experiment.name: experiment for experiment in load_experiments()}
 
 
@@ -59,14 +57,6 @@ def two_rounds(scheme: Scheme, seed: int, work: Path) -> tuple[Quality, Interval
     return done.at_threshold, done.estimated.precision, done.estimated.recall
 
 
-def write_result(name: str, figures: dict[str, object]) -> None:
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(git, cwd=RESULTS.parent, capture_output=True, text=True, check=False)
-    known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-    known[name] = {**figures, "commit": done.stdout.strip()}
-    RESULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", "utf-8")
-
-
 @pytest.mark.parametrize(("name", "rounds"), [("clk", 1), ("saul", 1), ("saul", 2)])
 def test_intervals_hold_the_true_precision_and_recall(
     name: str, rounds: int, tmp_path: Path
@@ -84,14 +74,12 @@ def test_intervals_hold_the_true_precision_and_recall(
         widths.append((precision.high - precision.low, recall.high - recall.low))
     assert precision_held >= HELD * REGISTERS
     assert recall_held >= HELD * REGISTERS
-    write_result(
-        f"{name}, {rounds} round{'s' * (rounds > 1)}",
-        {
-            "registers": REGISTERS,
-            "first_seed": FIRST,
-            "precision_held": precision_held,
-            "recall_held": recall_held,
-            "mean_width_precision": round(float(np.mean(widths, axis=0)[0]), 4),
-            "mean_width_recall": round(float(np.mean(widths, axis=0)[1]), 4),
-        },
-    )
+    figures = {
+        "registers": REGISTERS,
+        "first_seed": FIRST,
+        "precision_held": precision_held,
+        "recall_held": recall_held,
+        "mean_width_precision": round(float(np.mean(widths, axis=0)[0]), 4),
+        "mean_width_recall": round(float(np.mean(widths, axis=0)[1]), 4),
+    }
+    keep_result("coverage", figures, part=f"{name}, {rounds} round{'s' * (rounds > 1)}")

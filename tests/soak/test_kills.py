@@ -6,7 +6,6 @@ The counts go to benchmarks/results/soak-kills.json.
 """
 
 import csv
-import json
 import os
 import random
 import signal
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from soak_results import keep_result
 
 from linkage.cli.demo_data import DemoData, DemoParty
 from linkage.cli.demo_site import DemoSite
@@ -30,7 +30,6 @@ SEED = int(os.environ.get("PADAN_SOAK_SEED", "1"))
 PROGRAM = [sys.executable, "-m", "linkage.cli"]
 SHARED, OWN = 1500, 500
 KILLS = 6
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 SCHEMA = """
 name = "soak"
 [encoding]
@@ -127,13 +126,6 @@ def run_with_kills(site: DemoSite, draw: random.Random) -> tuple[str, int]:
     return job_id, kills
 
 
-def write_result(figures: dict[str, object]) -> None:
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(git, cwd=RESULTS, capture_output=True, text=True, check=False)
-    text = json.dumps({**figures, "commit": done.stdout.strip()}, indent=1)
-    (RESULTS / "soak-kills.json").write_text(text + "\n", "utf-8")
-
-
 def test_whatever_is_killed_every_job_ends_with_the_same_links_and_a_whole_log(
     site: DemoSite,
 ) -> None:
@@ -162,4 +154,5 @@ def test_whatever_is_killed_every_job_ends_with_the_same_links_and_a_whole_log(
     assert entries["job.request"] == entries["release"] == ROUNDS
     assert entries["batch"] == 2 * ROUNDS
     assert total >= ROUNDS
-    write_result({"jobs": ROUNDS, "kills": total, "seed": SEED, "log_entries": report["size"]})
+    figures = {"jobs": ROUNDS, "kills": total, "seed": SEED, "log_entries": report["size"]}
+    keep_result("kills", figures)
