@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
+from linkage.matcher.config import load_config
+from linkage.matcher.rebuild import rebuild
+
 PASSWORD = "password-of-tests"
 _USER = "padan"
 _NUMBERS = itertools.count(1)
@@ -154,3 +157,18 @@ def running_server() -> Iterator[PostgresServer]:
             yield server
         finally:
             server.stop()
+
+
+def move_to(server: PostgresServer, matcher: Path) -> None:
+    """Have a matcher that does not run go on with a PostgreSQL database, made from its log.
+
+    Args:
+        server: a server that runs.
+        matcher: the folder of the matcher's settings.
+    """
+    path = matcher / "matcher.toml"
+    url = server.url(server.new_database()).render_as_string()
+    path.write_text(f'{path.read_text()}\n[store]\nurl = "{url}"\n')
+    config, copy = load_config(path), matcher / "copy"
+    shutil.copytree(config.data / "log", copy)
+    rebuild(config, [copy])

@@ -1,7 +1,6 @@
 """Jobs whose database or disk goes away for a while: nothing is lost, nothing released twice."""
 
 import errno
-import shutil
 import threading
 import time
 from collections import Counter
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from in_process import Service, links, people
-from postgres import PostgresServer
+from postgres import PostgresServer, move_to
 
 import linkage.matcher.worker
 from linkage.errors import UnavailableError
@@ -19,7 +18,6 @@ from linkage.job import JobState
 from linkage.log.entry import parse_entry
 from linkage.matcher.config import load_config
 from linkage.matcher.opened import opened_metadata
-from linkage.matcher.rebuild import rebuild
 from linkage.store.artefacts import ArtefactStore
 
 AWAY_S = 1.5
@@ -32,21 +30,11 @@ def leaves(service: Service) -> Counter[str]:
     return Counter(parse_entry(leaf).type for leaf in entries)
 
 
-def move_to(service: Service, server: PostgresServer) -> None:
-    """Have a matcher that does not run go on with a PostgreSQL database, made from its log."""
-    path = service.site.root / "matcher" / "matcher.toml"
-    url = server.url(server.new_database()).render_as_string()
-    path.write_text(f'{path.read_text()}\n[store]\nurl = "{url}"\n')
-    config, copy = load_config(path), service.site.root / "copy"
-    shutil.copytree(config.data / "log", copy)
-    rebuild(config, [copy])
-
-
 def test_a_job_outlives_a_database_that_goes_away_again_and_again(
     new_service: Callable[..., Service], postgres_server: PostgresServer
 ) -> None:
     service = new_service(dukcapil=people(80), imigrasi=people(70, skip=20))
-    move_to(service, postgres_server)
+    move_to(postgres_server, service.site.root / "matcher")
     service.patience_s = 60.0
     done, n_times = threading.Event(), 0
 
