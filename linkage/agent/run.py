@@ -72,8 +72,8 @@ class Reporter(Protocol):
     def waiting(self, progress: Progress) -> None:
         """The matcher's progress changed."""
 
-    def away(self, away_s: float, pause_s: float) -> None:
-        """Nothing has got through for `away_s`; the next try is in `pause_s`."""
+    def away(self, away_s: float, pause_s: float, left_s: float) -> None:
+        """Nothing has got through for `away_s`; the next try is in `pause_s`, the last `left_s`."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from linkage.cli.agent_trail import trail
-from linkage.cli.connection import connected, connected_without_key, with_agent_config
+from linkage.cli.connection import (
+    connected,
+    connected_without_key,
+    open_matcher,
+    with_agent_config,
+)
 from linkage.cli.files import read_file
 from linkage.cli.incident import incident
 from linkage.cli.progress import UploadBar, progress_bar
@@ -257,7 +262,6 @@ def _renew_register(config: "AgentConfig") -> None:
     from linkage.agent.lookup import LookupClient
     from linkage.agent.register import RegisterUpload, is_kept
     from linkage.agent.session import Session
-    from linkage.rpc.channel import open_channel
     from linkage.store.artefacts import ArtefactStore
 
     store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
@@ -267,7 +271,7 @@ def _renew_register(config: "AgentConfig") -> None:
         return
     session = Session(config)
     try:
-        with open_channel(config.matcher, session.tls) as channel, progress_bar() as bar:
+        with open_matcher(config.matcher, session.tls) as channel, progress_bar() as bar:
             client = LookupClient(channel, config.patience_s)
             done = RegisterUpload(session, client, datetime.now(UTC).date()).refresh(UploadBar(bar))
     finally:

@@ -14,7 +14,7 @@ from linkage.cli.audit_clocks import clocks
 from linkage.cli.audit_lookups import lookups
 from linkage.cli.audit_monitor import monitor
 from linkage.cli.audit_report import report as report_command
-from linkage.cli.connection import with_credentials
+from linkage.cli.connection import open_matcher, with_credentials
 from linkage.cli.files import read_file
 
 if TYPE_CHECKING:
@@ -57,11 +57,10 @@ def fetch(
     from linkage.audit.bundle_files import write_bundle
     from linkage.audit.fetch import fetch_bundle
     from linkage.log.policy import parse_policy
-    from linkage.rpc.channel import open_channel
     from linkage.rpc.tls import TlsFiles
 
     trust = parse_policy(read_file(trust_path)) if trust_path is not None else None
-    with open_channel(address, TlsFiles(certificate, private_key, authority)) as channel:
+    with open_matcher(address, TlsFiles(certificate, private_key, authority)) as channel:
         files = fetch_bundle(channel, trust=trust)
     write_bundle(out, files)
     click.echo(f"{out}: bundle of {len(files)} files", err=True)

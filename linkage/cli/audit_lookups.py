@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from linkage.cli.audit_bundle import verified
+from linkage.cli.connection import open_matcher
 
 if TYPE_CHECKING:
     from linkage.agreement.state import State
@@ -46,7 +47,6 @@ def lookups(
     """
     from linkage.audit.fetch import fetch_lookups
     from linkage.audit.lookups import prove_requests
-    from linkage.rpc.channel import open_channel
     from linkage.rpc.tls import TlsFiles
 
     _, contents = verified(bundle, trust_path, None, as_json=as_json)
@@ -61,7 +61,7 @@ def lookups(
             "the requests are at the matcher: give --matcher, --certificate, --private-key and "
             "--authority"
         )
-    with open_channel(address, TlsFiles(certificate, private_key, authority)) as channel:
+    with open_matcher(address, TlsFiles(certificate, private_key, authority)) as channel:
         requests = fetch_lookups(channel, leaf)
     proven = prove_requests(_state_at(contents, leaf), minutes[leaf], requests)
     if out is not None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from linkage.cli.connection import open_matcher
+
 if TYPE_CHECKING:
     from linkage.audit.monitor import Alarm, LiveLog, Monitor
 
@@ -97,7 +99,6 @@ def _log(
     address: str | None, files: tuple[Path | None, Path | None, Path | None], published: Path | None
 ) -> "Iterator[LiveLog]":
     from linkage.audit.live import MatcherLog, PublishedLog
-    from linkage.rpc.channel import open_channel
     from linkage.rpc.tls import TlsFiles
 
     if published is not None and address is None:
@@ -108,7 +109,7 @@ def _log(
         raise click.UsageError("name a matcher (--matcher) or a folder (--log)")
     if certificate is None or private_key is None or authority is None:
         raise click.UsageError("--matcher needs --certificate, --private-key and --authority")
-    with open_channel(address, TlsFiles(certificate, private_key, authority)) as channel:
+    with open_matcher(address, TlsFiles(certificate, private_key, authority)) as channel:
         yield MatcherLog(channel)
 
 

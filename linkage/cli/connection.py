@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from linkage.agent.config import AgentConfig
     from linkage.agent.session import Session
+    from linkage.rpc.tls import TlsFiles
 
 _PATH = click.Path(path_type=Path)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -40,6 +41,21 @@ def with_credentials(command: _Command) -> _Command:
 
 
 @contextmanager
+def open_matcher(address: str, files: "TlsFiles") -> Iterator["grpc.Channel"]:
+    """Open a channel to a matcher; one that does not answer is told of on stderr.
+
+    Raises:
+        ConfigError: a TLS file cannot be read.
+    """
+    from linkage.cli.progress import AwayLines
+    from linkage.rpc.channel import open_channel
+    from linkage.rpc.patience import telling
+
+    with open_channel(address, files) as channel, telling(AwayLines(address)):
+        yield channel
+
+
+@contextmanager
 def connected(
     settings: Path, epoch: int | None = None
 ) -> Iterator[tuple["Session", "grpc.Channel"]]:
@@ -56,13 +72,12 @@ def connected(
     from keys.process import shield_process
     from linkage.agent.config import load_agent
     from linkage.agent.session import Session
-    from linkage.rpc.channel import open_channel
 
     shield_process()
     config = load_agent(settings)
     session = Session(config.at(epoch) if epoch else config)
     try:
-        with open_channel(session.config.matcher, session.tls) as channel:
+        with open_matcher(session.config.matcher, session.tls) as channel:
             yield session, channel
     finally:
         session.key.wipe()
@@ -73,10 +88,9 @@ def connected_without_key(settings: Path) -> Iterator[tuple["AgentConfig", "grpc
     """Open a channel for a command that needs no linkage key; raises as `connected`."""
     from keys.process import shield_process
     from linkage.agent.config import load_agent
-    from linkage.rpc.channel import open_channel
     from linkage.rpc.tls import TlsFiles
 
     shield_process()
     config = load_agent(settings)
-    with open_channel(config.matcher, TlsFiles(**dict(config.tls))) as channel:
+    with open_matcher(config.matcher, TlsFiles(**dict(config.tls))) as channel:
         yield config, channel

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from linkage.cli.connection import with_credentials
+from linkage.cli.connection import open_matcher, with_credentials
 
 _PATH = click.Path(path_type=Path)
 
@@ -39,11 +39,10 @@ def counts(
     from linkage.agent.session import load_trust
     from linkage.job import COORDINATOR
     from linkage.result import COUNTS
-    from linkage.rpc.channel import open_channel
     from linkage.rpc.tls import TlsFiles
 
     trust = load_trust(trust_path)
-    with open_channel(address, TlsFiles(certificate, private_key, authority)) as channel:
+    with open_matcher(address, TlsFiles(certificate, private_key, authority)) as channel:
         header, pieces = MatcherClient(channel, 10.0).results(job_id)
     result = verify_result(
         header,

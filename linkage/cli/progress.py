@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,6 +22,7 @@ from rich.text import Text
 _LINE_EVERY_S = 60.0
 # A line that breaks off for a moment is none of an operator's business.
 _AWAY_S = 5.0
+_WONDER_S, _AWAY_EVERY_S = 2.0, 10.0
 
 
 def stderr_console() -> Console:
@@ -95,12 +98,37 @@ class UploadBar(StageBar):
         """A chunk is being sent."""
         self.show("uploading", chunk + 1, n_chunks)
 
-    def away(self, away_s: float, pause_s: float) -> None:
-        """Nothing has got through for `away_s`; the next try is in `pause_s`."""
+    def away(self, away_s: float, pause_s: float, left_s: float) -> None:
+        """Nothing has got through for `away_s`; the next try is in `pause_s`, the last `left_s`."""
         if away_s >= _AWAY_S:
             self.say(
                 f"the matcher cannot be reached for {_duration(away_s)}: trying again in "
-                f"{_duration(pause_s)}; nothing is lost"
+                f"{_duration(pause_s)}, and for {_duration(left_s)}; nothing is lost"
+            )
+
+
+class AwayLines:
+    """Says on stderr that a matcher does not answer, and until when it is tried.
+
+    Args:
+        address: of the matcher.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address, self._told_at = address, -_AWAY_EVERY_S
+
+    def __call__(self, away_s: float, pause_s: float, left_s: float) -> None:
+        """Say it before a pause in which somebody would begin to wonder; not too often."""
+        if away_s + pause_s < _WONDER_S:
+            return
+        now = time.monotonic()
+        if now >= self._told_at + _AWAY_EVERY_S:
+            self._told_at = now
+            until = datetime.now().astimezone() + timedelta(seconds=left_s)
+            click.echo(
+                f"the matcher at {self._address} does not answer: it will be tried until "
+                f"{until:%H:%M:%S}",
+                err=True,
             )
 
 

@@ -7,15 +7,37 @@ minute still brings a batch over in the end.
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from linkage.errors import UnavailableError
 
 T = TypeVar("T")
+# Told for how many seconds nothing has got through, those until the next try, and those after
+# which there is none.
+OnAway = Callable[[float, float, float], None]
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
+
+
+def _nobody(_away_s: float, _pause_s: float, _left_s: float) -> None:
+    """Tell nobody."""
+
+
+_told: ContextVar[OnAway] = ContextVar("_told", default=_nobody)
+
+
+@contextmanager
+def telling(on_away: OnAway) -> Iterator[None]:
+    """Have `on_away` told by every `Patience` that is made inside."""
+    before = _told.set(on_away)
+    try:
+        yield
+    finally:
+        _told.reset(before)
 
 
 class Patience:
@@ -27,7 +49,7 @@ class Patience:
         clock: seconds that only grow.
 
     Attributes:
-        on_away: told for how many seconds nothing has got through, and those until the next try.
+        on_away: told of every pause; at first whoever is told here (`telling`).
     """
 
     def __init__(
@@ -37,7 +59,7 @@ class Patience:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._longest_s, self._sleep, self._clock = longest_s, sleep, clock
-        self.on_away: Callable[[float, float], None] = lambda _away_s, _pause_s: None
+        self.on_away = _told.get()
         self._since: float | None = None
         self._pause_s = _FIRST_PAUSE_S
 
@@ -77,6 +99,6 @@ class Patience:
             raise error
         drawn = self._pause_s * random.uniform(0.75, 1.0)  # noqa: S311 -- nobody gains by guessing it
         pause_s = min(drawn, self._longest_s - away_s)
-        self.on_away(away_s, pause_s)
+        self.on_away(away_s, pause_s, self._longest_s - away_s)
         self._sleep(pause_s)
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)

@@ -43,8 +43,8 @@ class Watched(Quiet):
     def waiting(self, progress: Progress) -> None:
         self._at(progress.state.value)
 
-    def away(self, away_s: float, pause_s: float) -> None:
-        del pause_s
+    def away(self, away_s: float, pause_s: float, left_s: float) -> None:
+        del pause_s, left_s
         self.away_for.append(away_s)
 
 

@@ -1,9 +1,12 @@
 """How long a caller tries again, and how: on a clock of the tests' own."""
 
+import re
+
 import pytest
 
+from linkage.cli.progress import AwayLines
 from linkage.errors import DeniedError, UnavailableError
-from linkage.rpc.patience import Patience
+from linkage.rpc.patience import Patience, telling
 
 
 class Clock:
@@ -25,9 +28,9 @@ def test_a_call_that_succeeds_is_made_once() -> None:
 
 
 def test_pauses_grow_up_to_half_a_minute_and_end_with_patience() -> None:
-    clock, told = Clock(), list[tuple[float, float]]()
+    clock, told = Clock(), list[tuple[float, float, float]]()
     patience = clock.patience(3600)
-    patience.on_away = lambda away_s, pause_s: told.append((away_s, pause_s))
+    patience.on_away = lambda away_s, pause_s, left_s: told.append((away_s, pause_s, left_s))
 
     def fails() -> None:
         raise UnavailableError("gone")
@@ -38,8 +41,9 @@ def test_pauses_grow_up_to_half_a_minute_and_end_with_patience() -> None:
     assert clock.pauses[0] <= 0.2
     assert 20 < max(clock.pauses) <= 30
     assert len(clock.pauses) < 200
-    assert [pause for _, pause in told] == clock.pauses
-    assert [away for away, _ in told] == sorted(away for away, _ in told)
+    assert [pause for _, pause, _ in told] == clock.pauses
+    assert [away for away, _, _ in told] == sorted(away for away, _, _ in told)
+    assert all(away + left == pytest.approx(3600) for away, _, left in told)
 
 
 def test_the_time_that_calls_take_counts_too() -> None:
@@ -75,3 +79,37 @@ def test_other_errors_are_not_tried_again() -> None:
     with pytest.raises(DeniedError):
         clock.patience(60).call(refused)
     assert len(calls) == 1
+
+
+def test_commands_say_on_stderr_who_does_not_answer_and_until_when(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = Clock()
+
+    def call() -> None:
+        if clock.now < 20:
+            raise UnavailableError("gone")
+
+    with telling(AwayLines("matcher.example:8443")):
+        clock.patience(60).call(call)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    # Once: the clock of the lines has hardly moved.
+    assert re.fullmatch(
+        r"the matcher at matcher\.example:8443 does not answer: it will be tried until "
+        r"\d\d:\d\d:\d\d\n",
+        shown.err,
+    )
+
+
+def test_a_moment_without_an_answer_is_not_spoken_of(capsys: pytest.CaptureFixture[str]) -> None:
+    clock, left = Clock(), [3]
+
+    def call() -> None:
+        left[0] -= 1
+        if left[0]:
+            raise UnavailableError("gone")
+
+    with telling(AwayLines("matcher.example:8443")):
+        clock.patience(60).call(call)
+    assert capsys.readouterr().err == ""
