@@ -8,6 +8,7 @@ import click
 from benchmarks.ablation import RETRIALS, measure_ablation
 from benchmarks.ablation_table import ablation_table
 from benchmarks.attacks_command import attacks
+from benchmarks.audit_command import audit
 from benchmarks.compare_command import compare
 from benchmarks.curve import measure_curve
 from benchmarks.curve_table import curve_picture, curve_table
@@ -218,7 +219,8 @@ def memory(
 
 
 for command in (
-    compare, refine, candidates, job, lookup, load, log, attacks, threshold, scale, ray_scaling,
+    compare, refine, candidates, job, lookup, load, log, audit, attacks, threshold, scale,
+    ray_scaling,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -13,7 +13,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
@@ -110,6 +110,34 @@ class Envelope:
     def to_bytes(self) -> bytes:
         """Return the JSON of the envelope, in its one spelling."""
         return json.dumps(self.to_json(), separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class CheckedEnvelope(Envelope):
+    """An envelope whose signatures were checked before, perhaps in another process.
+
+    Attributes:
+        tried: raw public keys by id, with which they were checked.
+        holding: ids of those whose signature holds.
+    """
+
+    tried: Mapping[str, bytes] = field(default_factory=dict)
+    holding: frozenset[str] = frozenset()
+
+    def signers(self, keys: Mapping[str, bytes]) -> frozenset[str]:
+        """Return the ids of those keys whose signature holds; see `Envelope`."""
+        known = {name for name, public in keys.items() if self.tried.get(name) == public}
+        others = {name: public for name, public in keys.items() if name not in known}
+        return (self.holding & known) | super().signers(others)
+
+
+def check_envelope(envelope: Envelope, keys: Mapping[str, bytes]) -> CheckedEnvelope:
+    """Return an envelope whose signatures were checked with those of some keys that it names."""
+    tried = {name: keys[name] for name, _ in envelope.signatures if name in keys}
+    holding = envelope.signers(tried)
+    return CheckedEnvelope(
+        envelope.payload_type, envelope.payload, envelope.signatures, tried, holding
+    )
 
 
 def sign(payload_type: str, payload: bytes, signers: Sequence[Signer]) -> Envelope:

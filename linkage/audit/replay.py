@@ -29,7 +29,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from keys.dsse import envelope_in
+from keys.dsse import Envelope, envelope_in
 from keys.errors import KeysError
 from linkage.agreement.decide import decide
 from linkage.agreement.decision import Action, Decision, Flow, Request, flows_of, released_to
@@ -128,7 +128,7 @@ def replay_decisions(contents: Contents) -> ReplayReport:
     """
     run = Replay()
     for index, (entry, leaf) in enumerate(zip(contents.entries, contents.leaf_hashes, strict=True)):
-        run.add(entry, leaf, contents.bodies.get(index))
+        run.add(entry, leaf, contents.bodies.get(index), contents.requests.get(index))
     return run.report()
 
 
@@ -145,8 +145,12 @@ class Replay:
         self._findings: list[Finding] = []
         self._lookups = LookupReplay()
         self._destroyed: set[str] = set()
+        # That of the leaf that is looked at, where its signatures were checked before.
+        self._request_at_hand: Envelope | None = None
 
-    def add(self, entry: Entry, leaf: bytes, body: JsonObject | None) -> list[Finding]:
+    def add(
+        self, entry: Entry, leaf: bytes, body: JsonObject | None, request: Envelope | None = None
+    ) -> list[Finding]:
         """Take the next entry, and return what is wrong with it.
 
         Args:
@@ -154,8 +158,10 @@ class Replay:
             leaf: the hash of its leaf.
             body: of a confidential leaf, what it committed to, which has been checked; None
                 where it is not at hand.
+            request: the signed request in the body, if its signatures were checked before.
         """
         index, before = self._state.size, len(self._findings)
+        self._request_at_hand = request
         if entry.commitment is not None:
             self._look_at(index, entry, body)
         self._state = self._state.after(index, entry, body)
@@ -366,7 +372,7 @@ class Replay:
         if caller is None:
             raise _Unusable(f"{entry.actor} is not enrolled")
         try:
-            envelope = envelope_in(body.get("request"))
+            envelope = self._request_at_hand or envelope_in(body.get("request"))
             signed = check_request(envelope, caller, self._state.log, method, content, entry.time)
         except (KeysError, MalformedMessageError) as error:
             raise _Unusable(f"a request that is not signed: {error}") from error

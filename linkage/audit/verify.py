@@ -11,28 +11,35 @@ the log records was allowed is for replay to say.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
+from keys.dsse import Envelope
 from linkage.audit import verdict
 from linkage.audit.bundle_files import read_bundle
+from linkage.audit.leaves import (
+    PART_LEAVES,
+    Part,
+    Problem,
+    ReadLeaf,
+    Run,
+    read_part,
+    signing_keys,
+)
 from linkage.audit.verdict import Finding, VerifyReport
 from linkage.audit.vouched import Pin, check_vouched, open_pin
 from linkage.errors import (
     CheckpointError,
     MalformedMessageError,
     SignatureError,
-    VerificationError,
 )
 from linkage.log.builder import TileBuilder
-from linkage.log.bundle import CHECKPOINT, MANIFEST, check_path, manifest_differences
+from linkage.log.bundle import CHECKPOINT, MANIFEST, body_path, check_path, manifest_differences
 from linkage.log.bundle import parse_body_path as body_index
-from linkage.log.canonical import JsonObject, parse_json
+from linkage.log.canonical import JsonObject
 from linkage.log.checkpoint import Checkpoint, parse_checkpoint
-from linkage.log.entry import Entry, parse_body, parse_entry, verify_body
-from linkage.log.hashing import leaf_hash
+from linkage.log.entry import Entry, open_body
 from linkage.log.note import parse_note
 from linkage.log.policy import Policy, parse_policy
 from linkage.log.tiles import ENTRIES, TILE_WIDTH, Tile, parse_entries, tiles_of
@@ -43,20 +50,23 @@ _MAX_FINDINGS_PER_CODE = 20
 _MAX_SKEW_S = 300
 
 
-def verify_bundle(path: Path, trust: bytes | None, since: bytes | None) -> VerifyReport:
+def verify_bundle(
+    path: Path, trust: bytes | None, since: bytes | None, run: Run = map
+) -> VerifyReport:
     """Verify the bundle at `path`, a directory or a tar file.
 
     Args:
         path: of the bundle.
         trust: the trust file; without it the verdict is at best `UNPINNED`.
         since: the checkpoint that was kept from an earlier verification.
+        run: does the work on leaves; the report is the same whoever does.
 
     Raises:
         ConfigError: the trust file does not parse.
     """
     policy = parse_policy(trust) if trust is not None else None
     files = _read(path)
-    return files if isinstance(files, VerifyReport) else verify_files(files, policy, since)
+    return files if isinstance(files, VerifyReport) else verify_files(files, policy, since, run)
 
 
 @dataclass(frozen=True)
@@ -67,17 +77,26 @@ class Contents:
         entries: all leaves, in their order.
         leaf_hashes: their hashes.
         bodies: what confidential leaves committed to, by index, as far as it is there.
+        requests: signed requests in bodies, by index, whose signatures were checked.
     """
 
     entries: Sequence[Entry]
     leaf_hashes: Sequence[bytes]
     bodies: Mapping[int, JsonObject]
+    requests: Mapping[int, Envelope] = field(default_factory=dict)
 
 
 def open_bundle(
-    path: Path, trust: bytes, since: bytes | None
+    path: Path, trust: bytes, since: bytes | None, run: Run = map, *, requests: bool = False
 ) -> tuple[VerifyReport, Contents | None]:
     """Verify the bundle at `path`, and return what it says if all of it holds.
+
+    Args:
+        path: as `verify_bundle`.
+        trust: likewise.
+        since: likewise.
+        run: likewise.
+        requests: check the signatures of requests, for `replay`.
 
     Raises:
         ConfigError: the trust file does not parse.
@@ -86,16 +105,16 @@ def open_bundle(
     files = _read(path)
     if isinstance(files, VerifyReport):
         return files, None
-    verification = _Verification(files, policy, since)
+    verification = _Verification(files, policy, since, run, requests=requests)
     report = verification.report()
     return report, verification.contents() if report.verdict == verdict.OK else None
 
 
 def verify_files(
-    files: Mapping[str, bytes], policy: Policy | None, since: bytes | None
+    files: Mapping[str, bytes], policy: Policy | None, since: bytes | None, run: Run = map
 ) -> VerifyReport:
     """Verify the files of a bundle, given by path. See `verify_bundle`."""
-    return _Verification(files, policy, since).report()
+    return _Verification(files, policy, since, run).report()
 
 
 def _read(path: Path) -> dict[str, bytes] | VerifyReport:
@@ -116,16 +135,26 @@ class _Verification:
     """One run over one bundle; the checks in order, each adding what it finds."""
 
     def __init__(
-        self, files: Mapping[str, bytes], policy: Policy | None, since: bytes | None
+        self,
+        files: Mapping[str, bytes],
+        policy: Policy | None,
+        since: bytes | None,
+        run: Run,
+        *,
+        requests: bool = False,
     ) -> None:
         self._files = files
         self._policy = policy
         self._since = since
+        self._run, self._with_requests = run, requests
         self._findings: list[Finding] = []
         self._per_code: Counter[str] = Counter()
         self._leaves: dict[int, Entry] = {}
         self._hashes: list[bytes] = []
         self._bodies: dict[int, JsonObject] = {}
+        self._requests: dict[int, Envelope] = {}
+        # By path, for bodies are told of in the order of their names.
+        self._of_bodies: dict[str, Finding] = {}
         self._pin: Pin | None = None
         # In seconds since 1970: when the last witness cosigned, and the latest leaf so far.
         self._until_s: int | None = None
@@ -137,9 +166,11 @@ class _Verification:
         if checkpoint is not None:
             self._check_pin(checkpoint)
             if self._check_file_set(checkpoint.size):
-                self._check_tree(checkpoint)
+                bodies = self._body_files(checkpoint.size)
+                self._check_tree(checkpoint, bodies)
                 types.update(leaf.type for leaf in self._leaves.values())
-                self._check_bodies(checkpoint.size)
+                for _, finding in sorted(self._of_bodies.items()):
+                    self._add(*finding)
         if self._policy is None:
             self._add(verdict.UNPINNED, "no trust file: nobody vouches for this checkpoint")
         for code, count in self._per_code.items():
@@ -160,7 +191,8 @@ class _Verification:
 
     def contents(self) -> Contents:
         """Return what the bundle says; only after a report without findings."""
-        return Contents(list(self._leaves.values()), self._hashes, self._bodies)
+        entries = list(self._leaves.values())
+        return Contents(entries, self._hashes, self._bodies, self._requests)
 
     def _add(self, code: str, text: str) -> None:
         self._per_code[code] += 1
@@ -218,29 +250,102 @@ class _Verification:
             self._add(verdict.FILE_UNEXPECTED, f"{path} is not of a log of {size} entries")
         return wanted <= present
 
-    def _check_tree(self, checkpoint: Checkpoint) -> None:
+    def _body_files(self, size: int) -> dict[int, bytes]:
+        """Return the files of bodies by index; what is no body of this log is found."""
+        bodies = {}
+        for path, data in self._files.items():
+            if not path.startswith("bodies/"):
+                continue
+            try:
+                index = body_index(path)
+                if index >= size:
+                    open_body(data)
+                    text = f"{path} is not of a log of {size} entries"
+                    self._of_bodies[path] = Finding(verdict.FILE_UNEXPECTED, text)
+                else:
+                    bodies[index] = data
+            except MalformedMessageError as error:
+                self._of_bodies[path] = Finding(verdict.MALFORMED, f"{path}: {error}")
+        return bodies
+
+    def _check_tree(self, checkpoint: Checkpoint, bodies: Mapping[int, bytes]) -> None:
         """Rebuild the tree from the entries; compare pinned root, tiles and root."""
         builder = TileBuilder()
         differing: list[Tile] = []
         self._compare_pin(builder)
-        for tile in tiles_of(checkpoint.size):
-            if tile.level != ENTRIES:
-                break
-            try:
-                entries = parse_entries(self._files[tile.path], tile.width)
-            except MalformedMessageError as error:
-                self._add(verdict.MALFORMED, f"{tile.path}: {error}")
-                return
-            for entry in entries:
-                self._check_leaf(builder.size, entry)
-                self._hashes.append(leaf_hash(entry))
-                differing += self._differing(builder.append(entry))
-                self._compare_pin(builder)
+        entries, broken = self._entries(checkpoint.size)
+        for entry, leaf in zip(entries, self._read_leaves(entries, bodies), strict=True):
+            self._take(builder.size, leaf)
+            differing += self._differing(builder.append(entry))
+            self._compare_pin(builder)
+        if broken is not None:
+            self._add(*broken)
+            self._check_unread(builder.size, bodies)
+            return
         differing += self._differing(builder.partial_tiles())
         for tile in sorted(differing):
             self._add(verdict.TILE_MISMATCH, f"{tile.path} is not what the entries give")
         if builder.root() != checkpoint.root:
             self._add(verdict.ROOT_MISMATCH, f"the entries give the root {builder.root().hex()}")
+
+    def _entries(self, size: int) -> tuple[list[bytes], Finding | None]:
+        """Return the leaves up to the first tile that cannot be read, and what is wrong with it."""
+        entries: list[bytes] = []
+        for tile in tiles_of(size):
+            if tile.level != ENTRIES:
+                break
+            try:
+                entries += parse_entries(self._files[tile.path], tile.width)
+            except MalformedMessageError as error:
+                return entries, Finding(verdict.MALFORMED, f"{tile.path}: {error}")
+        return entries, None
+
+    def _read_leaves(
+        self, entries: Sequence[bytes], bodies: Mapping[int, bytes]
+    ) -> Iterator[ReadLeaf]:
+        """Yield all leaves, read part by part by whoever does the work."""
+        keys = signing_keys(entries) if self._with_requests else None
+        parts = (
+            Part(
+                tuple(entries[first : first + PART_LEAVES]),
+                {
+                    index - first: bodies[index]
+                    for index in range(first, min(first + PART_LEAVES, len(entries)))
+                    if index in bodies
+                },
+                keys,
+            )
+            for first in range(0, len(entries), PART_LEAVES)
+        )
+        for leaves in self._run(read_part, parts):
+            yield from leaves
+
+    def _take(self, index: int, leaf: ReadLeaf) -> None:
+        """Take what was read of a leaf and its body."""
+        self._hashes.append(leaf.hash)
+        if isinstance(leaf.entry, Problem):
+            self._add(verdict.LEAF_INVALID, f"leaf {index}: {leaf.entry.text}")
+        else:
+            self._check_leaf(index, leaf.entry)
+        if isinstance(leaf.body, Problem):
+            code = verdict.BODY_MISMATCH if leaf.body.mismatch else verdict.MALFORMED
+            self._of_bodies[body_path(index)] = Finding(
+                code, f"{body_path(index)}: {leaf.body.text}"
+            )
+        elif leaf.body is not None:
+            self._bodies[index] = leaf.body
+            if leaf.request is not None:
+                self._requests[index] = leaf.request
+
+    def _check_unread(self, first: int, bodies: Mapping[int, bytes]) -> None:
+        """Check the form of bodies whose leaves could not be read."""
+        for index, data in bodies.items():
+            try:
+                if index >= first:
+                    open_body(data)
+            except MalformedMessageError as error:
+                path = body_path(index)
+                self._of_bodies[path] = Finding(verdict.MALFORMED, f"{path}: {error}")
 
     def _differing(self, built: Sequence[tuple[Tile, bytes]]) -> list[Tile]:
         """Return the hash tiles that are there with other bytes than the entries give."""
@@ -256,12 +361,7 @@ class _Verification:
                 f"the first {pinned.size} entries are not those of the pinned checkpoint",
             )
 
-    def _check_leaf(self, index: int, entry: bytes) -> None:
-        try:
-            leaf = parse_entry(entry)
-        except MalformedMessageError as error:
-            self._add(verdict.LEAF_INVALID, f"leaf {index}: {error}")
-            return
+    def _check_leaf(self, index: int, leaf: Entry) -> None:
         if leaf.ref and leaf.ref[-1] >= index:
             self._add(verdict.LEAF_INVALID, f"leaf {index}: it refers to leaf {leaf.ref[-1]}")
         self._leaves[index] = leaf
@@ -281,23 +381,3 @@ class _Verification:
             text = "earlier than the cosignatures of the pinned checkpoint, which is without it"
             self._add(verdict.TIME_INVALID, f"leaf {index}: {text}")
         self._latest_s = max(self._latest_s, time_s)
-
-    def _check_bodies(self, size: int) -> None:
-        """Hold every body against its leaf, and keep those that belong to theirs."""
-        for path in sorted(self._files):
-            if not path.startswith("bodies/"):
-                continue
-            try:
-                index = body_index(path)
-                opening, body = parse_body(self._files[path])
-            except MalformedMessageError as error:
-                self._add(verdict.MALFORMED, f"{path}: {error}")
-                continue
-            if index >= size:
-                self._add(verdict.FILE_UNEXPECTED, f"{path} is not of a log of {size} entries")
-            elif index in self._leaves:
-                try:
-                    verify_body(self._leaves[index], opening, body)
-                    self._bodies[index] = cast("JsonObject", parse_json(body))
-                except VerificationError as error:
-                    self._add(verdict.BODY_MISMATCH, f"{path}: {error}")

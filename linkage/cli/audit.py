@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _DAY = click.DateTime(["%Y-%m-%d"])
+_with_jobs = click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that read leaves; the verdict is the same for any number.",
+)
 
 
 @click.group()
@@ -76,22 +83,26 @@ def fetch(
     "--tsa", "tsa_path", type=_PATH,
     help="Certificates (PEM) of timestamp authorities: check the anchors in the log, too.",
 )  # fmt: skip
+@_with_jobs
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def verify(
     bundle: Path,
     trust_path: Path | None,
     since_path: Path | None,
     tsa_path: Path | None,
+    jobs: int,
     as_json: bool,
 ) -> None:
     """Verify a bundle offline; exit 3 unless all of it holds."""
+    from linkage.audit.leaves import processes
     from linkage.audit.verdict import MEANING, OK
     from linkage.audit.verify import verify_bundle
     from linkage.cli import UNVERIFIED
 
     if tsa_path is not None and trust_path is None:
         raise click.UsageError("--tsa needs --trust")
-    report = verify_bundle(bundle, _read(trust_path), _read(since_path))
+    with processes(jobs) as run:
+        report = verify_bundle(bundle, _read(trust_path), _read(since_path), run)
     anchors: list[Anchor] = []
     if tsa_path is not None and trust_path is not None and report.verdict == OK:
         report, anchors = _anchored(bundle, trust_path, tsa_path)
@@ -116,13 +127,16 @@ def verify(
 @click.option(
     "--since", "since_path", type=_PATH, help="Checkpoint kept from an earlier verification."
 )
+@_with_jobs
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def replay(bundle: Path, trust_path: Path, since_path: Path | None, as_json: bool) -> None:
+def replay(
+    bundle: Path, trust_path: Path, since_path: Path | None, jobs: int, as_json: bool
+) -> None:
     """Verify a bundle, then make every decision in it again; exit 3 unless all agree."""
     from linkage.audit.replay import MEANING, OK, replay_decisions
     from linkage.cli import UNVERIFIED
 
-    _, contents = verified(bundle, trust_path, since_path, as_json=as_json)
+    _, contents = verified(bundle, trust_path, since_path, jobs, as_json=as_json, requests=True)
     report = replay_decisions(contents)
     if as_json:
         print_report(report)

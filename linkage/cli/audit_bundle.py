@@ -20,18 +20,34 @@ if TYPE_CHECKING:
 
 
 def verified(
-    bundle: Path, trust_path: Path, since_path: Path | None, *, as_json: bool
+    bundle: Path,
+    trust_path: Path,
+    since_path: Path | None,
+    jobs: int = 1,
+    *,
+    as_json: bool,
+    requests: bool = False,
 ) -> "tuple[VerifyReport, Contents]":
     """Return what a bundle says; stop with its verdict if it does not verify.
 
     What a log says counts for nothing before it is known to be the log.
+
+    Args:
+        bundle: of the log.
+        trust_path: the trust file.
+        since_path: a checkpoint that was kept.
+        jobs: processes that read leaves.
+        as_json: how the verdict is printed.
+        requests: check the signatures of requests, too.
     """
+    from linkage.audit.leaves import processes
     from linkage.audit.verdict import MEANING
     from linkage.audit.verify import open_bundle
     from linkage.cli import UNVERIFIED
 
     since = read_file(since_path) if since_path is not None else None
-    report, contents = open_bundle(bundle, read_file(trust_path), since)
+    with processes(jobs) as run:
+        report, contents = open_bundle(bundle, read_file(trust_path), since, run, requests=requests)
     if contents is None:
         click.echo(f"padan: {report.verdict}: {MEANING[report.verdict]}", err=True)
         if as_json:

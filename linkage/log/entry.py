@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import cast
+from typing import NamedTuple, cast
 
 from linkage.errors import MalformedMessageError, VerificationError
 from linkage.log.canonical import (
@@ -53,6 +53,8 @@ _CONFIDENTIAL_FAMILIES = frozenset({"job", "rights", "incident"})
 _SECOND_WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _NAME = re.compile(r"[!-~]{1,255}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
+_BEFORE_BODY = b'{"body":'
+_AFTER_BODY_BYTES = len(b',"opening":""}') + 44  # base64 of an opening
 _COMMON = frozenset({"v", "type", "time", "actor", "agreement", "ref"})
 _PUBLIC = _COMMON | {"body"}
 _CONFIDENTIAL = _COMMON | {"commitment"}
@@ -191,8 +193,22 @@ def format_body(opening: bytes, body: bytes) -> bytes:
     return data
 
 
-def parse_body(data: bytes) -> tuple[bytes, bytes]:
-    """Return the opening and the canonical body in a file of `format_body`.
+class OpenedBody(NamedTuple):
+    """What a file of `format_body` has.
+
+    Attributes:
+        opening: opens the commitment.
+        content: the canonical JSON of the body: what was committed to.
+        fields: the same, read.
+    """
+
+    opening: bytes
+    content: bytes
+    fields: JsonObject
+
+
+def open_body(data: bytes) -> OpenedBody:
+    """Return what is in a file of `format_body`.
 
     Raises:
         MalformedMessageError: anything `format_body` would not write.
@@ -200,7 +216,14 @@ def parse_body(data: bytes) -> tuple[bytes, bytes]:
     fields = parse_json_object(data, frozenset({"body", "opening"}))
     if not isinstance(fields["body"], dict):
         raise MalformedMessageError("a body is not a JSON object")
-    return _decode_exactly(fields["opening"], OPENING_BYTES), format_json(fields["body"])
+    opening = _decode_exactly(fields["opening"], OPENING_BYTES)
+    # The whole is canonical, and so is the part of it between these two.
+    return OpenedBody(opening, data[len(_BEFORE_BODY) : -_AFTER_BODY_BYTES], fields["body"])
+
+
+def parse_body(data: bytes) -> tuple[bytes, bytes]:
+    """Return the opening and the canonical body in a file; raises as `open_body`."""
+    return open_body(data)[:2]
 
 
 def _is_type(text: str) -> bool:

@@ -9,7 +9,7 @@ import copy
 import fcntl
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 from linkage.errors import (
     CheckpointError,
@@ -18,9 +18,9 @@ from linkage.errors import (
     UnavailableError,
 )
 from linkage.log.builder import TileBuilder
-from linkage.log.canonical import JsonObject, parse_json
+from linkage.log.canonical import JsonObject
 from linkage.log.checkpoint import Checkpoint, verify_checkpoint
-from linkage.log.entry import Entry, format_body, parse_body, parse_entry, verify_body
+from linkage.log.entry import Entry, format_body, open_body, parse_entry, verify_body
 from linkage.log.tiles import Tile
 from linkage.log.vkey import VerifierKey
 from linkage.store.log_files import LogFiles
@@ -106,7 +106,7 @@ class LogCopy:
         """Return what one leaf committed to; None if it is not here; raises as `bodies`."""
         data = self._files.read_body(index)
         try:
-            return None if data is None else cast("JsonObject", parse_json(parse_body(data)[1]))
+            return None if data is None else open_body(data).fields
         except MalformedMessageError as error:
             raise self._damaged() from error
 
@@ -118,7 +118,7 @@ class LogCopy:
         """
         try:
             return {
-                index: cast("JsonObject", parse_json(parse_body(data)[1]))
+                index: open_body(data).fields
                 for index, data in self._files.read_bodies()
                 if index < self.size
             }

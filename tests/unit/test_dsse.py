@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from keys.dsse import (
     Ed25519Signer,
     Envelope,
+    check_envelope,
     envelope_in,
     pae,
     parse_envelope,
@@ -55,6 +56,21 @@ def test_a_changed_part_is_not_signed(change: str) -> None:
         "key": Envelope(KIND, made.payload, ((two.key_id, signature),)),
     }[change]
     assert not changed.signers({s.key_id: s.public for s in (one, two)})
+
+
+def test_an_envelope_that_was_checked_before_says_the_same() -> None:
+    one, two, three, four = (signer(number) for number in range(1, 5))
+    made = sign(KIND, b"{}", [one, two, three])
+    forged = tuple(
+        (key, made if key != two.key_id else b"\0" * 64) for key, made in made.signatures
+    )
+    envelope = Envelope(KIND, made.payload, forged)
+    tried = {s.key_id: s.public for s in (one, two, four)}
+    checked = check_envelope(envelope, tried)
+    assert (checked.tried.keys(), checked.holding) == ({one.key_id, two.key_id}, {one.key_id})
+    # Another public key under the name of one that was tried; and one that was not.
+    for keys in (tried, {one.key_id: two.public}, {three.key_id: three.public}, {}):
+        assert checked.signers(keys) == envelope.signers(keys)
 
 
 def test_envelopes_of_one_document_are_merged_and_of_two_not() -> None:

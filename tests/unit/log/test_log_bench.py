@@ -1,5 +1,8 @@
-"""The log benchmark at a tiny size."""
+"""The benchmarks of the log at a tiny size."""
 
+import pytest
+
+from benchmarks.audit import JOBS, audit_table, measure_audit
 from benchmarks.log import BATCHES, WITNESSES, log_table, measure_log
 
 
@@ -14,3 +17,14 @@ def test_the_benchmark_appends_cosigns_and_verifies() -> None:
     assert len(steps) == len(BATCHES) + 5
     assert len(log_table(result).rows) == 4 * len(BATCHES) + 4
     assert set(result.to_dict()["bars"]) == {"verify_s", "appends_per_s", "proof_ms"}
+
+
+@pytest.mark.soak
+def test_the_benchmark_verifies_and_replays_real_decisions() -> None:
+    """A matcher's worth of work makes the log first, in half a minute."""
+    result = measure_audit(300)
+    assert result.leaves >= 300
+    assert {"job.deny", "lookup.minute", "release", "job.refuse"} <= result.types.keys()
+    assert result.decisions > result.signatures > 0
+    assert set(result.verify) == set(result.replay) == set(JOBS)
+    assert len(audit_table(result).rows) == 2 * len(JOBS) + 2

@@ -29,11 +29,12 @@ from linkage.agreement.decision import Decision, Request, flows_of
 from linkage.agreement.jobs import UNDECIDED, read_jobs
 from linkage.agreement.model import Agreement
 from linkage.agreement.request import REQUEST_TYPE, Seen, SignedRequest, request_id
+from linkage.audit.leaves import Part, read_part, signing_keys
 from linkage.audit.replay import ReplayReport, replay_decisions
 from linkage.audit.report import by_agreement
 from linkage.audit.verify import Contents
 from linkage.log.canonical import JsonObject, format_json
-from linkage.log.entry import Entry, commit_body, format_entry
+from linkage.log.entry import Entry, commit_body, format_body, format_entry
 from linkage.log.hashing import leaf_hash
 from linkage.log.tree import root_of
 
@@ -61,7 +62,17 @@ def hashes(world: World) -> list[bytes]:
 
 
 def replayed(world: World) -> ReplayReport:
-    return replay_decisions(Contents(world.entries, hashes(world), world.bodies))
+    """The report, which has to be the same where another process has checked signatures."""
+    report = replay_decisions(Contents(world.entries, hashes(world), world.bodies))
+    files = {
+        index: format_body(b"\0" * 32, format_json(body)) for index, body in world.bodies.items()
+    }
+    entries = tuple(map(format_entry, world.entries))
+    read = read_part(Part(entries, files, signing_keys(entries)))
+    requests = {index: leaf.request for index, leaf in enumerate(read) if leaf.request is not None}
+    checked = Contents(world.entries, [leaf.hash for leaf in read], world.bodies, requests)
+    assert replay_decisions(checked) == report
+    return report
 
 
 def codes(world: World) -> list[str]:

@@ -9,8 +9,10 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from bundle_cases import CASES, PIN, SITE, SMALL, Case, flip
 from log_site import Site, bodies, bundle_of, head_of, job_leaves, seconds
 from three_verifiers import (
@@ -25,8 +27,11 @@ from three_verifiers import (
     write_folder,
 )
 
+from linkage.audit import verify
+from linkage.audit.leaves import Run, processes
+from linkage.audit.verdict import VerifyReport
 from linkage.audit.verify import verify_files
-from linkage.errors import MalformedMessageError
+from linkage.errors import ConfigError, MalformedMessageError
 from linkage.log.policy import parse_policy
 from linkage.log.tar import from_tar, to_tar
 
@@ -71,6 +76,27 @@ def test_the_single_file_agrees(tmp_path: Path) -> None:
 
 def test_the_go_program_agrees(tmp_path: Path, go: GoVerifier) -> None:
     compare(tmp_path, go)
+
+
+def test_the_report_is_the_same_whoever_reads_the_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = [case for case in CASES if not isinstance(case.bundle, bytes)]
+    policies = {}
+    for trust in {case.trust for case in cases}:
+        with suppress(ConfigError):
+            policies[trust] = parse_policy(trust) if trust is not None else None
+    cases = [case for case in cases if case.trust in policies]
+    assert len(cases) > 300
+
+    def reports(run: Run) -> list[VerifyReport]:
+        return [
+            verify_files(dict(case.bundle), policies[case.trust], case.since, run)  # type: ignore[arg-type]
+            for case in cases
+        ]
+
+    in_one = reports(map)
+    monkeypatch.setattr(verify, "PART_LEAVES", 4)
+    with processes(2) as run:
+        assert reports(run) == in_one
 
 
 def test_what_is_not_there_is_unreadable(tmp_path: Path) -> None:
