@@ -1,9 +1,10 @@
 """The secret side of a key exchange: one party's part in it, as a state machine.
 
-No network, no clock, no files. The caller reads the log into a `Transcript`, asks for the
-next message, **saves the state, and only then posts**:
+No network, no clock, no files. The caller reads the log into a `Transcript`, and once more as
+far as all parties have cosigned it; asks for the next message, **saves the state, and only then
+posts**:
 
-    posting = exchange.advance(transcript, ciphertexts)
+    posting = exchange.advance(seen, settled, ciphertexts)
     save(exchange.state())                        # sealed by the keystore
     post(posting)                                 # ciphertexts to the board, then the log
 
@@ -12,8 +13,8 @@ and is posted again as it was. A state that is older than the log is refused: go
 it would sign a second message, for which its party is blamed.
 
 Which key it will be is settled when the last commitment is in the log, and a share leaves
-its party only after that. Whoever then changes or leaves out anything is named by
-`Transcript.blame`.
+its party only after all others have cosigned the same commitments. Whoever then changes or
+leaves out anything is named by `Transcript.blame`.
 """
 
 import hmac
@@ -151,36 +152,40 @@ class Exchange:
         """Whether all parties have confirmed the key, so that it can be handed over."""
         return bool(self._commits_hash)
 
-    def advance(self, transcript: Transcript, ciphertexts: Iterable[bytes] = ()) -> Posting | None:
+    def advance(
+        self, seen: Transcript, settled: Transcript, ciphertexts: Iterable[bytes] = ()
+    ) -> Posting | None:
         """Return what this party has to post now, or None: nothing, or others come first.
 
         Args:
-            transcript: what the log holds, under a checkpoint that all parties cosigned.
-            ciphertexts: what the board has for `Transcript.sealed_for` this party; others
+            seen: what the log holds; whatever breaks the exchange is heard at once.
+            settled: the part of it under checkpoints that all parties have cosigned; only on
+                this a message is built, and the key handed over.
+            ciphertexts: what the board has for `settled.sealed_for` this party; others
                 are passed over.
 
         Raises:
-            KeysError: the transcript is of another exchange, or holds a message of this party
+            KeysError: a transcript is of another exchange, or holds a message of this party
                 that this state has not made.
         """
-        if transcript.terms != self._terms:
+        if seen.terms != self._terms or settled.terms != self._terms:
             raise KeysError("a transcript of another exchange")
-        posted = transcript.sent_by(self._party)
+        posted = seen.sent_by(self._party)
         if not posted <= {message_digest(made.envelope) for made in self._made}:
             raise KeysError(
                 "the log holds a message of this party that its state has not made: the state "
                 "is an old one. Withdraw, and begin the next epoch"
             )
-        if transcript.broken:
+        if seen.broken:
             self.wipe()
         elif message_digest(self._made[-1].envelope) in posted:
             sealed = (one for one in ciphertexts if len(one) == CIPHERTEXT_BYTES)
-            self._go_on(transcript, {sha256(one).digest(): one for one in sealed})
+            self._go_on(settled, {sha256(one).digest(): one for one in sealed})
         last = self._made[-1]
         if message_digest(last.envelope) in posted:
             return None
         # A broken exchange goes no further, but a complaint that was made is still heard.
-        return None if transcript.broken and not _is_abort(last) else last
+        return None if seen.broken and not _is_abort(last) else last
 
     def linkage_secret(self) -> bytearray:
         """Hand over the secret of the linkage key, 32 bytes, and wipe what it was made of.

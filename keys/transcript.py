@@ -14,7 +14,7 @@ of one kind and party, or an abort, ends the exchange: its epoch gets no key, an
 exchange has the next number.
 
 Relies on one thing: what an honest party builds on, anybody finds in the log by the time
-somebody is blamed. Agents see to it by building only on entries under a checkpoint that
+somebody is blamed. Agents see to it by building only on entries under checkpoints that
 all parties of the agreement have cosigned.
 """
 

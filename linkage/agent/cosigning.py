@@ -6,7 +6,7 @@ history later has signed the evidence himself.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from linkage.agent.client import MatcherClient
@@ -22,6 +22,7 @@ from linkage.log.vkey import VerifierKey, parse_vkey
 POLL_S = 0.2
 """Seconds between two looks for a checkpoint to cosign."""
 _TRIES = 10
+_LOOKED_AT = 8
 
 
 class Witness:
@@ -84,6 +85,57 @@ class Witness:
             with suppress(MalformedMessageError):
                 self.cosign(client)
             sleep(POLL_S)
+
+
+class Witnessed:
+    """How far each of some parties has cosigned the log that this party has a copy of.
+
+    A line of a party, under a checkpoint that the own copy has too, says that the party's copy is
+    the same up to there. All need not have cosigned the same checkpoint.
+
+    Args:
+        mirror: the own copy.
+        parties: whose lines count, by the keys that the own copy has.
+        floor: a number of entries of which nobody asks who has cosigned them.
+    """
+
+    def __init__(self, mirror: Mirror, parties: Iterable[str], floor: int) -> None:
+        self._mirror, self._floor = mirror, floor
+        self._sizes = dict.fromkeys(parties, 0)
+        self._checked: set[str] = set()
+
+    @property
+    def size(self) -> int:
+        """The number of entries that all have cosigned."""
+        return min(self._sizes.values())
+
+    def lacking(self, size: int) -> tuple[str, ...]:
+        """Return who has not cosigned so many entries."""
+        return tuple(party for party, known in self._sizes.items() if known < size)
+
+    def update(self, client: MatcherClient) -> None:
+        """Look through the cosigned checkpoints, the newest first, until all parties are found.
+
+        The first time all that the matcher keeps, then the newest: lines come to these.
+
+        Raises:
+            VerificationError: one contradicts the own copy.
+        """
+        most = _LOOKED_AT if self._checked else None
+        note, n_looked, found = client.checkpoint(to_cosign=True), 0, set[str]()
+        while note and len(found) < len(self._sizes) and n_looked != most:
+            read, n_looked = parse_note(note), n_looked + 1
+            if read.text not in self._checked:
+                self._mirror.follow(note, client)
+                self._checked.add(read.text)
+            size = parse_checkpoint(read.text).size
+            for party in self._sizes.keys() - found:
+                if is_signed_by(read, _keys_of(self._mirror.state, party)):
+                    found.add(party)
+                    self._sizes[party] = max(size, self._sizes[party])
+            if size <= max(self._floor, self.size):
+                return
+            note = client.checkpoint(cosigned_before=size)
 
 
 def check_cosigned(note: bytes, state: State, parties: Sequence[str]) -> None:

@@ -83,7 +83,7 @@ def take_key(
     terms, whole = _exchanged(config, mirror)
     identity = identity_in(config.tls.certificate.read_bytes())
     office, own_party = identity.uri, identity.party
-    for entry in reversed(mirror.documents):
+    for entry in reversed(mirror.documents.values()):
         if (entry.type, entry.agreement) != ("epoch.delegate", terms.agreement_id):
             continue
         envelope = envelope_in((entry.body or {})["env"])
@@ -122,7 +122,7 @@ def _exchanged(config: AgentConfig, mirror: Mirror) -> tuple[Terms, bytes]:
         DeniedError: the exchange is not complete.
     """
     terms = terms_in(config, mirror)
-    transcript = transcript_of(mirror, terms)
+    transcript = transcript_of(mirror, terms, datetime.now(UTC))
     whole = transcript.hash
     if whole is None or transcript.confirms is None:
         raise DeniedError(

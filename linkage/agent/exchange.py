@@ -3,12 +3,16 @@
 All that is secret is `keys.exchange`'s; here it meets the log, the matcher and the disk. A
 state is on disk, sealed, before what it made is posted, so that a run that was stopped
 anywhere goes on, and never draws a second share.
+
+The next step is taken only on what all parties have cosigned: else a matcher could show one of
+them commitments, or a key that all have confirmed, which the others never see. Every run cosigns
+while it waits.
 """
 
 import fcntl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from keys.dsse import Envelope, Signer, envelope_in
@@ -17,19 +21,25 @@ from keys.exchange import Exchange
 from keys.files import replace_file
 from keys.keyfile import seal_key
 from keys.keystore import new_header, read_header, unsealed, write_keystore
+from keys.messages import Commit, payload_type, read_message
 from keys.providers import KeyProvider
 from keys.terms import Terms
 from keys.transcript import Step, Transcript
 from linkage.agent.client import MatcherClient
 from linkage.agent.config import AgentConfig
+from linkage.agent.cosigning import POLL_S, Witness, Witnessed
 from linkage.agent.mirror import Mirror
+from linkage.agent.session import open_cosigner
 from linkage.agreement.model import Agreement
 from linkage.agreement.terms import STEP_TIME, terms_of
-from linkage.errors import ConfigError, DeniedError, JobStateError
+from linkage.errors import ConfigError, DeniedError, JobStateError, MalformedMessageError
 from linkage.log.canonical import parse_json
 
 _KIND = "exchange"
-_POLL_S = 0.5
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class KeyMaking:
@@ -40,9 +50,14 @@ class KeyMaking:
         client: calls of the party.
         mirror: the agent's copy of the log.
         signer: signs with the key that the agreement names for the party.
-        provider: seals the state, and at the end the linkage key.
+        provider: seals the state, and at the end the linkage key; opens the key to cosign with.
         on_step: told each time how far the exchange is, and who is awaited.
         sleep: waits until the log may have more.
+        clock: the time, with its zone.
+
+    Raises:
+        ConfigError: the settings name no key to cosign with.
+        KeystoreError: it cannot be opened.
     """
 
     def __init__(
@@ -54,10 +69,12 @@ class KeyMaking:
         provider: KeyProvider,
         on_step: Callable[[Step, tuple[str, ...]], None],
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], datetime] = _now,
     ) -> None:
         self._config, self._client, self._mirror = config, client, mirror
         self._signer, self._provider = signer, provider
-        self._on_step, self._sleep = on_step, sleep
+        self._on_step, self._sleep, self._clock = on_step, sleep, clock
+        self._witness = Witness(mirror, open_cosigner(config, provider))
         linkage = config.linkage_key
         self._path = linkage.with_name(f"{linkage.name}.exchange")
 
@@ -80,7 +97,8 @@ class KeyMaking:
             self._run()
 
     def _run(self) -> None:
-        last, own = None, self._config.agreement
+        last, witnessed, began = None, None, self._clock()
+        own = self._config.agreement
         if self._config.linkage_key.exists():
             header = read_header(self._config.linkage_key)
             if (header.agreement_id, header.epoch) != (own.id, own.epoch):
@@ -92,9 +110,13 @@ class KeyMaking:
             self._mirror.update(self._client)
             terms = terms_in(self._config, self._mirror)
             self._check_open(terms)
-            transcript = transcript_of(self._mirror, terms)
+            witnessed = witnessed or self._witnessed(terms)
+            self._cosign(witnessed)
+            now = self._clock()
+            seen = transcript_of(self._mirror, terms, now)
+            settled = transcript_of(self._mirror, terms, now, witnessed.size)
             with self._exchange(terms) as exchange:
-                posting = exchange.advance(transcript, self._sealed(transcript))
+                posting = exchange.advance(seen, settled, self._sealed(settled))
                 self._keep(exchange)
                 if exchange.done:
                     self._finish(exchange)
@@ -102,12 +124,41 @@ class KeyMaking:
             if posting is not None:
                 self._client.submit_document(posting.envelope.to_bytes(), posting.ciphertexts)
                 continue
-            self._stop_if_failed(transcript)
-            now = transcript.step, self._awaited(transcript)
-            if now != last:
-                self._on_step(*now)
-                last = now
-            self._sleep(_POLL_S)
+            silent = self._silent(terms, seen, settled, witnessed)
+            self._stop_if_failed(seen, settled, silent, now)
+            if seen.step is Step.COMMIT and now >= began + STEP_TIME:
+                raise JobStateError(
+                    f"{', '.join(_awaited(seen))} did not begin in {STEP_TIME.days} days: ask them "
+                    "to, and run this again; nothing is lost"
+                )
+            told = settled.step, silent or _awaited(seen)
+            if told != last:
+                self._on_step(*told)
+                last = told
+            self._sleep(POLL_S)
+
+    def _witnessed(self, terms: Terms) -> Witnessed:
+        """Return how far the parties have cosigned the log, from the first message on."""
+        first = next((index for index, _, _ in _messages(self._mirror, terms)), 0)
+        return Witnessed(self._mirror, terms.names, first)
+
+    def _cosign(self, witnessed: Witnessed) -> None:
+        # The checkpoint's turn may be over when the line arrives: the next round cosigns again.
+        with suppress(MalformedMessageError):
+            self._witness.cosign(self._client)
+        witnessed.update(self._client)
+
+    def _silent(
+        self, terms: Terms, seen: Transcript, settled: Transcript, witnessed: Witnessed
+    ) -> tuple[str, ...]:
+        """Return who has not cosigned the messages of a step that all have taken."""
+        if settled.step == seen.step:
+            return ()
+        kind = payload_type(settled.step.name.lower())
+        said = (
+            index for index, one, _ in _messages(self._mirror, terms) if one.payload_type == kind
+        )
+        return witnessed.lacking(max(said) + 1)
 
     def _sealed(self, transcript: Transcript) -> list[bytes]:
         wanted = list(transcript.sealed_for(self._config.party).values())
@@ -161,19 +212,28 @@ class KeyMaking:
                 f"epoch {terms.epoch} ended with leaf {epoch.ended} of the log: begin the next one"
             )
 
-    def _stop_if_failed(self, transcript: Transcript) -> None:
+    def _stop_if_failed(
+        self, seen: Transcript, settled: Transcript, silent: Sequence[str], now: datetime
+    ) -> None:
         # By the own clock: the log's stands still where nothing is logged.
-        blamed = transcript.blame(datetime.now(UTC))
-        if blamed or transcript.broken:
-            who = "; ".join(f"{blame.party} ({blame.fault.name})" for blame in blamed)
+        who = [f"{blame.party} ({blame.fault.name})" for blame in seen.blame(now)]
+        if silent and not seen.broken:
+            # Who waits for their lines is absent from the log itself, and not to blame.
+            late = now >= seen.closes(Step(settled.step + 1))
+            who = [f"{party} (NOT_COSIGNED)" for party in silent] if late else []
+        if who or seen.broken:
+            ended = "; ".join(who) or "a party ended it"
+            advice = "Begin the next epoch"
+            if seen.step is Step.COMPLETE and not seen.broken:
+                advice = "Give it up (`padan agent rotate --lost`), and begin the next epoch"
             raise JobStateError(
-                f"the exchange for epoch {transcript.terms.epoch} gives no key: "
-                f"{who or 'a party ended it'}. Begin the next epoch"
+                f"the exchange for epoch {seen.terms.epoch} gives no key: {ended}. {advice}"
             )
 
-    def _awaited(self, transcript: Transcript) -> tuple[str, ...]:
-        sent = {party: len(transcript.sent_by(party)) for party in transcript.terms.names}
-        return tuple(party for party, n in sent.items() if n < transcript.step)
+
+def _awaited(transcript: Transcript) -> tuple[str, ...]:
+    sent = {party: len(transcript.sent_by(party)) for party in transcript.terms.names}
+    return tuple(party for party, n in sent.items() if n < transcript.step)
 
 
 def terms_in(config: AgentConfig, mirror: Mirror) -> Terms:
@@ -192,28 +252,55 @@ def terms_in(config: AgentConfig, mirror: Mirror) -> Terms:
     return terms_of(standing.agreement, own.epoch)
 
 
-def transcript_of(mirror: Mirror, terms: Terms) -> Transcript:
-    """Return what the log holds of an exchange."""
+def transcript_of(
+    mirror: Mirror, terms: Terms, now: datetime, size: int | None = None
+) -> Transcript:
+    """Return what the log holds of an exchange.
+
+    Its clock starts when the last party has committed: before that there is nothing to be late
+    with, and who comes early sets nobody a time.
+
+    Args:
+        mirror: the own copy of the log.
+        terms: of the exchange.
+        now: the time.
+        size: of its entries, only so many.
+    """
     messages = list(_messages(mirror, terms))
-    opens = messages[0][1] if messages else datetime.now(UTC)
-    transcript = Transcript(terms, opens, STEP_TIME)
-    for envelope, at in messages:
-        try:
+    transcript = Transcript(terms, _all_committed(terms, messages) or now, STEP_TIME)
+    for index, envelope, at in messages:
+        if size is not None and index >= size:
+            break
+        # One of another version of the agreement, or a late one, does not count.
+        with suppress(KeysError):
             transcript.add(envelope, at)
-        except KeysError:
-            continue  # of another version of the agreement, or late: it does not count
     return transcript
 
 
-def _messages(mirror: Mirror, terms: Terms) -> Iterator[tuple[Envelope, datetime]]:
-    """Yield the messages of an exchange that count in the log, in its order."""
-    for entry in mirror.documents:
+def _all_committed(
+    terms: Terms, messages: Iterable[tuple[int, Envelope, datetime]]
+) -> datetime | None:
+    """Return when the last party had committed; None if not all have."""
+    awaited = set(terms.names)
+    for _, envelope, at in messages:
+        with suppress(KeysError):
+            message = read_message(terms, envelope)
+            if isinstance(message, Commit):
+                awaited.discard(message.party)
+                if not awaited:
+                    return at
+    return None
+
+
+def _messages(mirror: Mirror, terms: Terms) -> Iterator[tuple[int, Envelope, datetime]]:
+    """Yield the messages of an exchange that count in the log, each with its leaf and time."""
+    for index, entry in mirror.documents.items():
         if entry.agreement != terms.agreement_id or not entry.type.startswith("epoch."):
             continue
         envelope = envelope_in((entry.body or {})["env"])
         fields = parse_json(envelope.payload)
         if isinstance(fields, dict) and fields.get("epoch") == terms.epoch:
-            yield envelope, entry.time
+            yield index, envelope, entry.time
 
 
 def _check_settings(config: AgentConfig, agreement: Agreement) -> None:

@@ -27,7 +27,7 @@ class Mirror:
     Attributes:
         copy: the copy.
         state: what the log says under its last checkpoint.
-        documents: its entries that carry a signed document and count, in their order.
+        documents: its entries that carry a signed document and count, by index, in their order.
         withheld: entries about rights and incidents without their bodies, by index: of other
             parties' agreements, unless the matcher kept something back.
 
@@ -38,7 +38,7 @@ class Mirror:
 
     def __init__(self, folder: Path, trust: Policy) -> None:
         self.copy = LogCopy(folder, [line.key for line in trust.logs])
-        self.documents: list[Entry] = []
+        self.documents: dict[int, Entry] = {}
         self.withheld: dict[int, Entry] = {}
         self.state = State()
         self._read(map(parse_entry, self.copy.leaves(self.copy.size)))
@@ -74,4 +74,4 @@ class Mirror:
             before, self.state = self.state, self.state.after(index, entry, body)
             counts = len(self.state.rejected) == len(before.rejected)
             if counts and entry.body is not None and "env" in entry.body:
-                self.documents.append(entry)
+                self.documents[index] = entry

@@ -208,6 +208,7 @@ class Rotation:
                 self._provider,
                 self._on_step,
                 self._sleep,
+                self._clock,
             ).run()
         self._give()
         return number
@@ -295,8 +296,9 @@ class Rotation:
         if standing is None or not newest.is_of(standing.agreement):
             return None
         config = self._config.at(newest.number)
-        transcript = transcript_of(self._mirror, terms_in(config, self._mirror))
-        failed = transcript.broken or transcript.blame(self._clock())
+        now = self._clock()
+        transcript = transcript_of(self._mirror, terms_in(config, self._mirror), now)
+        failed = transcript.broken or transcript.blame(now)
         return None if failed else newest
 
     def _is_unfinished(self, epoch: Epoch) -> bool:

@@ -67,9 +67,7 @@ class Cosignatures:
             if size not in self._notes and self._may_move_on(now):
                 self._notes[size] = newest
                 self._held_since = now
-                for old in sorted(self._notes)[:-_KEPT]:
-                    del self._notes[old]
-                    self._files.remove(old)
+                self._forget_old()
             return self._notes[max(self._notes)]
 
     def before(self, size: int) -> bytes:
@@ -136,6 +134,17 @@ class Cosignatures:
     def _newest(self) -> list[tuple[int, bytes]]:
         with self._lock:
             return sorted(self._notes.items(), reverse=True)
+
+    def _forget_old(self) -> None:
+        """Drop what is old, but not the newest line of anybody: who comes late asks for it."""
+        newest = {
+            line.name: size
+            for size, note in sorted(self._notes.items())
+            for line in parse_note(note).signatures
+        }
+        for old in set(sorted(self._notes)[:-_KEPT]) - set(newest.values()):
+            del self._notes[old]
+            self._files.remove(old)
 
     def _may_move_on(self, now: float) -> bool:
         """Return whether the next checkpoint may be cosigned: time is over, or all have."""

@@ -108,7 +108,7 @@ def make_linkage_keys(site: DemoSite, epoch: int = 1) -> None:
     with offline_documents(config) as documents:
         while not all(exchange.done for exchange in exchanges.values()):
             for party, exchange in exchanges.items():
-                posting = exchange.advance(transcript, sealed)
+                posting = exchange.advance(transcript, transcript, sealed)
                 if posting is None:
                     continue
                 sealed += posting.ciphertexts

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from in_process import Service, links, people
 from refining import until, upload_for_all, wait_for
 
+from linkage.agent.cosigning import Witnessed
 from linkage.audit.verdict import QUORUM_NOT_MET
 from linkage.audit.verify import verify_bundle
 from linkage.cli import padan
@@ -22,6 +23,7 @@ from linkage.errors import (
     SignatureError,
 )
 from linkage.job import JobState
+from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.cosignature import Cosigner
 from linkage.log.note import Note, NoteSignature, format_note, is_signed_by, parse_note
 from linkage.matcher.results import Receipt, Results
@@ -163,6 +165,28 @@ def test_the_parties_cosign_one_checkpoint_while_the_log_goes_on(running: Servic
     running.request("dukcapil")
     assert head(running).text == first.text
     wait_for(lambda: head(running).text != first.text)
+
+
+def test_the_newest_line_of_each_party_is_kept_though_the_log_goes_on(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("linkage.matcher.cosignatures._HOLD_S", 0)
+    monkeypatch.setattr("linkage.matcher.cosignatures._KEPT", 1)
+    cosign(running, "dukcapil")
+    size = parse_checkpoint(head(running).text).size
+    for _ in range(3):
+        running.request("imigrasi")
+        cosign(running, "imigrasi")
+    with running.client("dukcapil") as client:
+        mirror = running.session("dukcapil").mirror
+        mirror.update(client)
+        witnessed = Witnessed(mirror, running.site.parties, 0)
+        witnessed.update(client)
+        assert witnessed.size == size
+        assert witnessed.lacking(size + 1) == ("dukcapil",)
+        cosign(running, "dukcapil")
+        witnessed.update(client)
+        assert witnessed.size > size
 
 
 # What auditors see

@@ -424,7 +424,8 @@ class KeyMaking:
         self.said: list[Envelope] = []
 
     def next_of(self, party: str, sealed: list[bytes]) -> Posting:
-        posting = self.exchanges[party].advance(self.transcript(), sealed)
+        seen = self.transcript()
+        posting = self.exchanges[party].advance(seen, seen, sealed)
         assert posting is not None
         self.said.append(posting.envelope)
         return posting

@@ -1,14 +1,13 @@
 """The parties make their linkage key together, through a matcher that never has it."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from time import sleep
 
 import pytest
 from in_process import Service, people
+from key_making import config_of, make, parts
 
 from keys.derive import KEY_BYTES
 from keys.dsse import sign
@@ -19,19 +18,15 @@ from keys.keystore import new_header, open_keystore, write_keystore
 from keys.kinds import new_secret, public_half
 from keys.messages import Posting
 from keys.providers import FileProvider
-from keys.transcript import Step, Transcript
+from keys.transcript import Transcript
 from linkage.agent.client import MatcherClient
 from linkage.agent.config import AgentConfig, load_agent
 from linkage.agent.delegating import give_key, take_key
-from linkage.agent.exchange import KeyMaking
-from linkage.agent.mirror import Mirror
-from linkage.agent.session import load_trust, mirror_of, open_signer
+from linkage.agent.session import open_signer
 from linkage.agreement.payload import Enrolment
 from linkage.cli.demo_site import DOMAIN
 from linkage.errors import ConfigError, DeniedError, MalformedMessageError, NotFoundError
 from linkage.log.canonical import encode_base64
-from linkage.rpc.channel import open_channel
-from linkage.rpc.tls import TlsFiles
 
 
 @pytest.fixture
@@ -39,34 +34,6 @@ def service(new_service: Callable[..., Service]) -> Service:
     made = new_service(dukcapil=people(3), imigrasi=people(3), kemenlu=people(3))
     made.makes_keys = False
     return made
-
-
-def config_of(service: Service, party: str) -> AgentConfig:
-    return load_agent(service.folder(party) / "agent.toml")
-
-
-def make(
-    service: Service,
-    party: str,
-    config: AgentConfig | None = None,
-    client: type[MatcherClient] = MatcherClient,
-) -> None:
-    config = config or config_of(service, party)
-    provider = FileProvider(service.folder(party) / "keystore" / "kek")
-    with open_channel(config.matcher, TlsFiles(**dict(config.tls))) as channel:
-        calls = client(channel, service.patience_s)
-        mirror, signer = mirror_of(config, load_trust(config.trust)), open_signer(config, provider)
-        told = list[Step]()
-        KeyMaking(
-            config,
-            calls,
-            mirror,
-            signer,
-            provider,
-            lambda step, _awaited: told.append(step),
-            lambda _s: sleep(0.02),
-        ).run()
-        assert told == sorted(told)
 
 
 def make_all(service: Service) -> None:
@@ -165,12 +132,12 @@ def test_a_lost_state_makes_no_second_message(
     stopped: list[str] = []
 
     def once(
-        self: Exchange, transcript: Transcript, ciphertexts: tuple[bytes, ...] = ()
+        self: Exchange, seen: Transcript, settled: Transcript, ciphertexts: tuple[bytes, ...] = ()
     ) -> Posting | None:
-        if transcript.sent_by("dukcapil") and not stopped:
+        if seen.sent_by("dukcapil") and not stopped:
             stopped.append("dukcapil")
             raise MemoryError
-        return plain(self, transcript, ciphertexts)
+        return plain(self, seen, settled, ciphertexts)
 
     with service.running():
         with monkeypatch.context() as patch:
@@ -209,13 +176,6 @@ def open_office(service: Service, seal_key: bool = True) -> AgentConfig:
     text = settings.read_text().replace("[keys]", '[keys]\nseal = "keystore/seal.key"')
     settings.write_text(text)
     return load_agent(settings)
-
-
-@contextmanager
-def parts(config: AgentConfig) -> Iterator[tuple[MatcherClient, Mirror, FileProvider]]:
-    provider = FileProvider(config.keys.linkage.parent / "kek")
-    with open_channel(config.matcher, TlsFiles(**dict(config.tls))) as channel:
-        yield MatcherClient(channel, 5.0), mirror_of(config, load_trust(config.trust)), provider
 
 
 def give(service: Service, party: str = "kemenlu", office: str = OFFICE) -> int:

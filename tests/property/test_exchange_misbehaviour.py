@@ -85,7 +85,7 @@ def old_log() -> list[Envelope]:
     transcript, board, log = Transcript(terms, OPENS, DAY), list[bytes](), list[Envelope]()
     for _ in range(3):
         for exchange in exchanges.values():
-            posting = exchange.advance(transcript, board)
+            posting = exchange.advance(transcript, transcript, board)
             assert posting is not None
             board.extend(posting.ciphertexts)
             log.append(posting.envelope)
@@ -144,7 +144,7 @@ class Misbehaviour(RuleBasedStateMachine):
 
     def turn(self, party: str, keeps: bool = True) -> Posting | None:
         exchange = self.exchanges[party]
-        posting = exchange.advance(self.read[party], self.board)
+        posting = exchange.advance(self.read[party], self.read[party], self.board)
         if keeps:
             self.saved[party] = exchange.state()
         if exchange.done and party not in self.secrets:
@@ -209,7 +209,7 @@ class Misbehaviour(RuleBasedStateMachine):
     @rule(who=picks)
     def liar_plays_along(self, who: int) -> None:
         _, exchange, transcript = self.part(who)
-        if posting := exchange.advance(transcript, self.board):
+        if posting := exchange.advance(transcript, transcript, self.board):
             self.put(posting)
 
     @precondition(lambda self: self.parts and self.n_lies)
@@ -236,7 +236,7 @@ class Misbehaviour(RuleBasedStateMachine):
                 openings = openings if all(openings) else [bytes(64)] * len(openings)
                 self.say(TagComplaint(party, about, tuple(openings)))
             case _:
-                if posting := exchange.advance(transcript, self.board):
+                if posting := exchange.advance(transcript, transcript, self.board):
                     # It stands by its lie; to say the other thing too, it has its other part.
                     exchange._made[-1] = self.changed(posting, transcript, about, lie)
 

@@ -69,7 +69,8 @@ class World:
 
     def turn(self, party: str) -> Posting | None:
         """Let a party read the log and post what it has to."""
-        posting = self.exchanges[party].advance(self.transcript(), self.board)
+        seen = self.transcript()
+        posting = self.exchanges[party].advance(seen, seen, self.board)
         if posting:
             self.post(posting)
         return posting

@@ -48,7 +48,7 @@ def at(world: World, step: Step) -> World:
 
 def lie_about_share(world: World, sealed: bytes, to: str = VICTIM) -> None:
     """Let the liar seal something else to one party, and its share to all others."""
-    posting = world.exchanges[LIAR].advance(world.transcript())
+    posting = world.exchanges[LIAR].advance(world.transcript(), world.transcript())
     assert posting is not None
     honest = read_message(world.terms, posting.envelope)
     assert isinstance(honest, Seal)
@@ -203,7 +203,7 @@ def test_a_complaint_about_what_is_not_there_waits_and_then_falls_back() -> None
 @pytest.mark.parametrize("tag", ["noise", "of another party", "of another transcript"])
 def test_a_wrong_tag_blames_who_confirmed_by_it(tag: str) -> None:
     world = at(World(TERMS), Step.CONFIRM)
-    posting = world.exchanges[LIAR].advance(world.transcript(), world.board)
+    posting = world.exchanges[LIAR].advance(world.transcript(), world.transcript(), world.board)
     assert posting is not None
     honest = read_message(TERMS, posting.envelope)
     assert isinstance(honest, Confirm)
@@ -288,7 +288,7 @@ def test_who_says_nothing_is_named_when_its_time_is_over(step: Step) -> None:
 @pytest.mark.parametrize("step", [Step.SEAL, Step.CONFIRM])
 def test_who_builds_on_what_is_not_there_is_named_when_its_time_is_over(step: Step) -> None:
     world = at(World(TERMS), step)
-    posting = world.exchanges[LIAR].advance(world.transcript(), world.board)
+    posting = world.exchanges[LIAR].advance(world.transcript(), world.transcript(), world.board)
     assert posting is not None
     honest = read_message(TERMS, posting.envelope)
     match honest:
@@ -325,10 +325,10 @@ def test_a_complaint_that_was_made_is_heard_though_the_exchange_was_broken() -> 
     for party in (VICTIM, OTHER):
         world.turn(party)
     world.turn("dukcapil")
-    made = world.exchanges[VICTIM].advance(world.transcript(), world.board)
+    made = world.exchanges[VICTIM].advance(world.transcript(), world.transcript(), world.board)
     assert made is not None
     say(world, Withdrawal(LIAR))
-    again = world.exchanges[VICTIM].advance(world.transcript(), world.board)
+    again = world.exchanges[VICTIM].advance(world.transcript(), world.transcript(), world.board)
     assert again == made
     world.post(again)
     faults = {(blame.party, blame.fault) for blame in world.transcript().blame(SOON)}

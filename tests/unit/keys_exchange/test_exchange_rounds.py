@@ -106,10 +106,12 @@ def test_a_confirm_waits_for_its_ciphertexts() -> None:
     wanted = set(world.transcript().sealed_for("ahu").values())
     ours = [sealed for sealed in world.board if sha256(sealed).digest() in wanted]
     assert len(ours) == 2
-    assert exchange.advance(world.transcript()) is None
-    assert exchange.advance(world.transcript(), ours[:1]) is None
-    assert exchange.advance(world.transcript(), [ours[0], ours[1] + b"x"]) is None
-    assert exchange.advance(world.transcript(), ours) is not None
+    assert exchange.advance(world.transcript(), world.transcript()) is None
+    assert exchange.advance(world.transcript(), world.transcript(), ours[:1]) is None
+    assert (
+        exchange.advance(world.transcript(), world.transcript(), [ours[0], ours[1] + b"x"]) is None
+    )
+    assert exchange.advance(world.transcript(), world.transcript(), ours) is not None
 
 
 def spellings(secret: bytes) -> list[bytes]:
@@ -188,7 +190,7 @@ def test_a_crash_at_any_step_does_no_harm(step: int, when: str) -> None:
         world.round()
     for party, exchange in list(world.exchanges.items()):
         before = exchange.state()
-        posting = exchange.advance(world.transcript(), world.board)
+        posting = exchange.advance(world.transcript(), world.transcript(), world.board)
         if when == "before saving":
             world.exchanges[party] = Exchange.resume(before, world.terms, signer_of(party))
         else:
@@ -212,7 +214,7 @@ def test_a_crash_after_the_handing_over_gives_the_same_key_again() -> None:
     secret = exchange.linkage_secret()
     again = Exchange.resume(state, world.terms, signer_of("dukcapil"))
     assert not again.done
-    assert again.advance(world.transcript(), world.board) is None
+    assert again.advance(world.transcript(), world.transcript(), world.board) is None
     assert again.linkage_secret() == secret
 
 
@@ -220,11 +222,11 @@ def test_a_message_that_was_lost_is_posted_again_as_it_was() -> None:
     world = World(terms_of(3))
     world.round()
     exchange = world.exchanges["ahu"]
-    made = exchange.advance(world.transcript())
+    made = exchange.advance(world.transcript(), world.transcript())
     assert made is not None
     assert len(made.ciphertexts) == 2
-    assert exchange.advance(world.transcript()) == made
-    assert crash(exchange, world, "ahu").advance(world.transcript()) == made
+    assert exchange.advance(world.transcript(), world.transcript()) == made
+    assert crash(exchange, world, "ahu").advance(world.transcript(), world.transcript()) == made
 
 
 def test_an_old_state_is_refused() -> None:
@@ -233,11 +235,11 @@ def test_an_old_state_is_refused() -> None:
     other = begun(world.terms, "ahu", seed=2)
     world.round()
     with pytest.raises(KeysError, match="state is an old one"):
-        other.advance(world.transcript())
+        other.advance(world.transcript(), world.transcript())
     world.round()
     resumed = Exchange.resume(old, world.terms, signer_of("ahu"))
     with pytest.raises(KeysError, match="Withdraw"):
-        resumed.advance(world.transcript())
+        resumed.advance(world.transcript(), world.transcript())
 
 
 @pytest.mark.parametrize(
@@ -271,8 +273,13 @@ def test_a_party_has_a_place_and_a_signer_of_its_own() -> None:
         Exchange.begin(terms_of(2), "ahu", signer_of("ahu"))
     with pytest.raises(KeysError, match="not the key"):
         Exchange.begin(terms_of(2), "dukcapil", signer_of("imigrasi"))
-    with pytest.raises(KeysError, match="another exchange"):
-        begun(terms_of(2), "dukcapil").advance(Transcript(terms_of(2, epoch=2), OPENS, DAY))
+    exchange, own, other = (
+        begun(terms_of(2), "dukcapil"),
+        *(Transcript(terms_of(2, epoch=epoch), OPENS, DAY) for epoch in (1, 2)),
+    )
+    for seen, settled in ((own, other), (other, own)):
+        with pytest.raises(KeysError, match="another exchange"):
+            exchange.advance(seen, settled)
 
 
 def test_secrets_are_not_shown_copied_or_kept() -> None:
@@ -297,7 +304,7 @@ def test_secrets_are_not_shown_copied_or_kept() -> None:
     with pytest.raises(KeysError, match="once"):
         exchange.linkage_secret()
     # Asked again, it neither goes on nor accuses anybody.
-    assert exchange.advance(world.transcript(), world.board) is None
+    assert exchange.advance(world.transcript(), world.transcript(), world.board) is None
 
 
 def test_there_is_no_key_before_all_have_confirmed() -> None:
@@ -369,7 +376,7 @@ def test_what_is_broken_is_wiped_even_if_it_was_complete() -> None:
     share = drawing("imigrasi")(32)
     assert share in exchange.state()
     world.log.append(sign_message(world.terms, Withdrawal("imigrasi"), signer_of("imigrasi")))
-    assert exchange.advance(world.transcript(), world.board) is None
+    assert exchange.advance(world.transcript(), world.transcript(), world.board) is None
     assert not exchange.done
     assert share not in exchange.state()
     with pytest.raises(KeysError, match="no more"):
@@ -399,8 +406,8 @@ def test_a_signer_that_fails_is_asked_again_and_nothing_is_the_worse_for_it() ->
     for step in range(3):
         if step:
             with pytest.raises(ConnectionError):
-                exchange.advance(world.transcript(), world.board)
-        posting = exchange.advance(world.transcript(), world.board)
+                exchange.advance(world.transcript(), world.transcript(), world.board)
+        posting = exchange.advance(world.transcript(), world.transcript(), world.board)
         assert posting is not None
         world.post(posting)
         world.round()
@@ -424,3 +431,38 @@ def test_the_public_side_loads_nothing_of_the_secret_side(module: str) -> None:
     loaded = set(json.loads(shown.stdout))
     assert module in loaded
     assert not loaded & {"keys.exchange", "keys.delegation", "keys.derive", "keys.keystore"}
+
+
+def as_far_as(world: World, n: int) -> Transcript:
+    """What all parties have cosigned, if that are the first n messages."""
+    transcript = Transcript(world.terms, OPENS, DAY)
+    for envelope in world.log[:n]:
+        transcript.add(envelope, SOON)
+    return transcript
+
+
+def test_the_next_step_is_built_only_on_what_all_have_cosigned() -> None:
+    world = World(terms_of(3))
+    exchange = world.exchanges["ahu"]
+    for n in (3, 6, 9):
+        world.round()
+        seen = world.transcript()
+        for cosigned in range(n):
+            assert exchange.advance(seen, as_far_as(world, cosigned), world.board) is None
+        assert not exchange.done
+    assert exchange.advance(seen, seen, world.board) is None
+    assert exchange.done
+
+
+def test_what_breaks_an_exchange_is_heard_before_all_have_cosigned_it() -> None:
+    world = World(terms_of(3))
+    for _ in range(3):
+        world.round()
+    settled = as_far_as(world, 9)
+    world.log.append(sign_message(world.terms, Withdrawal("imigrasi"), signer_of("imigrasi")))
+    exchange = world.exchanges["ahu"]
+    assert exchange.advance(world.transcript(), settled, world.board) is None
+    assert not exchange.done
+    # Its secrets are gone too.
+    assert exchange.advance(settled, settled, world.board) is None
+    assert not exchange.done
