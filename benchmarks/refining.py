@@ -17,10 +17,10 @@ from linkage.agent.encoding import RecordValues
 from linkage.agent.fieldrows import FieldRows
 from linkage.agent.refining import RefinedFile, RefinedPairs, refine_files
 from linkage.agent.session import refinement_of
+from linkage.classify.sweep import SolvedSweep
 from linkage.compare.candidates import Candidates
-from linkage.engine.refinement import Comparison, pairs_of_unlike
+from linkage.engine.refinement import Comparison, pairs_of_unlike, sweep_of
 from linkage.schema import LinkageSchema
-from linkage.solve.groups import Groups, single_parties, solve_groups
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def refined_pairs(encoded: EncodedSet) -> RefinedPairs:
     return refine_files(encoded.schema, key_of(encoded.key), encoded.files, rng)
 
 
-def link_refined(records: RecordSet, encoded: EncodedSet) -> Groups:
-    """Return the groups of a set after two rounds, with every pair that was scored.
+def link_refined(records: RecordSet, encoded: EncodedSet) -> SolvedSweep:
+    """Return the groups of a set after two rounds, at any threshold.
 
     Raises:
         ValueError: the schema has one round.
@@ -78,6 +78,4 @@ def link_refined(records: RecordSet, encoded: EncodedSet) -> Groups:
     _, scores = Comparison(refinement).score(pairs.levels, pairs.drawn, pairs_of_unlike(sizes))
     met = ~pairs.drawn
     candidates = Candidates(pairs.left[met], pairs.right[met], scores.similarity)
-    many, cardinality = len(sizes) > 1, encoded.schema.match.cardinality
-    single = single_parties(cardinality, len(sizes)) if many else frozenset()
-    return solve_groups(candidates, records.file, single)
+    return sweep_of(candidates, records.file, len(sizes), encoded.schema.match.cardinality)

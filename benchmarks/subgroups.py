@@ -72,8 +72,8 @@ def recall_by_group(records: RecordSet, scheme: Scheme, keys: Iterable[int]) -> 
     everyone = np.ones(len(records), dtype=np.bool_)
     recalls, pairs = dict[str, list[float]](), dict[str, int]()
     for key in keys:
-        groups = link_refined(records, encode_rounds(records, schema, key))
-        label = groups.above(similarity_at(schema.threshold)).label
+        sweep = link_refined(records, encode_rounds(records, schema, key))
+        label = sweep.label(similarity_at(schema.threshold))
         for name, mask in {_EVERYONE: everyone, **members}.items():
             found = quality_of(label[mask], records.person[mask], records.file[mask])
             if found.pairs_true:

@@ -30,8 +30,9 @@ from linkage.classify.fellegi_sunter import LinkageModel
 from linkage.classify.intervals import UNKNOWN, Interval
 from linkage.classify.missed import missed_matches
 from linkage.classify.null import Null
-from linkage.classify.quality import Quality, best_threshold, quality_of
+from linkage.classify.quality import Quality, quality_of
 from linkage.classify.refined import estimate_quality
+from linkage.classify.sweep import GreedySweep, Sweep
 from linkage.classify.threshold import choose_threshold
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.encode.encoder import EncodedRecords, schema_id
@@ -39,11 +40,13 @@ from linkage.engine.local import run_all, run_histogram, run_task
 from linkage.engine.plan import Task, plan
 from linkage.engine.records import Inputs, PreparedRecords, prepare
 from linkage.engine.refinement import (
+    CERTAIN,
     Comparison,
     in_bands,
     pairs_of_unlike,
     probability_at,
     similarity_at,
+    sweep_of,
 )
 from linkage.errors import ConfigError, QuotaExceededError, RecordError
 from linkage.schema import LinkageSchema
@@ -166,7 +169,7 @@ class _Linked:
     Attributes:
         candidates: distinct pairs by how much speaks for them; record numbers count over all
             files.
-        groups: the greedy solution of the candidates.
+        sweep: the groups at any threshold.
         decided: the same pairs as a job decides on them.
         threshold: similarity from which a job links.
         compared: pairs compared by pair of files: of all, and of those sharing a token.
@@ -175,10 +178,11 @@ class _Linked:
         posterior: probability of each candidate, likewise.
         missed: estimated number of matches that are no candidates.
         estimated: how good the links are, where that is told before they are made.
+        certain: similarity from which a pair joins two groups without support.
     """
 
     candidates: Candidates
-    groups: Groups
+    sweep: Sweep
     decided: Candidates
     threshold: float
     compared: dict[tuple[int, int], tuple[int, int]]
@@ -187,6 +191,7 @@ class _Linked:
     posterior: NDArray[np.float64] | None = None
     missed: float = 0.0
     estimated: Estimated | None = None
+    certain: float = 0.0
 
 
 def evaluate(
@@ -222,11 +227,19 @@ def evaluate(
     else:
         known, linked = _two_rounds(schema, inputs, truth, key)
     agreed = solve_agreed(
-        linked.decided, known.file, len(inputs), schema.match.cardinality, linked.threshold
+        linked.decided,
+        known.file,
+        len(inputs),
+        schema.match.cardinality,
+        linked.threshold,
+        linked.certain,
     )
     at_threshold = quality_of(agreed.label, known.person, known.file)
     seconds = time.monotonic() - started
-    best_at, best = best_threshold(linked.groups, known.person, known.file)
+    best_at, best = linked.sweep.best(known.person, known.file)
+    if at_threshold.f1 > best.f1:
+        # A job tells pairs apart by bands alone, which can be right where the order is not.
+        best_at, best = linked.threshold, at_threshold
     threshold = linked.threshold
     if linked.refined is not None:
         best_at, threshold = probability_at(best_at), schema.threshold
@@ -237,7 +250,7 @@ def evaluate(
             file=known.file,
             candidates=linked.candidates,
             label=agreed.label,
-            groups=linked.groups,
+            sweep=linked.sweep,
             threshold=linked.threshold,
             compared=linked.compared,
             levels=linked.levels,
@@ -315,7 +328,7 @@ def _one_round(
     else:
         at, estimated = chosen.value, Estimated(chosen.precision, chosen.recall, chosen.notes)
     compared = comparisons_by_files(tasks)
-    return known, _Linked(found, groups, found, at, compared, estimated=estimated)
+    return known, _Linked(found, GreedySweep(groups), found, at, compared, estimated=estimated)
 
 
 def _single(schema: LinkageSchema, known: _Truth) -> frozenset[int]:
@@ -375,7 +388,7 @@ def _scored(schema: LinkageSchema, pairs: RefinedPairs, known: _Truth) -> _Linke
     candidates = Candidates(lefts, rights, scores.similarity)
     return _Linked(
         candidates,
-        solve_groups(candidates, known.file, _single(schema, known)),
+        sweep_of(candidates, known.file, len(known.sizes), schema.match.cardinality),
         Candidates(lefts, rights, in_bands(scores.posterior, schema.threshold)),
         similarity_at(schema.threshold),
         compared,
@@ -383,6 +396,7 @@ def _scored(schema: LinkageSchema, pairs: RefinedPairs, known: _Truth) -> _Linke
         pairs.levels[met],
         scores.posterior,
         missed,
+        certain=CERTAIN,
     )
 
 

@@ -7,6 +7,7 @@ A score is what the last round decides by: with one round the similarity of two 
 two the log2 odds of a match, in bits.
 """
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 from linkage.classify.fellegi_sunter import LinkageModel, Scores
 from linkage.classify.levels import N_LEVELS
 from linkage.classify.quality import Quality, quality_of
+from linkage.classify.sweep import Sweep
 from linkage.compare.candidates import Candidates
 from linkage.engine.plan import Task
-from linkage.solve.groups import Groups
 
 # Pairs whose weights are held at once.
 _AT_ONCE = 1 << 18
@@ -40,7 +41,7 @@ class Evidence:
         candidates: the scored pairs, each once.
         label: group of each record at the threshold, by the agreed solver, shape
             (n_records,).
-        groups: as solved best first at a threshold low enough for the sweep.
+        sweep: the groups at any threshold.
         threshold: lowest similarity of a link, as the solver takes it.
         compared: comparisons by pair of files: of all pairs, and of those sharing a token.
         levels: comparison levels of the pairs, shape (n_pairs, n_attributes); None with
@@ -52,7 +53,7 @@ class Evidence:
     file: NDArray[np.uint8]
     candidates: Candidates
     label: NDArray[np.int32]
-    groups: Groups
+    sweep: Sweep
     threshold: float
     compared: Mapping[tuple[int, int], tuple[int, int]]
     levels: NDArray[np.int8] | None = None
@@ -188,14 +189,14 @@ def quality_curve(evidence: Evidence, scores: Sequence[float]) -> list[Quality]:
         evidence: the solved pairs.
         scores: thresholds, as scores.
     """
-    known: dict[int, Quality] = {}
+    known: dict[bytes, Quality] = {}
     curve = []
     for similarity in evidence.similarity_of(np.array(scores, np.float64)):
-        groups = evidence.groups.above(float(similarity))
-        joins = len(groups.joined)
-        if joins not in known:
-            known[joins] = quality_of(groups.label, evidence.person, evidence.file)
-        curve.append(known[joins])
+        label = evidence.sweep.label(float(similarity))
+        groups = hashlib.sha256(label.tobytes()).digest()
+        if groups not in known:
+            known[groups] = quality_of(label, evidence.person, evidence.file)
+        curve.append(known[groups])
     return curve
 
 

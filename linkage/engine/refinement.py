@@ -10,15 +10,20 @@ from linkage.block.shared import SharedPairs
 from linkage.classify.estimate import fit
 from linkage.classify.fellegi_sunter import LinkageModel, Roles, Scores
 from linkage.classify.levels import comparison_levels
+from linkage.classify.sweep import SolvedSweep
+from linkage.compare.candidates import Candidates
 from linkage.compare.fields import field_counts
 from linkage.engine.questions import MOST_DRAWN
 from linkage.job import Refinement
+from linkage.schema import Cardinality
 from linkage.types import ATTRIBUTE_TYPES
 
 # The most that each grade of a link spans: pairs are named in these bands of probability, so
 # that the matcher learns no more of who is alike than the links tell.
 _BANDS = (0.95, 0.999)
 _FEWEST = 20
+# A lower threshold is the best nowhere.
+_LEAST_SWEPT = 0.01
 
 
 @dataclass(frozen=True)
@@ -180,6 +185,25 @@ def probability_at(similarity: float) -> float:
         return 1.0
     odds = (similarity / (1 - similarity)) ** 8
     return float(odds / (1 + odds))
+
+
+# Pairs that are less likely join groups only with support (`linkage.solve.groups`).
+CERTAIN = similarity_at(_BANDS[-1])
+
+
+def sweep_of(
+    candidates: Candidates, party_of: NDArray[np.uint8], n_parties: int, cardinality: Cardinality
+) -> SolvedSweep:
+    """Return the groups at any threshold of probability.
+
+    Args:
+        candidates: the scored pairs.
+        party_of: party number of each record, shape (n,).
+        n_parties: number of parties.
+        cardinality: how many records of each party may be one person.
+    """
+    least = similarity_at(_LEAST_SWEPT)
+    return SolvedSweep(candidates, party_of, n_parties, cardinality, CERTAIN, least)
 
 
 def pairs_of_unlike(sizes: Sequence[int]) -> int:

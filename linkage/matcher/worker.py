@@ -24,7 +24,7 @@ from linkage.engine.executor import Executor
 from linkage.engine.local import run_task, warm_up
 from linkage.engine.plan import Task, plan
 from linkage.engine.records import Inputs, prepare
-from linkage.engine.refinement import probability_at, similarity_at
+from linkage.engine.refinement import CERTAIN, probability_at, similarity_at
 from linkage.errors import (
     DeniedError,
     JobStateError,
@@ -244,7 +244,8 @@ class Worker:
         )
         self._enter(job.job_id, JobState.SOLVING)
         # Grades come with the second round: codes alone do not tell how sure a link is.
-        self._solve(job, uploads.records, candidates, job.spec.threshold, (), sure=0.0)
+        groups = _solved(job, uploads.records, candidates, job.spec.threshold)
+        self._release(job, uploads.records, groups, (), sure=0.0)
         self._forget(job)
 
     def _two_round_job(self, job: Job) -> None:
@@ -257,7 +258,8 @@ class Worker:
                 threshold = similarity_at(job.spec.threshold)
                 # Where a model doubts itself, nothing is sure.
                 sure = 1.0 if named.doubtful else _SURE
-                self._solve(job, records, named.candidates, threshold, named.notes, sure=sure)
+                groups = _solved(job, records, named.candidates, threshold, CERTAIN)
+                self._release(job, records, groups, named.notes, sure=sure)
                 self._forget(job)
             case _:
                 n_tickets = self._two_rounds.n_tickets(job)
@@ -278,21 +280,6 @@ class Worker:
         for name in self._artefacts.names(dataset_of(job.job_id)):
             if name.startswith(_PAIRS):
                 self._artefacts.remove(dataset_of(job.job_id), name)
-
-    def _solve(
-        self,
-        job: Job,
-        records: "_Records",
-        candidates: Candidates,
-        threshold: float,
-        notes: tuple[str, ...],
-        *,
-        sure: float,
-    ) -> None:
-        groups = solve_agreed(
-            candidates, records.party_of, len(records.sizes), job.spec.cardinality, threshold
-        )
-        self._release(job, records, groups, notes, sure=sure)
 
     def _load(self, job: Job) -> _Uploads:
         with self._metadata.read() as transaction:
@@ -556,6 +543,14 @@ class Worker:
         content = self._artefacts.read(dataset, f"{_PAIRS}{number:06}")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return Candidates(arrays["left"], arrays["right"], arrays["similarity"])
+
+
+def _solved(
+    job: Job, records: _Records, candidates: Candidates, threshold: float, certain: float = 0.0
+) -> Groups:
+    """Return the groups of a job; pairs that are not certain join groups only with support."""
+    n_parties, cardinality = len(records.sizes), job.spec.cardinality
+    return solve_agreed(candidates, records.party_of, n_parties, cardinality, threshold, certain)
 
 
 def _bands_of(job: Job, sure: float) -> JsonObject:

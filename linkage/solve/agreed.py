@@ -18,6 +18,7 @@ def solve_agreed(
     n_parties: int,
     cardinality: Cardinality,
     threshold: float,
+    certain: float = 0.0,
     known: Known = NOTHING,
 ) -> Groups:
     """Return the match groups.
@@ -31,6 +32,7 @@ def solve_agreed(
         n_parties: number of parties; a single one has its records de-duplicated.
         cardinality: how many records of each party may be one person.
         threshold: lowest similarity of a link.
+        certain: similarity from which a pair joins two groups without support, see `groups`.
         known: links and non-links that are decided.
 
     Raises:
@@ -39,4 +41,4 @@ def solve_agreed(
     if cardinality == "one-to-one" and n_parties == _TWO:
         return solve_one_to_one(candidates, party_of, threshold, known).groups
     single = single_parties(cardinality, n_parties) if n_parties > 1 else frozenset[int]()
-    return solve_groups(candidates.above(threshold), party_of, single, known)
+    return solve_groups(candidates.above(threshold), party_of, single, known, certain)

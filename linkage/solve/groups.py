@@ -9,6 +9,11 @@ of the other party joins its best. Every join is kept: it is the explanation of 
 
 Known links are joined before any pair, and known non-links are kept apart: two groups
 are never joined while a record of the one is known to be no record of the other.
+
+One wrong pair between two groups of many makes many wrong links. So a pair that is not certain
+joins two groups only with support: at least as many pairs lead from the one to the other as the
+smaller one has records. A record that is alone needs no more than its pair. Pairs without
+support wait, and are tried again when groups have grown.
 """
 
 from dataclasses import dataclass
@@ -25,6 +30,8 @@ from linkage.solve.known import NOTHING, Known
 
 # Parties of a group are kept as a 64-bit set.
 MAX_PARTIES = 64
+# How often pairs without support are tried; real data need a handful.
+_MOST_PASSES = 50
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Groups:
     Attributes:
         label: for each record the smallest record number of its group, shape (n,);
             a record that is alone has its own number.
-        joined: the pairs that joined two groups, in the order they were taken.
+        joined: the pairs that joined two groups, best first.
         known: how many of them, the first ones, are known links; their similarity
             reads 1, for they were not compared.
     """
@@ -44,10 +51,10 @@ class Groups:
     known: int = 0
 
     def above(self, threshold: float) -> "Groups":
-        """Return the groups as solved again with a higher threshold.
+        """Return the groups that the joins at or above a threshold make.
 
-        A greedy solution under a higher threshold is the beginning of the one under
-        a lower threshold, so only the joins up to there are made again.
+        Where no pair needs support, a greedy solution under a higher threshold is the beginning
+        of the one under a lower threshold: these are the groups as solved again.
         """
         n = int(np.searchsorted(-self.joined.similarity, -np.float32(threshold), side="right"))
         n = max(n, self.known)
@@ -60,6 +67,7 @@ def solve_groups(
     party_of: NDArray[np.uint8],
     single: frozenset[int],
     known: Known = NOTHING,
+    certain: float = 0.0,
 ) -> Groups:
     """Return the greedy match groups.
 
@@ -68,23 +76,26 @@ def solve_groups(
         party_of: party number of each record, below 64, shape (n_records,).
         single: numbers of the parties that have each person at most once.
         known: links and non-links that are decided.
+        certain: similarity from which a pair joins two groups without support.
 
     Raises:
         InputError: the known links contradict the known non-links, or put two records of
             a single party into one group.
     """
-    certain = Candidates(
+    first = Candidates(
         known.links.min(axis=1),
         known.links.max(axis=1),
         np.ones(len(known.links), np.float32),
     )
     ordered = candidates.best_first()
-    if len(certain):
-        ordered = concatenate([certain, ordered])
+    if len(first):
+        ordered = concatenate([first, ordered])
     mask = np.uint64(sum(1 << party for party in single))
-    n_known = len(certain)
+    n_known = len(first)
+    uncertain = ordered.similarity < np.float32(certain)
+    uncertain[:n_known] = False
     label, taken, refused = _join(
-        ordered.left, ordered.right, party_of, mask, n_known, known.non_links
+        ordered.left, ordered.right, uncertain, party_of, mask, n_known, known.non_links
     )
     if refused >= 0:
         pair = f"{ordered.left[refused]} and {ordered.right[refused]}"
@@ -100,7 +111,10 @@ def components(candidates: Candidates, n_records: int) -> NDArray[np.int32]:
     """Return for each record the smallest record connected with it, shape (n_records,)."""
     party = np.zeros(n_records, dtype=np.uint8)
     nothing = np.uint64(0)
-    label, _, _ = _join(candidates.left, candidates.right, party, nothing, 0, NOTHING.non_links)
+    certain = np.zeros(len(candidates), dtype=np.bool_)
+    label, _, _ = _join(
+        candidates.left, candidates.right, certain, party, nothing, 0, NOTHING.non_links
+    )
     return label
 
 
@@ -192,15 +206,74 @@ def _kept_apart(
 
 
 @njit(cache=True, nogil=True)
+def _neighbours(
+    left: NDArray[np.int32], right: NDArray[np.int32], n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the other ends of each record's pairs, record by record, and where each begins."""
+    first = np.zeros(n + 1, dtype=np.int64)
+    for pair in range(len(left)):
+        first[left[pair] + 1] += 1
+        first[right[pair] + 1] += 1
+    for record in range(n):
+        first[record + 1] += first[record]
+    free = first[:-1].copy()
+    ends = np.empty(2 * len(left), dtype=np.int32)
+    for pair in range(len(left)):
+        ends[free[left[pair]]] = right[pair]
+        free[left[pair]] += 1
+        ends[free[right[pair]]] = left[pair]
+        free[right[pair]] += 1
+    return first, ends
+
+
+@njit(cache=True, nogil=True)
+def _supported(
+    parent: NDArray[np.int32],
+    size: NDArray[np.int32],
+    next_member: NDArray[np.int32],
+    first: NDArray[np.int64],
+    ends: NDArray[np.int32],
+    a: int,
+    b: int,
+) -> bool:
+    """Return whether as many pairs join two groups as the smaller one has records."""
+    if size[a] > size[b]:
+        a, b = b, a
+    missing = size[a]
+    if missing == 1:
+        return True
+    # A group is called by its smallest record, which is the first of its list.
+    record = a
+    while record >= 0:
+        for entry in range(first[record], first[record + 1]):
+            if _find(parent, ends[entry]) == b:
+                missing -= 1
+                if missing == 0:
+                    return True
+        record = next_member[record]
+    return False
+
+
+@njit(cache=True, nogil=True)
 def _join(
     left: NDArray[np.int32],
     right: NDArray[np.int32],
+    uncertain: NDArray[np.bool_],
     party_of: NDArray[np.uint8],
     single: np.uint64,
     n_known: int,
     non_links: NDArray[np.int32],
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_], int]:
     """Join groups pair by pair; the first `n_known` pairs have to be joined.
+
+    Args:
+        left: one record of each pair, best first.
+        right: the other one.
+        uncertain: which pairs need support.
+        party_of: party number of each record.
+        single: the parties that have each person at most once, a bit each.
+        n_known: how many pairs are known links.
+        non_links: known non-links, shape (n, 2).
 
     Returns:
         Labels, which pairs joined two groups, and the first known pair that could not be
@@ -222,31 +295,57 @@ def _join(
             last[record] = entry
         first[record] = entry
         length[record] += 1
+    # Members of each group, to count the pairs between two.
+    size, last_member = np.ones(n, dtype=np.int32), np.arange(n).astype(np.int32)
+    next_member = np.full(n, -1, dtype=np.int32)
+    counted = len(left) if uncertain.any() else 0
+    pairs_of, ends = _neighbours(left[:counted], right[:counted], n)
     taken = np.zeros(len(left), dtype=np.bool_)
-    for pair in range(len(left)):
-        a = _find(parent, left[pair])
-        b = _find(parent, right[pair])
-        if a == b:
-            continue
-        apart = (parties[a] & parties[b]) != 0
-        if not apart and len(non_links):
-            apart = _kept_apart(parent, first, following, length, non_links, a, b)
-        if apart:
-            if pair < n_known:
-                return parent, taken, pair
-            continue
-        # The smaller number becomes the root, so that a label never depends on order.
-        root, leaf = min(a, b), max(a, b)
-        parent[leaf] = root
-        parties[root] |= parties[leaf]
-        if first[leaf] >= 0:
-            if first[root] < 0:
-                first[root] = first[leaf]
-            else:
-                following[last[root]] = first[leaf]
-            last[root] = last[leaf]
-            length[root] += length[leaf]
-        taken[pair] = True
+    # Pairs to be tried, and how large their groups were together when they lacked support.
+    waiting, sizes = np.arange(len(left)), np.zeros(len(left), dtype=np.int32)
+    n_waiting = len(left)
+    for _ in range(_MOST_PASSES):
+        n_kept, joins = 0, 0
+        for at in range(n_waiting):
+            pair = waiting[at]
+            a = _find(parent, left[pair])
+            b = _find(parent, right[pair])
+            if a == b:
+                continue
+            apart = (parties[a] & parties[b]) != 0
+            if not apart and len(non_links):
+                apart = _kept_apart(parent, first, following, length, non_links, a, b)
+            if apart:
+                if pair < n_known:
+                    return parent, taken, pair
+                continue
+            if uncertain[pair]:
+                both = size[a] + size[b]
+                if sizes[at] == both or not _supported(
+                    parent, size, next_member, pairs_of, ends, a, b
+                ):
+                    waiting[n_kept], sizes[n_kept] = pair, both
+                    n_kept += 1
+                    continue
+            # The smaller number becomes the root, so that a label never depends on order.
+            root, leaf = min(a, b), max(a, b)
+            parent[leaf] = root
+            parties[root] |= parties[leaf]
+            if first[leaf] >= 0:
+                if first[root] < 0:
+                    first[root] = first[leaf]
+                else:
+                    following[last[root]] = first[leaf]
+                last[root] = last[leaf]
+                length[root] += length[leaf]
+            next_member[last_member[root]] = leaf
+            last_member[root] = last_member[leaf]
+            size[root] += size[leaf]
+            taken[pair] = True
+            joins += 1
+        n_waiting = n_kept
+        if not joins or not n_waiting:
+            break
     for record in range(n):
         parent[record] = _find(parent, record)
     return parent, taken, -1

@@ -173,6 +173,56 @@ def test_groups_above_a_threshold_are_those_solved_again(
     assert joined_of(above) == joined_of(again)
 
 
+def plainly_supported(
+    party_of: list[int], pairs: list[Pair], single: frozenset[int], certain: float
+) -> list[int]:
+    """Join pair by pair, going through those that lacked support again until none joins."""
+    groups = [{record} for record in range(len(party_of))]
+    waiting = sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))
+    while True:
+        before, still = len(groups), list[Pair]()
+        for i, j, similarity in waiting:
+            a, b = (next(group for group in groups if record in group) for record in (i, j))
+            shared = {party_of[r] for r in a} & {party_of[r] for r in b}
+            if a is b or shared & single:
+                continue
+            between = sum((x in a and y in b) or (x in b and y in a) for x, y, _ in pairs)
+            if similarity < certain and between < min(len(a), len(b)):
+                still.append((i, j, similarity))
+                continue
+            groups = [group for group in groups if group is not a and group is not b] + [a | b]
+        if len(groups) == before:
+            return [min(next(g for g in groups if r in g)) for r in range(len(party_of))]
+        waiting = still
+
+
+@given(problems(), SIMILARITIES)
+def test_groups_with_support_are_those_of_the_definition(problem: Problem, certain: float) -> None:
+    party_of, pairs, single = problem
+    groups = solve_groups(
+        candidates_of(pairs), np.array(party_of, np.uint8), single, certain=certain
+    )
+    assert groups.label.tolist() == plainly_supported(party_of, pairs, single, certain)
+    assert len(groups.joined) == len(party_of) - len(set(groups.label.tolist()))
+
+
+def test_one_doubtful_pair_does_not_join_two_groups() -> None:
+    sure = [(0, 1, 0.9), (2, 3, 0.9)]
+    party_of = np.zeros(4, np.uint8)
+
+    def groups_of(*doubtful: Pair) -> int:
+        pairs = candidates_of([*sure, *doubtful])
+        return len(set(solve_groups(pairs, party_of, frozenset(), certain=0.8).label.tolist()))
+
+    assert groups_of((1, 2, 0.6)) == 2
+    assert groups_of((1, 2, 0.6), (0, 3, 0.6)) == 1
+    assert groups_of((1, 2, 0.8)) == 1
+    # A record that is alone needs no more than its pair.
+    alone = candidates_of([sure[0], (1, 2, 0.6)])
+    label = solve_groups(alone, party_of, frozenset(), certain=0.8).label
+    assert label.tolist() == [0, 0, 0, 3]
+
+
 @given(problems())
 def test_every_join_lies_inside_its_group_and_explains_it(problem: Problem) -> None:
     groups = solved(*problem)
