@@ -249,6 +249,11 @@ class MatcherClient:
         request = log_pb2.GetCheckpointRequest(to_cosign=to_cosign, cosigned_before=cosigned_before)
         return self._call(lambda: self._log.GetCheckpoint(request, timeout=_DEADLINE_S)).checkpoint
 
+    def cosigned(self, before: int) -> bytes:
+        """Return the newest cosigned checkpoint of fewer entries than that, or nothing."""
+        request = log_pb2.GetCheckpointRequest(cosigned_before=before)
+        return self._call(lambda: self._log.GetCheckpoint(request, timeout=_DEADLINE_S)).checkpoint
+
     def add_cosignature(self, note: bytes) -> None:
         """Send a checkpoint with the line of the party."""
         request = log_pb2.AddCosignatureRequest(checkpoint=note)

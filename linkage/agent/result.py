@@ -50,6 +50,11 @@ class VerifiedResult:
         method_version: version of matcher and solver.
         bands: the range of scores that each grade stands for.
         notes: what is doubtful of the result, in words of the matcher.
+        leaf_index: where the log has the result.
+        leaf: the leaf.
+        opening: opens its commitment.
+        body: what it committed to.
+        proof: the hashes that lead from the leaf to the checkpoint.
     """
 
     job_id: str
@@ -59,6 +64,11 @@ class VerifiedResult:
     method_version: str
     bands: Mapping[str, str]
     notes: tuple[str, ...]
+    leaf_index: int
+    leaf: bytes
+    opening: bytes
+    body: bytes
+    proof: tuple[bytes, ...]
 
 
 def verify_result(
@@ -114,7 +124,20 @@ def verify_result(
             part.check()
     except MalformedMessageError as error:
         raise VerificationError(f"the logged result is none: {error}") from error
-    return VerifiedResult(job_id, parts, checkpoint, header.checkpoint, method, bands, notes)
+    return VerifiedResult(
+        job_id,
+        parts,
+        checkpoint,
+        header.checkpoint,
+        method,
+        bands,
+        notes,
+        header.leaf_index,
+        header.leaf,
+        header.opening,
+        header.body,
+        tuple(header.inclusion_proof),
+    )
 
 
 def _joined(pieces: Sequence[Part]) -> list[Part]:

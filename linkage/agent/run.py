@@ -24,6 +24,7 @@ from linkage.agent.encoding import RecordEncoder, RecordValues
 from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.participants import Participants, participants_of
 from linkage.agent.profile import Profiling, SourceProfile
+from linkage.agent.receipts import Receipts
 from linkage.agent.references import References
 from linkage.agent.refine import ASKING, Answerer, answer_all
 from linkage.agent.refusals import RefusedFile
@@ -87,6 +88,7 @@ class Outcome:
         files: the files of the result by level; none where nothing is told.
         notes: what the matcher says is doubtful of the result.
         refused: the list of own records that were left out, None where there are none.
+        receipt: shows that the log has the result; None where nothing is told.
     """
 
     job: Job
@@ -95,6 +97,7 @@ class Outcome:
     files: Mapping[str, Path]
     notes: tuple[str, ...] = ()
     refused: Path | None = None
+    receipt: Path | None = None
 
     @property
     def path(self) -> Path:
@@ -237,12 +240,15 @@ def run_job(
     rights.sync()
     # The release has its leaf only now: under this party's line nobody can take it back. The
     # result is here in any case.
+    receipts = _receipts(session)
     with suppress(UnavailableError, DeniedError, MalformedMessageError):
         session.witness.cosign_all(client)
+        receipts.complete(client)
     spool.forget_chunks()
     refused = _refused_file(session, job_id)
     n_records = manifest.n_records if manifest else None
-    return Outcome(job, n_records, n_links, files, notes, refused if refused.exists() else None)
+    left_out = refused if refused.exists() else None
+    return Outcome(job, n_records, n_links, files, notes, left_out, receipts.of(job_id))
 
 
 class _Rights:
@@ -456,5 +462,15 @@ def _fetch(
             "batch was encoded"
         )
     own = references.numbered(numbers) if numbers is not None else []
-    folder = session.config.work / "results"
-    return result, write_result(folder, result, references, own, compared)
+    files = write_result(_results(session), result, references, own, compared)
+    _receipts(session).write(result)
+    return result, files
+
+
+def _results(session: Session) -> Path:
+    """Return where the results of an agent are."""
+    return session.config.work / "results"
+
+
+def _receipts(session: Session) -> Receipts:
+    return Receipts(_results(session), session.trust, session.mirror)

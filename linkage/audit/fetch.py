@@ -5,16 +5,14 @@ say and not what the operator's files say; whether both are the same, and whethe
 the checkpoint covers them, is `verify`'s to find.
 """
 
-from collections.abc import Callable
-
 import grpc
 
 from linkage.audit.lookups import LookupRequest
-from linkage.errors import CheckpointError, MalformedMessageError, SignatureError
+from linkage.errors import CheckpointError, MalformedMessageError
 from linkage.log.builder import TileBuilder
 from linkage.log.bundle import CHECKPOINT, body_path, build_bundle
 from linkage.log.checkpoint import parse_checkpoint
-from linkage.log.cosigned import cut_to, verify_cosigned
+from linkage.log.cosigned import cut_to, newest_cosigned
 from linkage.log.entry import format_body
 from linkage.log.note import parse_note
 from linkage.log.policy import NO_QUORUM, Policy
@@ -26,7 +24,6 @@ from linkage.v1 import log_pb2, log_pb2_grpc, lookup_pb2, lookup_pb2_grpc
 
 _DEADLINE_S = 30.0
 _STREAM_DEADLINE_S = 3600.0
-_ANY_SIZE = 2**63
 
 
 def fetch_bundle(
@@ -56,7 +53,7 @@ def fetch_bundle(
     if trust is None or trust.quorum == NO_QUORUM:
         note = checkpoint()
     else:
-        note = _cosigned(checkpoint, trust)
+        note = newest_cosigned(checkpoint, trust)
     if trust is not None:
         note = cut_to(note, trust)
     size = parse_checkpoint(parse_note(note).text).size
@@ -100,24 +97,3 @@ def fetch_lookups(
         lambda: list(stub.FetchLookups(request, timeout=_STREAM_DEADLINE_S)), Patience(patience_s)
     )
     return [LookupRequest(one.grant, one.sequence, one.request) for one in messages]
-
-
-def _cosigned(checkpoint: Callable[[int], bytes], trust: Policy) -> bytes:
-    """Return the newest checkpoint that the trust file's quorum has cosigned."""
-    refused: SignatureError | None = None
-    below = _ANY_SIZE
-    while note := checkpoint(below):
-        try:
-            verify_cosigned(note, trust)
-        except SignatureError as error:
-            refused = refused or error
-        else:
-            return note
-        size = parse_checkpoint(parse_note(note).text).size
-        if size >= below:
-            raise CheckpointError("the matcher shows another checkpoint than was asked for")
-        below = size
-    raise refused or SignatureError(
-        f"nobody has cosigned the log yet, and the trust file asks for {trust.quorum}: have the "
-        "parties run `padan agent cosign`"
-    )

@@ -417,6 +417,7 @@ def _take_part(config_path: Path, job_id: str, out: Path | None, as_json: bool) 
                     "delivered": places,
                     "notes": list(outcome.notes),
                     "refused": None if outcome.refused is None else str(outcome.refused),
+                    "receipt": None if outcome.receipt is None else str(outcome.receipt),
                 }
             )
         )
@@ -433,6 +434,7 @@ def _take_part(config_path: Path, job_id: str, out: Path | None, as_json: bool) 
         click.echo(f"{level}: {path}" if level == "R0" else f"{outcome.n_links} links: {path}")
     for place in places:
         click.echo(f"also: {place}")
+    click.echo(f"receipt: {outcome.receipt}", err=True)
 
 
 @agent.command()

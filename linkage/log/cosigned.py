@@ -5,13 +5,15 @@ job needs the cosignatures of all parties of its agreement besides: their names 
 then among `CosignedCheckpoint.met`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from linkage.errors import SignatureError
+from linkage.errors import CheckpointError, SignatureError
 from linkage.log.checkpoint import Checkpoint, check_signed_by_log, parse_checkpoint
 from linkage.log.note import Note, format_note, parse_note, verified_signatures
 from linkage.log.policy import Policy
+
+_ANY_SIZE = 2**63
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,33 @@ def verify_cosigned(data: bytes, policy: Policy) -> CosignedCheckpoint:
         missing = ", ".join(sorted(policy.missing(read.times.keys())))
         raise SignatureError(f"the cosignatures do not make up {policy.quorum}; missing: {missing}")
     return read
+
+
+def newest_cosigned(checkpoint: Callable[[int], bytes], trust: Policy) -> bytes:
+    """Return the newest checkpoint that the trust file's quorum has cosigned.
+
+    Args:
+        checkpoint: returns the newest cosigned one of fewer entries than its argument, or nothing.
+        trust: the trust file.
+
+    Raises:
+        CheckpointError: what came is no checkpoint, or another than was asked for.
+        SignatureError: there is none; naming who is missing under the newest.
+    """
+    refused: SignatureError | None = None
+    below = _ANY_SIZE
+    while note := checkpoint(below):
+        try:
+            verify_cosigned(note, trust)
+        except SignatureError as error:
+            refused = refused or error
+        else:
+            return note
+        size = parse_checkpoint(parse_note(note).text).size
+        if size >= below:
+            raise CheckpointError("the matcher shows another checkpoint than was asked for")
+        below = size
+    raise refused or SignatureError(
+        f"nobody has cosigned the log yet, and the trust file asks for {trust.quorum}: have the "
+        "parties run `padan agent cosign`"
+    )

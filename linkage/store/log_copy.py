@@ -21,6 +21,7 @@ from linkage.log.builder import TileBuilder
 from linkage.log.canonical import JsonObject
 from linkage.log.checkpoint import Checkpoint, verify_checkpoint
 from linkage.log.entry import Entry, format_body, open_body, parse_entry, verify_body
+from linkage.log.proof import inclusion_proof
 from linkage.log.tiles import Tile
 from linkage.log.vkey import VerifierKey
 from linkage.store.log_files import LogFiles
@@ -79,7 +80,7 @@ class LogCopy:
             for leaf in self.leaves(self.head.size):
                 self._builder.append(leaf)
             if self._builder.root() != self.head.root:
-                raise self._damaged()
+                raise self.damaged()
 
     @property
     def size(self) -> int:
@@ -100,7 +101,7 @@ class LogCopy:
         try:
             return self._files.read_entries(size)
         except (CheckpointError, UnavailableError) as error:
-            raise self._damaged() from error
+            raise self.damaged() from error
 
     def body(self, index: int) -> JsonObject | None:
         """Return what one leaf committed to; None if it is not here; raises as `bodies`."""
@@ -108,7 +109,7 @@ class LogCopy:
         try:
             return None if data is None else open_body(data).fields
         except MalformedMessageError as error:
-            raise self._damaged() from error
+            raise self.damaged() from error
 
     def bodies(self) -> dict[int, JsonObject]:
         """Return what confidential leaves committed to, by index, as far as it is here.
@@ -123,7 +124,7 @@ class LogCopy:
                 if index < self.size
             }
         except MalformedMessageError as error:
-            raise self._damaged() from error
+            raise self.damaged() from error
 
     def follow(self, note: bytes, source: LogSource) -> list[tuple[Logged, Entry]]:
         """Move on to a checkpoint, and return the entries up to it that are new.
@@ -170,6 +171,14 @@ class LogCopy:
             before.append(leaf)
         return before.root()
 
+    def inclusion_proof(self, index: int, size: int) -> list[bytes]:
+        """Return the proof that a leaf is in the log at a size, which the copy has reached.
+
+        Raises:
+            CheckpointError: a file of the copy is damaged.
+        """
+        return inclusion_proof(index, size, self._files.nodes())
+
     def _write(
         self,
         note: bytes,
@@ -194,7 +203,8 @@ class LogCopy:
         """Return the checkpoint on disk, which the log had signed as was asked then."""
         return verify_checkpoint(note, self._keys, every_type=False)
 
-    def _damaged(self) -> CheckpointError:
+    def damaged(self) -> CheckpointError:
+        """Return the error that says that a file of the copy is not what was written."""
         return CheckpointError(
             f"{self.folder}: the copy of the log is damaged: keep it for the auditors, and "
             "begin with an empty folder"

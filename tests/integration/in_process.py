@@ -6,8 +6,8 @@ import random
 import string
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from linkage.agreement.articles import Level
 from linkage.agreement.terms import STEP_TIME, terms_of
 from linkage.cli.demo_data import DemoData, DemoParty
 from linkage.cli.demo_site import DemoSite
+from linkage.errors import LinkageError
 from linkage.matcher.config import load_config
 from linkage.matcher.offline import offline_documents
 from linkage.matcher.server import Matcher
@@ -197,9 +198,17 @@ class Service:
             today = datetime.now(UTC).date()
             return run_job(self.session(party, epoch), client, job_id, Quiet(), today)
 
-    def run_all(self, job_id: str) -> dict[str, Outcome]:
+    def run_all(self, job_id: str, *parties: str) -> dict[str, Outcome]:
+        """Let parties take part in a job at once, all if none are named; raise what one raised."""
         with ThreadPoolExecutor() as pool:
-            runs = {p: pool.submit(self.run, p, job_id) for p in self.site.parties}
+            runs = {p: pool.submit(self.run, p, job_id) for p in parties or self.site.parties}
+            done, waiting = wait(runs.values(), return_when=FIRST_EXCEPTION)
+            if waiting:
+                # They would wait for the one that failed as long as the job may take.
+                with suppress(LinkageError), self.client(next(iter(runs))) as client:
+                    client.cancel(job_id)
+            for run in done:
+                run.result()
             return {party: run.result() for party, run in runs.items()}
 
 

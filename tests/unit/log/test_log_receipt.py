@@ -1,6 +1,9 @@
 """Receipts: one file that shows, without the matcher, that the log has an entry."""
 
 import base64
+import importlib.util
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,7 +13,7 @@ from linkage.log.checkpoint import Checkpoint, add_cosignatures, sign_checkpoint
 from linkage.log.cosignature import Cosigner
 from linkage.log.hashing import leaf_hash
 from linkage.log.note import Ed25519Signer, format_lines, parse_note, signed_line
-from linkage.log.policy import LogLine, Policy, WitnessLine
+from linkage.log.policy import LogLine, Policy, WitnessLine, format_policy
 from linkage.log.proof import inclusion_proof
 from linkage.log.receipt import Receipt, format_receipt, parse_receipt, verify_receipt
 from linkage.log.tree import root_of
@@ -84,3 +87,37 @@ def test_any_flipped_bit_is_found() -> None:
         flipped[at // 8] ^= 1 << at % 8
         with pytest.raises((MalformedMessageError, VerificationError)):
             verify_receipt(bytes(flipped), ENTRIES[3], POLICY)
+
+
+def test_the_program_of_contrib_agrees_on_every_flipped_bit() -> None:
+    program = receipt_program()
+    trust = program.Trust(format_policy(POLICY))
+    data, entry = receipt(10), ENTRIES[10]
+    changed = [data, data + b"\n", data[:-1], data.replace(b"index 10", b"index 9"), b""]
+    changed += [data[: at // 8] + bytes([data[at // 8] ^ 1 << at % 8]) + data[at // 8 + 1 :]
+                for at in range(8 * len(data))]  # fmt: skip
+    taken = 0
+    for one in changed:
+        ours = theirs = True
+        try:
+            verify_receipt(one, entry, POLICY)
+        except (MalformedMessageError, VerificationError):
+            ours = False
+        try:
+            program.verify_receipt(one, entry, trust)
+        except program.BadError:
+            theirs = False
+        assert ours == theirs, one
+        taken += ours
+    assert taken == 1
+    assert program.root_by(entry, 11, 11, []) is None
+
+
+def receipt_program() -> ModuleType:
+    path = Path(__file__).parents[3] / "contrib" / "receipt.py"
+    spec = importlib.util.spec_from_file_location("receipt_program", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
