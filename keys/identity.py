@@ -51,6 +51,16 @@ class Identity:
         return self.name.partition("/")[0]
 
     @property
+    def office(self) -> str:
+        """Its own name as an office of its party; "" for others."""
+        return self.name.partition("/")[2]
+
+    @property
+    def path(self) -> str:
+        """What log entries name it by: role and name."""
+        return f"{self.role}/{self.name}"
+
+    @property
     def uri(self) -> str:
         """The identity as it stands in a certificate."""
         return f"spiffe://{self.trust_domain}/{self.role}/{self.name}"

@@ -408,6 +408,7 @@ class Job:
         reason: the same in words.
         counts: what it compared and found so far.
         silent: parties whose answers in the second round are missing.
+        office: the requester's office that asked for it; "" for the party itself.
     """
 
     job_id: str
@@ -421,6 +422,15 @@ class Job:
     reason: str = ""
     counts: JobCounts = field(default_factory=JobCounts)
     silent: tuple[str, ...] = ()
+    office: str = ""
+
+    def actor_of(self, party: str) -> str:
+        """Return who takes part for a party, as `party/x` or `office/x/y`.
+
+        An office takes part in what it asked for, and in nothing else; its head office not.
+        """
+        asked_by_office = self.office and party == self.requester
+        return f"office/{party}/{self.office}" if asked_by_office else f"party/{party}"
 
     @property
     def missing(self) -> tuple[str, ...]:

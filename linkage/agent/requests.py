@@ -21,6 +21,9 @@ from linkage.agreement.standing import Standing
 from linkage.errors import DeniedError, UnavailableError
 from linkage.store.log_copy import LogSource
 
+# A request is made of what was just read: the log need not be fetched for its signature again.
+_FRESH_S = 1.0
+
 
 class Requests:
     """Signs the requests of one party under one agreement and epoch.
@@ -67,7 +70,7 @@ class Requests:
             )
         return standing
 
-    def sign(self, source: LogSource, method: str, body: bytes, fresh_s: float = 0.0) -> bytes:
+    def sign(self, source: LogSource, method: str, body: bytes, fresh_s: float = _FRESH_S) -> bytes:
         """Return the envelope of a request, over the newest checkpoint.
 
         Args:

@@ -215,6 +215,8 @@ def run_job(
                 own = Participants(references, session.store, job_id, until)
                 manifest = _encode(session, job, spool, own, reporter)
             _upload(client, job_id, spool, manifest, gate, reporter)
+    # What an office asked for its head office's witness cosigns.
+    cosigns = session.identity.role != "office"
     answerer, answered = None, set[JobState]()
     for progress in client.watch(job_id):
         reporter.waiting(progress)
@@ -225,7 +227,7 @@ def run_job(
             answer_all(client, job_id, answerer, reporter.answering)
             # What is told now may be older than the answer.
             answered.add(progress.state)
-        if progress.state is JobState.AWAITING_COSIGNATURES:
+        if progress.state is JobState.AWAITING_COSIGNATURES and cosigns:
             session.witness.attend(client, job_id)
     job = client.job(job_id)
     if job.state is not JobState.RELEASED:
@@ -242,7 +244,8 @@ def run_job(
     # result is here in any case.
     receipts = _receipts(session)
     with suppress(UnavailableError, DeniedError, MalformedMessageError):
-        session.witness.cosign_all(client)
+        if cosigns:
+            session.witness.cosign_all(client)
         receipts.complete(client)
     spool.forget_chunks()
     refused = _refused_file(session, job_id)
@@ -275,7 +278,7 @@ def check_spec(session: Session, job: Job) -> None:
     Raises:
         SchemaMismatchError: the job runs under another schema than ours.
         KeyMismatchError: the requester holds another key than ours.
-        DeniedError: another agreement, threshold, cardinality or party.
+        DeniedError: another agreement, threshold, cardinality or party, or a job of an office.
     """
     spec, agreement = job.spec, session.config.agreement
     session.codes.check_same(spec.codes, f"{job.requester}, who requested this job")
@@ -291,6 +294,9 @@ def check_spec(session: Session, job: Job) -> None:
         "parties in another order than the agreement's": list(spec.parties)
         != [party for party in agreement.parties if party in spec.parties],
         "this party is not in it": session.config.party not in spec.parties,
+        f"{job.actor_of(session.config.party)} takes part in it for this party": (
+            job.actor_of(session.config.party) != session.identity.path
+        ),
     }
     if any(wrong.values()):
         terms = "; ".join(term for term, differs in wrong.items() if differs)

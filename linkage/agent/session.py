@@ -1,6 +1,7 @@
 """What an agent works with: its settings, schema, source, linkage key and store."""
 
 import time
+from functools import cached_property
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -9,6 +10,7 @@ from keys.derive import KeyContext, LinkageKey
 from keys.door import open_provider
 from keys.dsse import Ed25519Signer
 from keys.errors import KeysError
+from keys.identity import Identity, identity_in
 from keys.keystore import unsealed
 from keys.providers import KeyProvider
 from keys.states import KeyUse
@@ -70,6 +72,19 @@ class Session:
         self._witness = None
         if config.keys.witness is not None:
             self._witness = Witness(self.mirror, open_cosigner(config, provider))
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Who the agent is, by its certificate: its party, or an office of it.
+
+        Raises:
+            ConfigError: the certificate cannot be read, or names nobody.
+        """
+        path = self.config.tls.certificate
+        try:
+            return identity_in(path.read_bytes())
+        except (OSError, KeysError) as error:
+            raise ConfigError(str(path), [f"not a certificate of an agent: {error}"]) from error
 
     @property
     def witness(self) -> Witness:

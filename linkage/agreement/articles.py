@@ -10,9 +10,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from linkage.agreement.values import (
+    ALL_OFFICES,
     Country,
     Digest,
     Line,
+    OfficeName,
     PartyId,
     PrincipalUri,
     Prose,
@@ -103,6 +105,8 @@ class Party(Strict):
         signatory: who signs for it.
         ppdp: its data protection officer.
         data: what it provides.
+        offices: which of its offices may ask for jobs in its name; `*` for all that it enrols.
+            Left out of what is signed where there are none, as in agreements from before.
     """
 
     id: PartyId
@@ -117,6 +121,13 @@ class Party(Strict):
     signatory: Person
     ppdp: Contact
     data: Annotated[tuple[DataType, ...], Field(max_length=32)] = ()
+    offices: Annotated[
+        tuple[OfficeName, ...], Field(max_length=256, exclude_if=lambda names: not names)
+    ] = ()
+
+    def lets_ask(self, office: str) -> bool:
+        """Return whether an office of this name may ask for jobs in the party's name."""
+        return office in self.offices or ALL_OFFICES in self.offices
 
 
 class Purpose(Strict):

@@ -29,8 +29,12 @@ GATE_WAIVED = 1.0
 _PRESENT = frozenset[Action]({"submit", "upload", "lookup"})
 # Records of the caller's own party are what it is about.
 _OWN = frozenset[Action]({"upload", "lookup_grant", "lookup"})
-# The caller encodes them, so it needs the linkage key.
-_ENCODES = frozenset[Action]({"upload", "lookup"})
+# The caller encodes them, so it needs the linkage key; who cannot upload asks for no job.
+_ENCODES = frozenset[Action]({"submit", "upload", "lookup"})
+# It is about a job, and not about a lookup.
+_OF_JOBS = frozenset[Action]({"submit", "upload", "start", "release"})
+# A party of the job takes part in it: for itself, or by the office that asked for it.
+_TAKES_PART = frozenset[Action]({"upload", "release"})
 # What is handed over goes to the caller.
 _RECEIVES = frozenset[Action]({"release", "lookup_grant", "lookup"})
 
@@ -149,6 +153,11 @@ def _what_for(state: State, request: Request, agreement: Agreement, caller: Prin
             for flow in request.flows
         )
         yield "LEVEL_NOT_AGREED", request.flows != () and flows_agreed
+    if caller.role == "office" and request.action in _OF_JOBS:
+        yield "OFFICE_NOT_AGREED", agreement.by_id[caller.party].lets_ask(caller.office)
+    asker = state.principals.get(request.requester)
+    if request.action in _TAKES_PART and "office" in (caller.role, asker.role if asker else ""):
+        yield "JOB_OF_ANOTHER", asker is not None and _takes_part(caller, asker)
 
 
 def _key_of_epoch(
@@ -255,6 +264,11 @@ def _is_party(state: State, agreement: Agreement, caller: Principal) -> bool:
         and head is not None
         and listed.principal == head.uri
     )
+
+
+def _takes_part(caller: Principal, asker: Principal) -> bool:
+    """Return whether somebody acts for its party in the job that another, or itself, asked for."""
+    return caller.uri == asker.uri if caller.party == asker.party else caller.role == "party"
 
 
 def _is_live(state: State, agreement: Agreement, party: str) -> bool:

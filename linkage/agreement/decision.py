@@ -68,6 +68,7 @@ class Request:
         parties: whose records are compared.
         attributes: name and element of all attributes of the schema.
         flows: the results asked for, or released.
+        requester: of an upload or a release, the identity of who asked for the job.
         n_records: of an upload, how many.
         candidates: of a second round, the most pairs for a record and counterpart.
         gate: of an upload, the digest of the gate result that speaks for it, in hexadecimal.
@@ -94,6 +95,7 @@ class Request:
     parties: tuple[str, ...]
     attributes: tuple[tuple[str, str], ...] = ()
     flows: tuple[Flow, ...] = ()
+    requester: str = ""
     n_records: int = 0
     candidates: int = 0
     gate: str = ""

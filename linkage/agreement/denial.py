@@ -140,6 +140,12 @@ _TABLE: tuple[tuple[str, str, str, str, str], ...] = (
     ("LEVEL_NOT_AGREED", "P7", _SAME,
      "The agreement does not give this recipient this result level about that source.",
      "Perjanjian tidak memberi penerima ini tingkat hasil tersebut atas sumber itu."),
+    ("OFFICE_NOT_AGREED", "P8", _SAME,
+     "The agreement does not name this office among those that may ask for jobs: amend it.",
+     "Perjanjian tidak menyebut kantor ini sebagai yang boleh meminta pekerjaan: ubahlah."),
+    ("JOB_OF_ANOTHER", "P9", _SAME,
+     "Another takes part in the job for this party: the office, or head office, that asked for it.",
+     "Yang ikut serta untuk pihak ini adalah yang meminta: kantor itu, atau kantor pusat."),
     # Under which linkage key.
     ("EPOCH_UNKNOWN", "E1", _SAME,
      "The parties have not begun to make the key of this epoch.",

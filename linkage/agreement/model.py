@@ -1,8 +1,8 @@
 """An agreement (PKS) as the parties write, read and sign it.
 
 The TOML draft and the signed JSON have the same fields. What is signed is the canonical JSON
-with every default written out; its SHA-256 is the agreement's digest, and two documents with
-the same digest are the same to the last byte.
+with every default written out, but for a party's `offices` where it names none; its SHA-256 is
+the agreement's digest, and two documents with the same digest are the same to the last byte.
 
 Source: RFC 8785; UU 27/2022 and PP 33/2026 for the fields, see `docs/agreements.md`.
 """
@@ -19,7 +19,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from linkage.agreement import articles
 from linkage.agreement.articles import Direction, Level, Party
-from linkage.agreement.values import AgreementId, Digest, Origin, Strict, role_in
+from linkage.agreement.values import (
+    ALL_OFFICES,
+    AgreementId,
+    Digest,
+    Origin,
+    Strict,
+    role_in,
+)
 from linkage.errors import ConfigError, MalformedMessageError
 from linkage.job import COORDINATOR
 from linkage.log.canonical import decode_base64, format_json, parse_json
@@ -224,6 +231,10 @@ def _contradictions(agreement: Agreement) -> Iterator[str]:
         names = [entry.name for entry in party.data]
         if len(set(names)) < len(names):
             yield f"parties: {party.id}: attributes occur twice: each stands once"
+        if len(set(party.offices)) < len(party.offices):
+            yield f"parties: {party.id}: offices occur twice: each stands once"
+        if ALL_OFFICES in party.offices and len(party.offices) > 1:
+            yield f"parties: {party.id}: offices: {ALL_OFFICES} alone, or names"
         if role_in(party.principal) != ("party", party.id):
             yield f"parties: {party.id}: the principal is not spiffe://DOMAIN/party/{party.id}"
     duties = agreement.duties

@@ -58,6 +58,11 @@ PHRASES: dict[str, tuple[str, str]] = {
     "signatory": ("Signed by", "Ditandatangani oleh"),
     "ppdp": ("Data protection officer", "Pejabat pelindungan data pribadi (PPDP)"),
     "principal": ("Identity of the agent", "Identitas agen"),
+    "offices": (
+        "Offices that may ask for linkages in its name",
+        "Kantor yang boleh meminta pemadanan atas namanya",
+    ),
+    "all_offices": ("all that it enrols", "semua yang didaftarkannya"),
     "sign_key": ("Signing key (Ed25519)", "Kunci tanda tangan (Ed25519)"),
     "seal_key": ("Seal key (ML-KEM-768 and X25519)", "Kunci segel (ML-KEM-768 dan X25519)"),
     # Purpose and basis.

@@ -20,7 +20,7 @@ from linkage.agreement.payload import (
     parse_payload,
 )
 from linkage.agreement.refusal import Refused
-from linkage.agreement.values import path_of, role_in
+from linkage.agreement.values import office_in, path_of, role_in
 from linkage.errors import MalformedMessageError
 from linkage.log.canonical import JsonObject, decode_base64
 
@@ -82,6 +82,11 @@ class Principal:
     def party(self) -> str:
         """The party that it is, or that it is an office of; its own name for others."""
         return role_in(self.uri)[1]
+
+    @property
+    def office(self) -> str:
+        """Its own name as an office of its party; "" for others."""
+        return office_in(self.uri)
 
     @property
     def path(self) -> str:

@@ -15,6 +15,7 @@ from linkage.agreement.denial import Language
 from linkage.agreement.matrix import PROCESS_NAMES
 from linkage.agreement.model import Agreement
 from linkage.agreement.phrases import MONTHS, PHRASES
+from linkage.agreement.values import ALL_OFFICES
 
 _MARKUP = re.compile(r"([\\`*_\[\]|<&~])")
 _AT_START = re.compile(r"^([-+#>=:]|\d+(?=[.)]))")
@@ -98,10 +99,14 @@ class _Page:
                 ("signatory", f"{party.signatory.name}, {party.signatory.office}"),
                 ("ppdp", f"{party.ppdp.name}, {party.ppdp.contact}"),
                 ("principal", party.principal),
+                *((("offices", self._offices(party.offices)),) if party.offices else ()),
                 *(("sign_key", key) for key in party.sign_keys),
                 ("seal_key", party.seal_key),
                 indent="   ",
             )
+
+    def _offices(self, names: tuple[str, ...]) -> str:
+        return self._say("all_offices") if ALL_OFFICES in names else ", ".join(names)
 
     def _purpose(self) -> Iterator[str]:
         purpose = self._agreement.purpose

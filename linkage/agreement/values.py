@@ -20,6 +20,7 @@ SIGN_KEY_BYTES = 32
 SEAL_KEY_BYTES = 1_184 + 32
 MAX_LINE_CHARS = 200
 MAX_PROSE_CHARS = 2_000
+ALL_OFFICES = "*"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PRINCIPAL = re.compile(
@@ -69,6 +70,15 @@ def _digest(text: str) -> str:
 def _party_id(text: str) -> str:
     if PARTY_NAME.fullmatch(text) is None:
         raise ValueError("a party's id is 1 to 32 small letters, digits and dashes")
+    return text
+
+
+def _office_name(text: str) -> str:
+    if text != ALL_OFFICES and PARTY_NAME.fullmatch(text) is None:
+        raise ValueError(
+            f"an office's name is 1 to 32 small letters, digits and dashes; {ALL_OFFICES} is for "
+            "all of the party's"
+        )
     return text
 
 
@@ -134,6 +144,7 @@ Line = Annotated[str, AfterValidator(_line)]
 Prose = Annotated[str, AfterValidator(_prose)]
 Digest = Annotated[str, AfterValidator(_digest)]
 PartyId = Annotated[str, AfterValidator(_party_id)]
+OfficeName = Annotated[str, AfterValidator(_office_name)]
 AgreementId = Annotated[str, AfterValidator(_agreement_id)]
 SignKey = Annotated[str, AfterValidator(_sign_key)]
 SealKey = Annotated[str, AfterValidator(_seal_key)]
@@ -149,6 +160,12 @@ def role_in(principal: str) -> tuple[str, str]:
     if found is None:
         return "", ""
     return (found[2], found[3]) if found[2] else (found[4], found[5])
+
+
+def office_in(principal: str) -> str:
+    """Return the name of an office in its URI, without its party's; "" for others."""
+    found = _PRINCIPAL.fullmatch(principal)
+    return found[6] or "" if found else ""
 
 
 def path_of(principal: str) -> str:

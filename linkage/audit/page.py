@@ -98,6 +98,8 @@ def _agreement(one: AgreementRecord, jobs: Sequence[JobRecord]) -> Element:
         section.append(both("h3", "Other entries", "Entri lain"))
         section.append(element("p", _counts(one.entries)))
     section.append(both("h3", "Jobs", "Pekerjaan"))
+    if one.requesters:
+        section.append(element("p", f"Asked for by: {_counts(one.requesters)}"))
     section.append(table(_JOB_HEAD, [_job(job) for job in jobs]))
     return section
 

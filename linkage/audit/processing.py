@@ -105,6 +105,9 @@ def _others(agreed: Agreement) -> Iterator[str]:
     yield f"prosesor: {processor.name} ({processor.country}), {processor.appointment}"
     for one in processor.sub_processors:
         yield f"sub-prosesor: {one.name} ({one.country}), {one.approval}"
+    for party in agreed.parties:
+        if party.offices:
+            yield f"kantor {party.id} yang boleh meminta: {', '.join(party.offices)}"
     for auditor in agreed.audit.auditors:
         yield f"auditor (catatan saja): {auditor}"
     if any(one.recipient == COORDINATOR for one in agreed.results):

@@ -260,7 +260,8 @@ class Replay:
         asks = [replace(asked, flows=_flows(job.spec))]
         for party, upload in job.uploads.items():
             flows = released_to(_flows(job.spec), party)
-            asks.append(replace(_of_spec("release", job.spec, *upload, entry), flows=flows))
+            asked = _of_spec("release", job.spec, *upload, entry)
+            asks.append(replace(asked, flows=flows, requester=job.actor))
         decisions = [decide(self._state, one) for one in asks]
         logged = _text(body, "code"), _texts(body, "rules")
         same = [
@@ -282,7 +283,8 @@ class Replay:
         key = _text(body, "key")
         asked = _of_spec("upload", job.spec, caller.uri, key, entry)
         _check_same(asked, signed)
-        asked = replace(asked, n_records=n_records, gate=_text(body, "gate"))
+        gate = _text(body, "gate")
+        asked = replace(asked, requester=job.actor, n_records=n_records, gate=gate)
         decision = decide(self._state, self._seen(asked, signed))
         allowed = entry.type == "job.admit"
         self._compare(index, entry, body, decision, allowed=allowed)
@@ -300,7 +302,8 @@ class Replay:
             flows = released_to(_flows(job.spec), party)
             if not flows:
                 continue
-            decision = decide(self._state, replace(asked, flows=flows))
+            asked = replace(asked, flows=flows, requester=job.actor)
+            decision = decide(self._state, asked)
             self._n_decisions += 1
             if not decision.allowed:
                 text = f"a result for {party}, and the rules give {decision.code}"

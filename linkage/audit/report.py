@@ -54,6 +54,7 @@ class AgreementRecord:
         entries: number of entries by type, jobs and lookups left out.
         processing: the record of processing; empty where there is no agreement.
         told: how many jobs told whom what, such as `dukcapil -> imigrasi (R2)`.
+        requesters: how many jobs who asked for, as `party/x` or `office/x/y`.
     """
 
     agreement: str
@@ -66,6 +67,7 @@ class AgreementRecord:
     entries: Mapping[str, int] = field(default_factory=dict)
     processing: tuple[Element, ...] = ()
     told: Mapping[str, int] = field(default_factory=dict)
+    requesters: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -156,6 +158,7 @@ def _added_up(
         dict(sorted(entries.items())),
         record_of_processing(agreed, entries) if agreed else (),
         dict(Counter(told for job in jobs if job.released for told in job.results)),
+        dict(Counter(job.requester for job in jobs)),
     )
 
 

@@ -336,7 +336,7 @@ def request(
     callback=_of_form("job id", _JOB_ID),
     help="Id of the job.",
 )
-@click.option("--all", "every", is_flag=True, help="Every job that waits for this party.")
+@click.option("--all", "every", is_flag=True, help="Every job that waits for this agent.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -375,15 +375,20 @@ def run(
 
 
 def _waiting_jobs(config_path: Path) -> list[str]:
-    """Return the jobs that wait for this party, oldest first, and those that ended meanwhile."""
+    """Return the jobs that wait for this agent, oldest first, and those that ended meanwhile.
+
+    Those of its offices do not: they take part in them themselves.
+    """
+    from keys.identity import identity_in
     from linkage.agent.client import MatcherClient
     from linkage.rpc.patience import Patience
 
     with connected_without_key(config_path) as (config, channel):
         found = MatcherClient(channel, Patience(config.outage_s)).jobs()
+        own = identity_in(config.tls.certificate.read_bytes()).path
 
     def waits(job: "Job") -> bool:
-        if job.spec.agreement_id != config.agreement.id:
+        if (job.spec.agreement_id, job.actor_of(config.party)) != (config.agreement.id, own):
             return False
         # Of a job that this agent has done with, the spool has no part of the batch any more.
         spool = config.work / "artefacts" / f"spool-{job.job_id}"
@@ -441,7 +446,7 @@ def _take_part(config_path: Path, job_id: str, out: Path | None, as_json: bool) 
 @with_agent_config
 @_JSON
 def jobs(config_path: Path, as_json: bool) -> None:
-    """List the jobs that the party takes part in, newest first."""
+    """List the jobs that the party takes part in, newest first; an office sees its own."""
     with _connected(config_path) as (_, client):
         found = client.jobs()
     if as_json:
@@ -449,7 +454,8 @@ def jobs(config_path: Path, as_json: bool) -> None:
         return
     for job in found:
         when = datetime.fromtimestamp(job.requested_at, UTC).isoformat(timespec="minutes")
-        click.echo(f"{job.job_id}  {when}  {job.state.value:12} {', '.join(job.spec.parties)}")
+        by = f"  by {job.actor_of(job.requester)}" if job.office else ""
+        click.echo(f"{job.job_id}  {when}  {job.state.value:12} {', '.join(job.spec.parties)}{by}")
 
 
 @agent.command()
@@ -581,6 +587,7 @@ def _job_to_dict(job: "Job") -> dict[str, object]:
         "job_id": job.job_id,
         "state": job.state.value,
         "requester": job.requester,
+        "office": job.office,
         "parties": list(job.spec.parties),
         "results": [list(result) for result in job.spec.results],
         "uploaded": list(job.uploaded),

@@ -100,6 +100,8 @@ def _tell(
             click.echo(f"  {basis}")
         counts = ", ".join(f"{n} {code or 'undecided'}" for code, n in sorted(one.jobs.items()))
         click.echo(f"  jobs: {counts or 'none'}; released: {one.released}")
+        for requester, n_jobs in sorted(one.requesters.items()):
+            click.echo(f"  {n_jobs:12,}  jobs asked for by {requester}")
         for party, n_records in sorted(one.records.items()):
             click.echo(f"  {n_records:12,}  records of {party}")
         for told, n_results in sorted(one.told.items()):

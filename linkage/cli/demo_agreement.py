@@ -44,6 +44,7 @@ def demo_agreement(
     gate_limit: float = GATE_WAIVED,
     process: Process = _PROCESS,
     results: Sequence[tuple[str, str, str]] | None = None,
+    offices: Mapping[str, Sequence[str]] | None = None,
 ) -> Agreement:
     """Return the agreement of parties of a demonstration.
 
@@ -59,6 +60,7 @@ def demo_agreement(
         gate_limit: highest rate of persons named that the risk gate may find.
         process: of which the draft is taken.
         results: source, recipient and level of each result; by default links for all.
+        offices: names of the offices that may ask for jobs, by party; by default none may.
     """
     fields: dict[str, Any] = tomllib.loads(draft(process))
     first, names = str(today), list(parties)
@@ -102,6 +104,7 @@ def demo_agreement(
                 "signatory": {"name": "Demonstrasi", "office": "Demonstrasi"},
                 "ppdp": _WHO,
                 "data": data,
+                "offices": list((offices or {}).get(name, ())),
             }
             for name, keys in parties.items()
         ],

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,10 @@ class DemoSite:
         gate_limit: of the agreement; 1 waives the risk gate.
         moment: when the agreement was made; now if absent.
         n_unsigned: how many of the parties have not signed it.
+        process: of which it is.
+        results: source, recipient and level of each result; by default links for all.
+        members: role and name of others who are enrolled.
+        offices: names of the offices that may ask for jobs, by party.
     """
 
     def __init__(
@@ -72,9 +76,11 @@ class DemoSite:
         process: Process = "P6",
         results: Sequence[tuple[str, str, str]] | None = None,
         members: Sequence[tuple[Role, str]] = (),
+        offices: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.root, self._data, self._gate_limit = root, data, gate_limit
         self._process, self._results, self._members = process, results, members
+        self._offices = offices or {}
         self._moment, self._n_unsigned = moment or datetime.now(UTC), n_unsigned
         self.authority = ThrowawayAuthority(datetime.now(UTC) - timedelta(minutes=5))
         self.administrator = Ed25519Signer(Ed25519PrivateKey.generate())
@@ -176,6 +182,7 @@ class DemoSite:
             self._gate_limit,
             self._process,
             self._results,
+            self._offices,
         )
         signers = list(self.signers.values())[self._n_unsigned :]
         envelope = sign_agreement(self.agreement, signers)

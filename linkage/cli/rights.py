@@ -80,6 +80,9 @@ def open_ticket(
     moment = parse_moment(received, where) if received is not None else now
     store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
     ticket = Tickets(store).open(kind, record_id, moment, now, officer, reason)
+    if config.keys.witness is None:  # as of an office, which speaks to no other party
+        words = "kept here alone: have the head office record it too, which tells the other parties"
+        click.echo(words, err=True)
     if as_json:
         click.echo(json.dumps(_ticket_to_dict(ticket)))
         return

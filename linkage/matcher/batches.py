@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from keys.identity import Identity
 from linkage.agreement.denial import ALLOWED
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
 from linkage.errors import (
@@ -90,7 +91,7 @@ class Batches:
             gate: the result of the risk gate that the manifest names.
 
         Raises:
-            NotFoundError: the job is none of the party's.
+            NotFoundError: the job is none of the caller's.
             DeniedError: the request does not count, or the upload is not allowed.
             JobStateError: the job takes no batches now, or another one was begun.
             SchemaMismatchError: encoded under another schema than the job's.
@@ -100,7 +101,7 @@ class Batches:
         """
         party = peer.identity.party
         with self._metadata.write() as transaction:
-            job = job_for(transaction, party, job_id)
+            job = job_for(transaction, peer.identity, job_id)
             known = next((b for b in transaction.batches_of(job_id) if b.party == party), None)
             stored = manifest_to_bytes(manifest)
             if known is not None:
@@ -143,7 +144,7 @@ class Batches:
             return told(signed.first.code)
         self._log_gate(transaction, signed, job, manifest, gate)
         decision = self._decisions.upload(
-            transaction, signed, job.spec, manifest.n_records, manifest.gate_sha256
+            transaction, signed, job, manifest.n_records, manifest.gate_sha256
         )
         if decision.allowed:
             agreement = job.spec.agreement_id
@@ -206,18 +207,18 @@ class Batches:
             job_id=job.job_id,
         )
 
-    def put_chunk(self, party: str, batch_id: str, index: int, chunk: Chunk) -> int:
+    def put_chunk(self, who: Identity, batch_id: str, index: int, chunk: Chunk) -> int:
         """Store a chunk and return the next one to send; a stored one changes nothing.
 
         Raises:
-            NotFoundError: the batch is none of the party's.
+            NotFoundError: the batch is none of the caller's.
             MalformedMessageError: not the chunk that the manifest promises, or one
                 that comes before its turn.
             JobStateError: the job takes no chunks now.
         """
         with self._metadata.read() as transaction:
-            batch = _batch_for(transaction, party, batch_id)
-            job = job_for(transaction, party, batch.job_id)
+            batch = _batch_for(transaction, who, batch_id)
+            job = job_for(transaction, who, batch.job_id)
         n_records = manifest_from_bytes(batch.manifest).check_chunk(index, chunk)
         if index < batch.next_chunk:
             return batch.next_chunk
@@ -227,33 +228,35 @@ class Batches:
         self._artefacts.write(batch_id, _chunk_name(index), chunk.to_bytes())
         with self._metadata.write() as transaction:
             # Read again: the same upload may run twice, after a line broke.
-            batch = _batch_for(transaction, party, batch_id)
+            batch = _batch_for(transaction, who, batch_id)
             if batch.next_chunk != index:
                 return batch.next_chunk
             transaction.set_received(batch_id, index + 1, batch.n_received + n_records)
         return index + 1
 
-    def commit(self, party: str, batch_id: str) -> int:
+    def commit(self, who: Identity, batch_id: str) -> int:
         """Close a complete batch and return the index of its leaf.
 
         Raises:
-            NotFoundError: the batch is none of the party's.
+            NotFoundError: the batch is none of the caller's.
             JobStateError: chunks are missing, or the job takes no batches now.
             MalformedMessageError: there are not as many records as the manifest says.
         """
         with self._metadata.write() as transaction:
-            batch = _batch_for(transaction, party, batch_id)
+            batch = _batch_for(transaction, who, batch_id)
             known = transaction.batch_leaf(batch_id) if batch.committed else None
-            leaf, ready = (known, False) if known is not None else self._close(transaction, batch)
+            leaf, ready = (
+                (known, False) if known is not None else self._close(transaction, who, batch)
+            )
         if ready:
             self._on_ready()
         # Also of one that is closed: the answer to the first try may have failed before this.
         self._log.publish()
         return leaf
 
-    def _close(self, transaction: Transaction, batch: BatchRow) -> tuple[int, bool]:
+    def _close(self, transaction: Transaction, who: Identity, batch: BatchRow) -> tuple[int, bool]:
         """Log a complete batch; return its leaf, and whether the job has all of its batches."""
-        job = job_for(transaction, batch.party, batch.job_id)
+        job = job_for(transaction, who, batch.job_id)
         _check_collecting(job, self._journal.clock())
         manifest = manifest_from_bytes(batch.manifest)
         if batch.next_chunk < len(manifest.chunk_sha256):
@@ -274,7 +277,7 @@ class Batches:
         leaf = self._journal.record(
             transaction,
             "batch",
-            f"party/{batch.party}",
+            who.path,
             job.spec.agreement_id,
             body,
             job_id=job.job_id,
@@ -415,9 +418,9 @@ def _chunk_name(index: int) -> str:
     return f"chunk-{index:06}"
 
 
-def _batch_for(transaction: Transaction, party: str, batch_id: str) -> BatchRow:
+def _batch_for(transaction: Transaction, who: Identity, batch_id: str) -> BatchRow:
     batch = transaction.batch(batch_id)
-    if batch is None or batch.party != party:
+    if batch is None or batch.actor != who.uri:
         raise NotFoundError("no such batch of yours: open it first")
     return batch
 

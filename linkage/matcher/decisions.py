@@ -128,11 +128,15 @@ class Decisions:
         return decide(self._ledger.state(transaction), self._seen(asked, signed))
 
     def upload(
-        self, transaction: Transaction, signed: Signed, spec: JobSpec, n_records: int, gate: bytes
+        self, transaction: Transaction, signed: Signed, job: Job, n_records: int, gate: bytes
     ) -> Decision:
         """Decide on an upload."""
-        asked = self._of_spec(transaction, "upload", spec, *_caller(signed))
-        asked = replace(asked, n_records=n_records, gate=gate.hex())
+        asked = replace(
+            self._of_spec(transaction, "upload", job.spec, *_caller(signed)),
+            requester=transaction.request_of(job.job_id).actor,
+            n_records=n_records,
+            gate=gate.hex(),
+        )
         return decide(self._ledger.state(transaction), self._seen(asked, signed))
 
     def start(self, transaction: Transaction, job: Job, made_by: RequestRow) -> Decision:
@@ -156,12 +160,15 @@ class Decisions:
             uploads: of each party, who uploaded and with which key, in the job's order.
         """
         state, decision = self._ledger.state(transaction), None
+        requester = transaction.request_of(job.job_id).actor
         for party, (actor, key) in zip(job.spec.parties, uploads, strict=True):
             flows = released_to(flows_of(job.spec.results), party)
             if not flows:
                 continue
             asked = replace(
-                self._of_spec(transaction, "release", job.spec, actor, key), flows=flows
+                self._of_spec(transaction, "release", job.spec, actor, key),
+                flows=flows,
+                requester=requester,
             )
             decision = decide(state, asked)
             if not decision.allowed:

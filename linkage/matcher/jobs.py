@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
+from keys.identity import Identity
 from linkage.agreement.decision import Decision
 from linkage.agreement.request import check_repeat, request_digest
 from linkage.errors import DeniedError, JobStateError, NotFoundError
@@ -119,6 +120,7 @@ class Jobs:
             state=JobState.REQUESTED,
             requested_at=now,
             collect_until=now + spec.collect_timeout_s,
+            office=signed.peer.identity.office,
         )
         decision = self._decisions.submit(transaction, signed, spec)
         if not decision.allowed and not self._refusals.has_leaf(signed.peer, decision.code):
@@ -135,35 +137,36 @@ class Jobs:
         transaction.add_job(job, row)
         return job
 
-    def get(self, party: str, job_id: str) -> Job:
+    def get(self, who: Identity, job_id: str) -> Job:
         """Return a job.
 
         Raises:
-            NotFoundError: there is none of this id that the party takes part in.
+            NotFoundError: there is none of this id that the caller takes part in, or sees.
         """
         with self._metadata.read() as transaction:
-            return job_for(transaction, party, job_id)
+            return _job_seen_by(transaction, who, job_id)
 
-    def newest(self, party: str, limit: int) -> list[Job]:
-        """Return the newest jobs that a party takes part in."""
+    def newest(self, who: Identity, limit: int) -> list[Job]:
+        """Return the newest jobs that a caller takes part in, of a party also its offices'."""
         with self._metadata.read() as transaction:
-            return transaction.jobs_of(party, limit)
+            return transaction.jobs_of(who.party, limit, who.path if who.office else "")
 
-    def cancel(self, party: str, job_id: str) -> Job:
+    def cancel(self, who: Identity, job_id: str) -> Job:
         """End a job before its release.
 
         Raises:
-            NotFoundError: there is none of this id that the party takes part in.
+            NotFoundError: there is none of this id that the caller takes part in, or sees.
             JobStateError: it has ended already.
         """
         with self._metadata.write() as transaction:
-            job = job_for(transaction, party, job_id)
+            job = _job_seen_by(transaction, who, job_id)
             if job.state not in _CANCELLABLE:
                 raise JobStateError(f"the job is {job.state.value}: there is nothing to cancel")
-            self._end(transaction, job, JobState.CANCELLED, "CANCELLED", f"cancelled by {party}")
+            reason = f"cancelled by {who.name}"
+            self._end(transaction, job, JobState.CANCELLED, "CANCELLED", reason)
         self._on_cancel(job_id)
         self._log.publish()
-        return self.get(party, job_id)
+        return self.get(who, job_id)
 
     def expire(self) -> list[str]:
         """End the jobs that a party kept waiting for too long; return their ids."""
@@ -257,13 +260,36 @@ class Jobs:
         )
 
 
-def job_for(transaction: Transaction, party: str, job_id: str) -> Job:
-    """Return a job that a party takes part in.
+def job_for(transaction: Transaction, who: Identity, job_id: str) -> Job:
+    """Return a job that a caller takes part in: what is asked and told in it is for it.
 
     Raises:
-        NotFoundError: there is none; the text does not tell whether another party has it.
+        NotFoundError: there is none; the text does not tell whether another has it.
     """
-    job = transaction.job(job_id)
-    if job is None or (party not in job.spec.parties and party != job.requester):
-        raise NotFoundError("no such job of yours: list your jobs to see their ids")
+    job = _job_seen_by(transaction, who, job_id)
+    if job.actor_of(who.party) != who.path:
+        raise _no_such_job()
     return job
+
+
+def sees(job: Job | None, who: Identity) -> bool:
+    """Return whether a job is known to somebody: who takes part, and the head office of who does.
+
+    A head office answers for its offices: it sees what they ask for, how far it is and what the
+    log says of it, and may end it. What is uploaded and found stays theirs.
+    """
+    if job is None or who.party not in (*job.spec.parties, job.requester):
+        return False
+    # A coordinator or auditor may have a party's name.
+    return who.role == "party" or job.actor_of(who.party) == who.path
+
+
+def _job_seen_by(transaction: Transaction, who: Identity, job_id: str) -> Job:
+    job = transaction.job(job_id)
+    if job is None or not sees(job, who):
+        raise _no_such_job()
+    return job
+
+
+def _no_such_job() -> NotFoundError:
+    return NotFoundError("no such job of yours: list your jobs to see their ids")

@@ -3,15 +3,17 @@
 from keys.identity import Identity
 from linkage.agreement.denial import DENIALS
 from linkage.errors import MalformedMessageError
-from linkage.job import Job
 from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.entry import parse_entry
 from linkage.log.note import parse_note
+from linkage.matcher.jobs import sees
 from linkage.matcher.ledger import Ledger, body_of
 from linkage.matcher.match_log import MatchLog
 from linkage.store.metadata import Metadata, StoredEntry
 
 _FOR_PARTIES = ("lookup.", "rights.", "incident.", "destruction")
+# An office has results: what is said against their rows is for it, too.
+_FOR_OFFICES = ("rights.",)
 
 
 class LogReader:
@@ -55,7 +57,7 @@ class LogReader:
         with self._metadata.read() as transaction:
             entries = transaction.entries(start, end)
             jobs = {entry.job_id for entry in entries if entry.job_id is not None}
-            mine = {job_id for job_id in jobs if _concerns(transaction.job(job_id), reader)}
+            mine = {job_id for job_id in jobs if sees(transaction.job(job_id), reader)}
         if reader.role == "auditor":
             return entries
         return [
@@ -67,12 +69,13 @@ class LogReader:
 
     def _tells(self, entry: StoredEntry, reader: Identity) -> bool:
         """Return whether an entry says to all parties of an agreement what the reader may know."""
-        if entry.job_id is not None or entry.body is None or reader.role != "party":
+        told = {"party": _FOR_PARTIES, "office": _FOR_OFFICES}.get(reader.role, ())
+        if entry.job_id is not None or entry.body is None:
             return False
-        if not parse_entry(entry.leaf).type.startswith(_FOR_PARTIES):
+        if not parse_entry(entry.leaf).type.startswith(told):
             return False
         agreements = self._ledger.known.agreements
-        return agreements.is_for(entry.agreement_id or "", reader.name, entry.index)
+        return agreements.is_for(entry.agreement_id or "", reader.party, entry.index)
 
     def inclusion_proof(self, index: int, size: int) -> list[bytes]:
         """Return the proof that a leaf is in the tree of a size."""
@@ -90,10 +93,3 @@ def _tells_more(entry: StoredEntry) -> bool:
     code = (body_of(entry) or {}).get("code")
     denial = DENIALS.get(code) if isinstance(code, str) else None
     return denial is not None and denial.outward != code
-
-
-def _concerns(job: Job | None, reader: Identity) -> bool:
-    # A coordinator or auditor may have a party's name.
-    if job is None or reader.role != "party":
-        return False
-    return reader.name in job.spec.parties or reader.name == job.requester

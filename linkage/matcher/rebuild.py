@@ -284,14 +284,15 @@ def _requested(state: State, entry: Entry, name: str, body: JsonObject) -> _Know
         request_id = parse_request(envelope).id
     except (MalformedMessageError, KeysError, KeyError):
         return None
-    asked = int(entry.time.timestamp())
+    asked, who = int(entry.time.timestamp()), parse_identity(uri)
     job = Job(
         job_id=name,
-        requester=parse_identity(uri).party,
+        requester=who.party,
         spec=spec,
         state=JobState.REQUESTED,
         requested_at=asked,
         collect_until=asked + spec.collect_timeout_s,
+        office=who.office,
     )
     key = _text(body, "key") or ""
     return _Known(job, RequestRow(request_id, request_digest(envelope), uri, key))

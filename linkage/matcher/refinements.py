@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from keys.identity import Identity
 from linkage.batch import MAX_CHUNK_BYTES, Question, QuestionKind
 from linkage.errors import JobStateError, MalformedMessageError
 from linkage.fieldrow import RowForm, split_rows
@@ -128,15 +129,15 @@ class Refinements:
             if any(name.startswith((f"asked-{k.value}-", f"answer-{k.value}-")) for k in kinds):
                 self._artefacts.remove(dataset, name)
 
-    def questions(self, party: str, job_id: str) -> Iterator[Question]:
-        """Yield all that a party is asked now.
+    def questions(self, who: Identity, job_id: str) -> Iterator[Question]:
+        """Yield all that a party is asked now, to whoever takes part for it.
 
         Raises:
-            NotFoundError: the job is none of the party's.
+            NotFoundError: the job is none of the caller's.
             JobStateError: the job asks nothing now.
         """
-        job, kind, rows = self._asking(party, job_id)
-        own = job.spec.parties.index(party)
+        job, kind, rows = self._asking(who, job_id)
+        own = job.spec.parties.index(who.party)
         for row in rows:
             other = job.spec.parties.index(row.counterpart)
             for index in range(row.n_chunks):
@@ -146,7 +147,7 @@ class Refinements:
 
     def answer(
         self,
-        party: str,
+        who: Identity,
         job_id: str,
         counterpart: str,
         kind: QuestionKind,
@@ -156,11 +157,11 @@ class Refinements:
         """Keep the answer to a question; one that is there already changes nothing.
 
         Raises:
-            NotFoundError: the job is none of the party's.
+            NotFoundError: the job is none of the caller's.
             JobStateError: the job asks nothing now, or something else.
             MalformedMessageError: no such question, out of its turn, or no answer to it.
         """
-        job, row = self._row(party, job_id, counterpart, kind, index)
+        job, row = self._row(who, job_id, counterpart, kind, index)
         if index < row.next_chunk:
             return
         if index > row.next_chunk:
@@ -171,14 +172,14 @@ class Refinements:
         if kind is QuestionKind.FIELDS:
             form = row_form(job)
             split_rows(np.frombuffer(answer, np.uint8).reshape(-1, form.n_bytes), form)
-        own, other = (job.spec.parties.index(name) for name in (party, counterpart))
+        own, other = (job.spec.parties.index(name) for name in (who.party, counterpart))
         self._artefacts.write(dataset_of(job_id), _answer_name(kind, own, other, index), answer)
         with self._metadata.write() as transaction:
             _check_state(transaction.job(job_id), job.state)
             # Read again: the same answers may be sent twice, after a line broke.
             if row not in transaction.refinements(job_id):
                 return
-            transaction.set_answered(job_id, party, counterpart, index + 1)
+            transaction.set_answered(job_id, who.party, counterpart, index + 1)
             complete = all(r.next_chunk == r.n_chunks for r in transaction.refinements(job_id))
             if complete:
                 transaction.set_state(job_id, _AFTER[kind])
@@ -187,7 +188,7 @@ class Refinements:
 
     def check_length(
         self,
-        party: str,
+        who: Identity,
         job_id: str,
         counterpart: str,
         kind: QuestionKind,
@@ -197,11 +198,11 @@ class Refinements:
         """Check that an answer of which so much has come is not too long already.
 
         Raises:
-            NotFoundError: the job is none of the party's.
+            NotFoundError: the job is none of the caller's.
             JobStateError: the job asks nothing now, or something else.
             MalformedMessageError: no such question, or it is too long.
         """
-        job, row = self._row(party, job_id, counterpart, kind, index)
+        job, row = self._row(who, job_id, counterpart, kind, index)
         if n_bytes > self._answer_bytes(job, row, kind, index):
             raise MalformedMessageError("an answer of another length than was asked for")
 
@@ -228,10 +229,10 @@ class Refinements:
         return len(Tickets.unpacked(asked, job.spec.codes.block_bytes)) * width
 
     def _row(
-        self, party: str, job_id: str, counterpart: str, kind: QuestionKind, index: int
+        self, who: Identity, job_id: str, counterpart: str, kind: QuestionKind, index: int
     ) -> tuple[Job, RefinementRow]:
         """Return the job, and how far a party is with the questions about another one."""
-        job, now, known = self._asking(party, job_id)
+        job, now, known = self._asking(who, job_id)
         if kind is not now:
             raise JobStateError(f"the job asks for {now.value} now")
         row = next((row for row in known if row.counterpart == counterpart), None)
@@ -239,13 +240,13 @@ class Refinements:
             raise MalformedMessageError("an answer to what was not asked")
         return job, row
 
-    def _asking(self, party: str, job_id: str) -> tuple[Job, QuestionKind, list[RefinementRow]]:
+    def _asking(self, who: Identity, job_id: str) -> tuple[Job, QuestionKind, list[RefinementRow]]:
         with self._metadata.read() as transaction:
-            job = job_for(transaction, party, job_id)
+            job = job_for(transaction, who, job_id)
             kind = _ASKS.get(job.state)
             if kind is None:
                 raise JobStateError(f"the job is {job.state.value}: it asks nothing now")
-            rows = [row for row in transaction.refinements(job_id) if row.party == party]
+            rows = [row for row in transaction.refinements(job_id) if row.party == who.party]
         return job, kind, rows
 
 

@@ -91,7 +91,7 @@ class Refusals:
 
 def path_of(peer: Peer) -> str:
     """Return what log entries name a caller by: role and name."""
-    return f"{peer.identity.role}/{peer.identity.name}"
+    return peer.identity.path
 
 
 def told(code: str) -> DeniedError:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from keys.identity import Identity
 from linkage.errors import DeniedError, JobStateError, NotFoundError
 from linkage.job import COORDINATOR, Job, JobState
 from linkage.log.checkpoint import parse_checkpoint
@@ -54,16 +55,21 @@ class Results:
         self._metadata, self._artefacts = metadata, artefacts
         self._log, self._ledger = log, ledger
 
-    def fetch(self, party: str, job_id: str) -> tuple[Receipt, list[Part]]:
-        """Return what a party, or the coordinator, is told of a job, and the receipt.
+    def fetch(self, who: Identity, job_id: str) -> tuple[Receipt, list[Part]]:
+        """Return what a caller is told of a job, and the receipt.
+
+        Args:
+            who: who takes part in the job, for its party, or the coordinator.
+            job_id: the job.
 
         Raises:
-            NotFoundError: the job is none of the party's, it is told nothing, or its result was
+            NotFoundError: the job is none of the caller's, it is told nothing, or its result was
                 forgotten.
             JobStateError: nothing is released.
         """
+        party = COORDINATOR if who.role == "coordinator" else who.party
         with self._metadata.read() as transaction:
-            job = _job_told(transaction, party, job_id)
+            job = _job_told(transaction, who, job_id)
             if not job.spec.told(party):
                 raise NotFoundError("this job tells you nothing: it was asked for without a result")
             index = transaction.result_leaf(job_id)
@@ -97,14 +103,14 @@ class Results:
         )
 
 
-def _job_told(transaction: Transaction, recipient: str, job_id: str) -> Job:
-    """Return a job that a recipient may know of: the coordinator only one that tells it counts.
+def _job_told(transaction: Transaction, who: Identity, job_id: str) -> Job:
+    """Return a job that a caller may be told of: the coordinator only one that tells it counts.
 
     Raises:
         NotFoundError: there is none.
     """
-    if recipient != COORDINATOR:
-        return job_for(transaction, recipient, job_id)
+    if who.role != "coordinator":
+        return job_for(transaction, who, job_id)
     job = transaction.job(job_id)
     if job is None or not job.spec.told(COORDINATOR):
         raise NotFoundError("no such job that tells the coordinator anything")

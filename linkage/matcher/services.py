@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 
+from keys.identity import Identity
 from linkage.errors import MalformedMessageError
-from linkage.job import COORDINATOR, Job, JobState
+from linkage.job import Job, JobState
 from linkage.matcher.batches import Batches
 from linkage.matcher.cosignatures import Cosignatures
 from linkage.matcher.documents import Documents
@@ -97,7 +98,7 @@ class JobService(job_pb2_grpc.JobServiceServicer):
         self, request: job_pb2.GetJobRequest, context: _Context
     ) -> job_pb2.GetJobResponse:
         """Return one job."""
-        job = await asyncio.to_thread(self._jobs.get, party_of(context), request.job_id)
+        job = await asyncio.to_thread(self._jobs.get, _who(context), request.job_id)
         return job_pb2.GetJobResponse(job=convert.job_to_proto(job))
 
     async def ListJobs(  # noqa: N802
@@ -105,14 +106,14 @@ class JobService(job_pb2_grpc.JobServiceServicer):
     ) -> job_pb2.ListJobsResponse:
         """Return the newest jobs."""
         limit = min(request.limit or MAX_LISTED, MAX_LISTED)
-        jobs = await asyncio.to_thread(self._jobs.newest, party_of(context), limit)
+        jobs = await asyncio.to_thread(self._jobs.newest, _who(context), limit)
         return job_pb2.ListJobsResponse(jobs=[convert.job_to_proto(job) for job in jobs])
 
     async def CancelJob(  # noqa: N802
         self, request: job_pb2.CancelJobRequest, context: _Context
     ) -> job_pb2.CancelJobResponse:
         """End a job."""
-        job = await asyncio.to_thread(self._jobs.cancel, party_of(context), request.job_id)
+        job = await asyncio.to_thread(self._jobs.cancel, _who(context), request.job_id)
         return job_pb2.CancelJobResponse(job=convert.job_to_proto(job))
 
 
@@ -141,11 +142,11 @@ class BatchService(batch_pb2_grpc.BatchServiceServicer):
         self, request_iterator: AsyncIterator[batch_pb2.UploadChunksRequest], context: _Context
     ) -> batch_pb2.UploadChunksResponse:
         """Store chunks in order; what arrived before an error stays."""
-        party, next_chunk = party_of(context), 0
+        who, next_chunk = _who(context), 0
         async for request in request_iterator:
             next_chunk = await asyncio.to_thread(
                 self._batches.put_chunk,
-                party,
+                who,
                 request.batch_id,
                 request.index,
                 convert.chunk_from_proto(request),
@@ -156,7 +157,7 @@ class BatchService(batch_pb2_grpc.BatchServiceServicer):
         self, request: batch_pb2.CommitBatchRequest, context: _Context
     ) -> batch_pb2.CommitBatchResponse:
         """Close a batch."""
-        leaf = await asyncio.to_thread(self._batches.commit, party_of(context), request.batch_id)
+        leaf = await asyncio.to_thread(self._batches.commit, _who(context), request.batch_id)
         return batch_pb2.CommitBatchResponse(leaf_index=leaf)
 
 
@@ -170,9 +171,9 @@ class ProgressService(progress_pb2_grpc.ProgressServiceServicer):
         self, request: progress_pb2.WatchProgressRequest, context: _Context
     ) -> AsyncIterator[progress_pb2.WatchProgressResponse]:
         """Stream every change until the job ends."""
-        party, last = party_of(context), None
+        who, last = _who(context), None
         while True:
-            job = await asyncio.to_thread(self._jobs.get, party, request.job_id)
+            job = await asyncio.to_thread(self._jobs.get, who, request.job_id)
             progress = _progress_of(job)
             if progress != last:
                 yield progress
@@ -192,7 +193,7 @@ class RefineService(refine_pb2_grpc.RefineServiceServicer):
         self, request: refine_pb2.FetchQuestionsRequest, context: _Context
     ) -> AsyncIterator[refine_pb2.FetchQuestionsResponse]:
         """Stream what the caller is asked."""
-        questions = self._refinements.questions(party_of(context), request.job_id)
+        questions = self._refinements.questions(_who(context), request.job_id)
         while (question := await asyncio.to_thread(next, questions, None)) is not None:
             for message in convert.question_to_proto(question):
                 yield message
@@ -201,10 +202,10 @@ class RefineService(refine_pb2_grpc.RefineServiceServicer):
         self, request_iterator: AsyncIterator[refine_pb2.SendAnswersRequest], context: _Context
     ) -> refine_pb2.SendAnswersResponse:
         """Keep answers in order; what arrived before an error stays."""
-        party, content = party_of(context), bytearray()
+        who, content = _who(context), bytearray()
         async for request in request_iterator:
             asked = (
-                party,
+                who,
                 request.job_id,
                 request.counterpart,
                 convert.kind_from_proto(request.kind),
@@ -229,9 +230,7 @@ class ResultService(result_pb2_grpc.ResultServiceServicer):
         self, request: result_pb2.FetchResultsRequest, context: _Context
     ) -> AsyncIterator[result_pb2.FetchResultsResponse]:
         """Stream the receipt, then what the caller is told."""
-        identity = peer_of(context).identity
-        recipient = COORDINATOR if identity.role == "coordinator" else identity.party
-        receipt, parts = await asyncio.to_thread(self._results.fetch, recipient, request.job_id)
+        receipt, parts = await asyncio.to_thread(self._results.fetch, _who(context), request.job_id)
         yield result_pb2.FetchResultsResponse(
             header=result_pb2.ResultHeader(
                 leaf_index=receipt.leaf_index,
@@ -310,6 +309,10 @@ class LogService(log_pb2_grpc.LogServiceServicer):
             self._reader.consistency_proof, request.old_size, request.new_size
         )
         return log_pb2.GetConsistencyProofResponse(hashes=hashes)
+
+
+def _who(context: _Context) -> Identity:
+    return peer_of(context).identity
 
 
 def _progress_of(job: Job) -> progress_pb2.WatchProgressResponse:

@@ -212,6 +212,7 @@ def job_to_proto(job: Job) -> job_pb2.Job:
             comparisons_done=job.counts.comparisons_done,
             comparing_s=job.counts.comparing_s,
         ),
+        office=job.office,
     )
 
 
@@ -237,6 +238,7 @@ def job_from_proto(message: job_pb2.Job) -> Job:
             comparisons_done=counts.comparisons_done,
             comparing_s=counts.comparing_s,
         ),
+        office=message.office,
     )
 
 

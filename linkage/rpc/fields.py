@@ -68,6 +68,7 @@ FIELDS = {
     "CodeId.scheme": _SCHEME,
     "Job.job_id": _JOB_ID,
     "Job.requester": _PARTY,
+    "Job.office": Field(ID_CHARS, "name of an office"),
     "Job.uploaded": _PARTY,
     "Job.reason_code": Field(64, "code of a reason, from a fixed set"),
     "Job.reason": Field(512, "fixed text with names of parties and fields, from the matcher"),

@@ -55,8 +55,8 @@ class Policy:
 
 
 _PARTY: frozenset[Role] = frozenset({"party"})
-_TOLD: frozenset[Role] = frozenset({"party", "coordinator"})
-_COUNTER: frozenset[Role] = frozenset({"party", "office"})
+_TOLD: frozenset[Role] = frozenset({"party", "office", "coordinator"})
+_MEMBER: frozenset[Role] = frozenset({"party", "office"})
 _READER: frozenset[Role] = frozenset({"party", "office", "coordinator", "auditor"})
 _AUDITOR: frozenset[Role] = frozenset({"auditor"})
 _ANYBODY: frozenset[Role] = frozenset({"party", "office", "coordinator", "auditor", "matcher"})
@@ -64,23 +64,23 @@ _HOUR_S = 3600.0
 
 POLICIES = {
     "/linkage.v1.DocumentService/SubmitDocument": Policy(_READER, 30),
-    "/linkage.v1.DocumentService/FetchSealed": Policy(_COUNTER, 60),
-    "/linkage.v1.JobService/RequestJob": Policy(_PARTY, 30),
-    "/linkage.v1.JobService/GetJob": Policy(_PARTY, 30),
-    "/linkage.v1.JobService/ListJobs": Policy(_PARTY, 30),
-    "/linkage.v1.JobService/CancelJob": Policy(_PARTY, 30),
-    "/linkage.v1.BatchService/OpenBatch": Policy(_PARTY, 30),
-    "/linkage.v1.BatchService/UploadChunks": Policy(_PARTY, _HOUR_S),
-    "/linkage.v1.BatchService/CommitBatch": Policy(_PARTY, 60),
-    "/linkage.v1.RefineService/FetchQuestions": Policy(_PARTY, _HOUR_S),
-    "/linkage.v1.RefineService/SendAnswers": Policy(_PARTY, 24 * _HOUR_S),
+    "/linkage.v1.DocumentService/FetchSealed": Policy(_MEMBER, 60),
+    "/linkage.v1.JobService/RequestJob": Policy(_MEMBER, 30),
+    "/linkage.v1.JobService/GetJob": Policy(_MEMBER, 30),
+    "/linkage.v1.JobService/ListJobs": Policy(_MEMBER, 30),
+    "/linkage.v1.JobService/CancelJob": Policy(_MEMBER, 30),
+    "/linkage.v1.BatchService/OpenBatch": Policy(_MEMBER, 30),
+    "/linkage.v1.BatchService/UploadChunks": Policy(_MEMBER, _HOUR_S),
+    "/linkage.v1.BatchService/CommitBatch": Policy(_MEMBER, 60),
+    "/linkage.v1.RefineService/FetchQuestions": Policy(_MEMBER, _HOUR_S),
+    "/linkage.v1.RefineService/SendAnswers": Policy(_MEMBER, 24 * _HOUR_S),
     "/linkage.v1.LookupService/OpenRegister": Policy(_PARTY, 30),
     "/linkage.v1.LookupService/UploadRegister": Policy(_PARTY, _HOUR_S),
     "/linkage.v1.LookupService/CommitRegister": Policy(_PARTY, 60),
-    "/linkage.v1.LookupService/Lookup": Policy(_COUNTER, 10),
-    "/linkage.v1.LookupService/StreamLookups": Policy(_COUNTER, _HOUR_S),
+    "/linkage.v1.LookupService/Lookup": Policy(_MEMBER, 10),
+    "/linkage.v1.LookupService/StreamLookups": Policy(_MEMBER, _HOUR_S),
     "/linkage.v1.LookupService/FetchLookups": Policy(_AUDITOR, _HOUR_S),
-    "/linkage.v1.ProgressService/WatchProgress": Policy(_PARTY, 24 * _HOUR_S),
+    "/linkage.v1.ProgressService/WatchProgress": Policy(_MEMBER, 24 * _HOUR_S),
     "/linkage.v1.ResultService/FetchResults": Policy(_TOLD, _HOUR_S),
     "/linkage.v1.LogService/GetCheckpoint": Policy(_READER, 30),
     "/linkage.v1.LogService/GetEntries": Policy(_READER, _HOUR_S),

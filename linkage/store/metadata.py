@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Row, delete, func, insert, select, update
 
+from linkage.agreement.values import office_in
 from linkage.job import Job, JobCounts, JobSpec, JobState
 from linkage.store import tables
 from linkage.store.database import Database
@@ -273,10 +274,17 @@ class Transaction:
         """Return the jobs in any of some states, oldest first."""
         return self._jobs(tables.jobs.c.state.in_([state.value for state in states]))
 
-    def jobs_of(self, party: str, limit: int) -> list[Job]:
-        """Return the newest jobs that a party takes part in, newest first."""
+    def jobs_of(self, party: str, limit: int, actor: str = "") -> list[Job]:
+        """Return the newest jobs of a party, newest first.
+
+        Args:
+            party: one of their parties.
+            limit: at most so many.
+            actor: only those in which this takes part for it, as `Job.actor_of` has it.
+        """
         jobs = reversed(self._jobs())
-        return [job for job in jobs if party in job.spec.parties][:limit]
+        mine = (job for job in jobs if party in job.spec.parties)
+        return [job for job in mine if actor in ("", job.actor_of(party))][:limit]
 
     def set_state(self, job_id: str, state: JobState, code: str = "", reason: str = "") -> None:
         """Move a job to a state."""
@@ -421,6 +429,7 @@ class Transaction:
                 row.comparing_s,
             ),
             silent=tuple(sorted(silent)),
+            office=office_in(row.actor),
         )
 
     def _update_job(self, job_id: str, **values: object) -> None:

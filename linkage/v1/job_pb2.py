@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14linkage/v1/job.proto\x12\nlinkage.v1\"\xb7\x01\n\x06\x43odeId\x12\x11\n\tschema_id\x18\x01 \x01(\x0c\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x11\n\tkey_check\x18\x03 \x01(\x0c\x12\x0e\n\x06scheme\x18\x04 \x01(\t\x12\x11\n\tcode_bits\x18\x05 \x01(\r\x12\x15\n\rblock_entries\x18\x06 \x01(\r\x12\x14\n\x0c\x62lock_copies\x18\x07 \x01(\r\x12\x13\n\x0b\x62lock_bytes\x18\x08 \x01(\r\x12\x13\n\x0b\x65xact_slots\x18\t \x01(\r\"\xd4\x02\n\x07JobSpec\x12\x14\n\x0c\x61greement_id\x18\x01 \x01(\t\x12\x0f\n\x07parties\x18\x02 \x03(\t\x12!\n\x05\x63odes\x18\x03 \x01(\x0b\x32\x12.linkage.v1.CodeId\x12\x11\n\tthreshold\x18\x04 \x01(\x01\x12,\n\x0b\x63\x61rdinality\x18\x05 \x01(\x0e\x32\x17.linkage.v1.Cardinality\x12\x19\n\x11\x63ollect_timeout_s\x18\x06 \x01(\r\x12*\n\nrefinement\x18\x07 \x01(\x0b\x32\x16.linkage.v1.Refinement\x12\x18\n\x10\x61greement_sha256\x18\x08 \x01(\x0c\x12\x0f\n\x07purpose\x18\t \x01(\t\x12)\n\nattributes\x18\n \x03(\x0b\x32\x15.linkage.v1.Attribute\x12!\n\x07results\x18\x0b \x03(\x0b\x32\x10.linkage.v1.Told\"Q\n\x04Told\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x11\n\trecipient\x18\x02 \x01(\t\x12&\n\x05level\x18\x03 \x01(\x0e\x32\x17.linkage.v1.ResultLevel\"*\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\"T\n\nRefinement\x12\x12\n\ncandidates\x18\x01 \x01(\r\x12\x0e\n\x06\x64\x65\x63oys\x18\x02 \x01(\x08\x12\r\n\x05types\x18\x03 \x03(\t\x12\x13\n\x0bidentifiers\x18\x04 \x03(\t\"\xff\x01\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\trequester\x18\x02 \x01(\t\x12!\n\x04spec\x18\x03 \x01(\x0b\x32\x13.linkage.v1.JobSpec\x12#\n\x05state\x18\x04 \x01(\x0e\x32\x14.linkage.v1.JobState\x12\x10\n\x08uploaded\x18\x05 \x03(\t\x12\x13\n\x0breason_code\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x16\n\x0erequested_at_s\x18\x08 \x01(\x03\x12\x17\n\x0f\x63ollect_until_s\x18\t \x01(\x03\x12%\n\x06\x63ounts\x18\n \x01(\x0b\x32\x15.linkage.v1.JobCounts\"W\n\tJobCounts\x12\x1b\n\x13\x63omparisons_planned\x18\x01 \x01(\x04\x12\x18\n\x10\x63omparisons_done\x18\x02 \x01(\x04\x12\x13\n\x0b\x63omparing_s\x18\x03 \x01(\x01\"G\n\x11RequestJobRequest\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12!\n\x04spec\x18\x02 \x01(\x0b\x32\x13.linkage.v1.JobSpec\"2\n\x12RequestJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.linkage.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\".\n\x0eGetJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.linkage.v1.Job\" \n\x0fListJobsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"1\n\x10ListJobsResponse\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.linkage.v1.Job\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"1\n\x11\x43\x61ncelJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.linkage.v1.Job*\x97\x03\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13JOB_STATE_REQUESTED\x10\x01\x12\x18\n\x14JOB_STATE_AUTHORISED\x10\x02\x12\x14\n\x10JOB_STATE_DENIED\x10\x03\x12\x18\n\x14JOB_STATE_COLLECTING\x10\x04\x12\x15\n\x11JOB_STATE_PLANNED\x10\x05\x12\x17\n\x13JOB_STATE_COMPARING\x10\x06\x12\x16\n\x12JOB_STATE_REFINING\x10\x07\x12\x15\n\x11JOB_STATE_SOLVING\x10\x08\x12#\n\x1fJOB_STATE_AWAITING_COSIGNATURES\x10\t\x12\x16\n\x12JOB_STATE_RELEASED\x10\n\x12\x14\n\x10JOB_STATE_FAILED\x10\x0b\x12\x15\n\x11JOB_STATE_EXPIRED\x10\x0c\x12\x17\n\x13JOB_STATE_CANCELLED\x10\r\x12\x15\n\x11JOB_STATE_SCORING\x10\x0e\x12\x14\n\x10JOB_STATE_NAMING\x10\x0f*\x81\x01\n\x0b\x43\x61rdinality\x12\x1b\n\x17\x43\x41RDINALITY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41RDINALITY_MANY_TO_MANY\x10\x01\x12\x1b\n\x17\x43\x41RDINALITY_ONE_TO_MANY\x10\x02\x12\x1a\n\x16\x43\x41RDINALITY_ONE_TO_ONE\x10\x03*\x94\x01\n\x0bResultLevel\x12\x1c\n\x18RESULT_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fRESULT_LEVEL_R0\x10\x01\x12\x13\n\x0fRESULT_LEVEL_R1\x10\x02\x12\x13\n\x0fRESULT_LEVEL_R2\x10\x03\x12\x13\n\x0fRESULT_LEVEL_R3\x10\x04\x12\x13\n\x0fRESULT_LEVEL_R4\x10\x05\x32\xab\x02\n\nJobService\x12K\n\nRequestJob\x12\x1d.linkage.v1.RequestJobRequest\x1a\x1e.linkage.v1.RequestJobResponse\x12?\n\x06GetJob\x12\x19.linkage.v1.GetJobRequest\x1a\x1a.linkage.v1.GetJobResponse\x12\x45\n\x08ListJobs\x12\x1b.linkage.v1.ListJobsRequest\x1a\x1c.linkage.v1.ListJobsResponse\x12H\n\tCancelJob\x12\x1c.linkage.v1.CancelJobRequest\x1a\x1d.linkage.v1.CancelJobResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14linkage/v1/job.proto\x12\nlinkage.v1\"\xb7\x01\n\x06\x43odeId\x12\x11\n\tschema_id\x18\x01 \x01(\x0c\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x11\n\tkey_check\x18\x03 \x01(\x0c\x12\x0e\n\x06scheme\x18\x04 \x01(\t\x12\x11\n\tcode_bits\x18\x05 \x01(\r\x12\x15\n\rblock_entries\x18\x06 \x01(\r\x12\x14\n\x0c\x62lock_copies\x18\x07 \x01(\r\x12\x13\n\x0b\x62lock_bytes\x18\x08 \x01(\r\x12\x13\n\x0b\x65xact_slots\x18\t \x01(\r\"\xd4\x02\n\x07JobSpec\x12\x14\n\x0c\x61greement_id\x18\x01 \x01(\t\x12\x0f\n\x07parties\x18\x02 \x03(\t\x12!\n\x05\x63odes\x18\x03 \x01(\x0b\x32\x12.linkage.v1.CodeId\x12\x11\n\tthreshold\x18\x04 \x01(\x01\x12,\n\x0b\x63\x61rdinality\x18\x05 \x01(\x0e\x32\x17.linkage.v1.Cardinality\x12\x19\n\x11\x63ollect_timeout_s\x18\x06 \x01(\r\x12*\n\nrefinement\x18\x07 \x01(\x0b\x32\x16.linkage.v1.Refinement\x12\x18\n\x10\x61greement_sha256\x18\x08 \x01(\x0c\x12\x0f\n\x07purpose\x18\t \x01(\t\x12)\n\nattributes\x18\n \x03(\x0b\x32\x15.linkage.v1.Attribute\x12!\n\x07results\x18\x0b \x03(\x0b\x32\x10.linkage.v1.Told\"Q\n\x04Told\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x11\n\trecipient\x18\x02 \x01(\t\x12&\n\x05level\x18\x03 \x01(\x0e\x32\x17.linkage.v1.ResultLevel\"*\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\"T\n\nRefinement\x12\x12\n\ncandidates\x18\x01 \x01(\r\x12\x0e\n\x06\x64\x65\x63oys\x18\x02 \x01(\x08\x12\r\n\x05types\x18\x03 \x03(\t\x12\x13\n\x0bidentifiers\x18\x04 \x03(\t\"\x8f\x02\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\trequester\x18\x02 \x01(\t\x12!\n\x04spec\x18\x03 \x01(\x0b\x32\x13.linkage.v1.JobSpec\x12#\n\x05state\x18\x04 \x01(\x0e\x32\x14.linkage.v1.JobState\x12\x10\n\x08uploaded\x18\x05 \x03(\t\x12\x13\n\x0breason_code\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x16\n\x0erequested_at_s\x18\x08 \x01(\x03\x12\x17\n\x0f\x63ollect_until_s\x18\t \x01(\x03\x12%\n\x06\x63ounts\x18\n \x01(\x0b\x32\x15.linkage.v1.JobCounts\x12\x0e\n\x06office\x18\x0b \x01(\t\"W\n\tJobCounts\x12\x1b\n\x13\x63omparisons_planned\x18\x01 \x01(\x04\x12\x18\n\x10\x63omparisons_done\x18\x02 \x01(\x04\x12\x13\n\x0b\x63omparing_s\x18\x03 \x01(\x01\"G\n\x11RequestJobRequest\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12!\n\x04spec\x18\x02 \x01(\x0b\x32\x13.linkage.v1.JobSpec\"2\n\x12RequestJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.linkage.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\".\n\x0eGetJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.linkage.v1.Job\" \n\x0fListJobsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"1\n\x10ListJobsResponse\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.linkage.v1.Job\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"1\n\x11\x43\x61ncelJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.linkage.v1.Job*\x97\x03\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13JOB_STATE_REQUESTED\x10\x01\x12\x18\n\x14JOB_STATE_AUTHORISED\x10\x02\x12\x14\n\x10JOB_STATE_DENIED\x10\x03\x12\x18\n\x14JOB_STATE_COLLECTING\x10\x04\x12\x15\n\x11JOB_STATE_PLANNED\x10\x05\x12\x17\n\x13JOB_STATE_COMPARING\x10\x06\x12\x16\n\x12JOB_STATE_REFINING\x10\x07\x12\x15\n\x11JOB_STATE_SOLVING\x10\x08\x12#\n\x1fJOB_STATE_AWAITING_COSIGNATURES\x10\t\x12\x16\n\x12JOB_STATE_RELEASED\x10\n\x12\x14\n\x10JOB_STATE_FAILED\x10\x0b\x12\x15\n\x11JOB_STATE_EXPIRED\x10\x0c\x12\x17\n\x13JOB_STATE_CANCELLED\x10\r\x12\x15\n\x11JOB_STATE_SCORING\x10\x0e\x12\x14\n\x10JOB_STATE_NAMING\x10\x0f*\x81\x01\n\x0b\x43\x61rdinality\x12\x1b\n\x17\x43\x41RDINALITY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41RDINALITY_MANY_TO_MANY\x10\x01\x12\x1b\n\x17\x43\x41RDINALITY_ONE_TO_MANY\x10\x02\x12\x1a\n\x16\x43\x41RDINALITY_ONE_TO_ONE\x10\x03*\x94\x01\n\x0bResultLevel\x12\x1c\n\x18RESULT_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fRESULT_LEVEL_R0\x10\x01\x12\x13\n\x0fRESULT_LEVEL_R1\x10\x02\x12\x13\n\x0fRESULT_LEVEL_R2\x10\x03\x12\x13\n\x0fRESULT_LEVEL_R3\x10\x04\x12\x13\n\x0fRESULT_LEVEL_R4\x10\x05\x32\xab\x02\n\nJobService\x12K\n\nRequestJob\x12\x1d.linkage.v1.RequestJobRequest\x1a\x1e.linkage.v1.RequestJobResponse\x12?\n\x06GetJob\x12\x19.linkage.v1.GetJobRequest\x1a\x1a.linkage.v1.GetJobResponse\x12\x45\n\x08ListJobs\x12\x1b.linkage.v1.ListJobsRequest\x1a\x1c.linkage.v1.ListJobsResponse\x12H\n\tCancelJob\x12\x1c.linkage.v1.CancelJobRequest\x1a\x1d.linkage.v1.CancelJobResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'linkage.v1.job_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=1504
-  _globals['_JOBSTATE']._serialized_end=1911
-  _globals['_CARDINALITY']._serialized_start=1914
-  _globals['_CARDINALITY']._serialized_end=2043
-  _globals['_RESULTLEVEL']._serialized_start=2046
-  _globals['_RESULTLEVEL']._serialized_end=2194
+  _globals['_JOBSTATE']._serialized_start=1520
+  _globals['_JOBSTATE']._serialized_end=1927
+  _globals['_CARDINALITY']._serialized_start=1930
+  _globals['_CARDINALITY']._serialized_end=2059
+  _globals['_RESULTLEVEL']._serialized_start=2062
+  _globals['_RESULTLEVEL']._serialized_end=2210
   _globals['_CODEID']._serialized_start=37
   _globals['_CODEID']._serialized_end=220
   _globals['_JOBSPEC']._serialized_start=223
@@ -48,25 +48,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REFINEMENT']._serialized_start=692
   _globals['_REFINEMENT']._serialized_end=776
   _globals['_JOB']._serialized_start=779
-  _globals['_JOB']._serialized_end=1034
-  _globals['_JOBCOUNTS']._serialized_start=1036
-  _globals['_JOBCOUNTS']._serialized_end=1123
-  _globals['_REQUESTJOBREQUEST']._serialized_start=1125
-  _globals['_REQUESTJOBREQUEST']._serialized_end=1196
-  _globals['_REQUESTJOBRESPONSE']._serialized_start=1198
-  _globals['_REQUESTJOBRESPONSE']._serialized_end=1248
-  _globals['_GETJOBREQUEST']._serialized_start=1250
-  _globals['_GETJOBREQUEST']._serialized_end=1281
-  _globals['_GETJOBRESPONSE']._serialized_start=1283
-  _globals['_GETJOBRESPONSE']._serialized_end=1329
-  _globals['_LISTJOBSREQUEST']._serialized_start=1331
-  _globals['_LISTJOBSREQUEST']._serialized_end=1363
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1365
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1414
-  _globals['_CANCELJOBREQUEST']._serialized_start=1416
-  _globals['_CANCELJOBREQUEST']._serialized_end=1450
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1452
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1501
-  _globals['_JOBSERVICE']._serialized_start=2197
-  _globals['_JOBSERVICE']._serialized_end=2496
+  _globals['_JOB']._serialized_end=1050
+  _globals['_JOBCOUNTS']._serialized_start=1052
+  _globals['_JOBCOUNTS']._serialized_end=1139
+  _globals['_REQUESTJOBREQUEST']._serialized_start=1141
+  _globals['_REQUESTJOBREQUEST']._serialized_end=1212
+  _globals['_REQUESTJOBRESPONSE']._serialized_start=1214
+  _globals['_REQUESTJOBRESPONSE']._serialized_end=1264
+  _globals['_GETJOBREQUEST']._serialized_start=1266
+  _globals['_GETJOBREQUEST']._serialized_end=1297
+  _globals['_GETJOBRESPONSE']._serialized_start=1299
+  _globals['_GETJOBRESPONSE']._serialized_end=1345
+  _globals['_LISTJOBSREQUEST']._serialized_start=1347
+  _globals['_LISTJOBSREQUEST']._serialized_end=1379
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1381
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1430
+  _globals['_CANCELJOBREQUEST']._serialized_start=1432
+  _globals['_CANCELJOBREQUEST']._serialized_end=1466
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1468
+  _globals['_CANCELJOBRESPONSE']._serialized_end=1517
+  _globals['_JOBSERVICE']._serialized_start=2213
+  _globals['_JOBSERVICE']._serialized_end=2512
 # @@protoc_insertion_point(module_scope)

@@ -327,6 +327,7 @@ class Job(_message.Message):
     REQUESTED_AT_S_FIELD_NUMBER: _builtins.int
     COLLECT_UNTIL_S_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
+    OFFICE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     requester: _builtins.str
     state: Global___JobState.ValueType
@@ -335,6 +336,8 @@ class Job(_message.Message):
     reason: _builtins.str
     requested_at_s: _builtins.int
     collect_until_s: _builtins.int
+    office: _builtins.str
+    """The office of the requester that asked for it and takes part in it; empty for the party itself."""
     @_builtins.property
     def spec(self) -> Global___JobSpec: ...
     @_builtins.property
@@ -356,10 +359,11 @@ class Job(_message.Message):
         requested_at_s: _builtins.int = ...,
         collect_until_s: _builtins.int = ...,
         counts: Global___JobCounts | None = ...,
+        office: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collect_until_s", b"collect_until_s", "counts", b"counts", "job_id", b"job_id", "reason", b"reason", "reason_code", b"reason_code", "requested_at_s", b"requested_at_s", "requester", b"requester", "spec", b"spec", "state", b"state", "uploaded", b"uploaded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collect_until_s", b"collect_until_s", "counts", b"counts", "job_id", b"job_id", "office", b"office", "reason", b"reason", "reason_code", b"reason_code", "requested_at_s", b"requested_at_s", "requester", b"requester", "spec", b"spec", "state", b"state", "uploaded", b"uploaded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

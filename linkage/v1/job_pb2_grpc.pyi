@@ -36,11 +36,11 @@ class JobServiceStub:
     RequestJob: _grpc.UnaryUnaryMultiCallable[_job_pb2.RequestJobRequest, _job_pb2.RequestJobResponse]
     """Asks for a job. The same signed request again returns the same job."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_job_pb2.GetJobRequest, _job_pb2.GetJobResponse]
-    """Returns one job that the caller takes part in."""
+    """Returns one job that the caller takes part in; a party also sees those of its offices."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_job_pb2.ListJobsRequest, _job_pb2.ListJobsResponse]
-    """Lists the jobs that the caller takes part in, newest first."""
+    """Lists the jobs that the caller takes part in, or sees, newest first."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_pb2.CancelJobRequest, _job_pb2.CancelJobResponse]
-    """Ends a job before its release. Any of its parties may."""
+    """Ends a job before its release. Whoever sees it may."""
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -50,11 +50,11 @@ class JobServiceAsyncStub(JobServiceStub):
     RequestJob: _aio.UnaryUnaryMultiCallable[_job_pb2.RequestJobRequest, _job_pb2.RequestJobResponse]  # type: ignore[assignment]
     """Asks for a job. The same signed request again returns the same job."""
     GetJob: _aio.UnaryUnaryMultiCallable[_job_pb2.GetJobRequest, _job_pb2.GetJobResponse]  # type: ignore[assignment]
-    """Returns one job that the caller takes part in."""
+    """Returns one job that the caller takes part in; a party also sees those of its offices."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_job_pb2.ListJobsRequest, _job_pb2.ListJobsResponse]  # type: ignore[assignment]
-    """Lists the jobs that the caller takes part in, newest first."""
+    """Lists the jobs that the caller takes part in, or sees, newest first."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_pb2.CancelJobRequest, _job_pb2.CancelJobResponse]  # type: ignore[assignment]
-    """Ends a job before its release. Any of its parties may."""
+    """Ends a job before its release. Whoever sees it may."""
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Jobs: one linkage of one batch per party, under one agreement."""
@@ -73,7 +73,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_pb2.GetJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_pb2.GetJobResponse, _abc.Awaitable[_job_pb2.GetJobResponse]]:
-        """Returns one job that the caller takes part in."""
+        """Returns one job that the caller takes part in; a party also sees those of its offices."""
 
     @_abc_1.abstractmethod
     def ListJobs(
@@ -81,7 +81,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_pb2.ListJobsResponse, _abc.Awaitable[_job_pb2.ListJobsResponse]]:
-        """Lists the jobs that the caller takes part in, newest first."""
+        """Lists the jobs that the caller takes part in, or sees, newest first."""
 
     @_abc_1.abstractmethod
     def CancelJob(
@@ -89,6 +89,6 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_pb2.CancelJobResponse, _abc.Awaitable[_job_pb2.CancelJobResponse]]:
-        """Ends a job before its release. Any of its parties may."""
+        """Ends a job before its release. Whoever sees it may."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 from in_process import SCHEMA, Service, demo_data, people
@@ -18,11 +18,20 @@ def new_service(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Servi
         process: Process = "P6",
         results: Sequence[tuple[str, str, str]] | None = None,
         members: Sequence[tuple[Role, str]] = (),
+        offices: Mapping[str, Sequence[str]] | None = None,
         **records: list[dict[str, str]],
     ) -> Service:
         data = demo_data(schema, **records)
         folder = tmp_path_factory.mktemp("site")
-        site = DemoSite(folder, data, gate_limit, process=process, results=results, members=members)
+        site = DemoSite(
+            folder,
+            data,
+            gate_limit,
+            process=process,
+            results=results,
+            members=members,
+            offices=offices,
+        )
         site.prepare()
         return Service(site)
 

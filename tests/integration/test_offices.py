@@ -37,13 +37,14 @@ def parts(config: AgentConfig) -> Iterator[MatcherClient]:
         yield MatcherClient(channel, 5.0)
 
 
-def open_office(service: Service) -> AgentConfig:
+def open_office(service: Service, name: str = "tawau", jobs_per_day: int = 1) -> AgentConfig:
     """Enrol an office with its own keys, and return the settings of its agent."""
-    head, folder = service.folder("imigrasi"), service.site.root / "agents" / "tawau"
+    head, folder = service.folder("imigrasi"), service.site.root / "agents" / name
+    uri = URI.replace("tawau", name)
     shutil.copytree(
         head, folder, ignore=shutil.ignore_patterns("work", "linkage*.key", "witness.key")
     )
-    credential = service.site.authority.issue(parse_identity(URI))
+    credential = service.site.authority.issue(parse_identity(uri))
     (folder / "certificate.pem").write_bytes(credential.certificate)
     (folder / "private-key.pem").write_bytes(credential.private_key)
     keystore, provider = folder / "keystore", FileProvider(folder / "keystore" / "kek")
@@ -60,11 +61,11 @@ def open_office(service: Service) -> AgentConfig:
     own = open_signer(config, provider)
     document = Enrolment(
         log=service.site.agreement.log,
-        principal=URI,
+        principal=uri,
         tls_keys=(key_digest(credential.certificate),),
         sign_key=encode_base64(own.public),
         seal_key=encode_base64(public["seal"]),
-        quota=OfficeQuota(records_per_day=10, jobs_per_day=1, lookups_per_day=5),
+        quota=OfficeQuota(records_per_day=500, jobs_per_day=jobs_per_day, lookups_per_day=5),
     )
     signers = [service.site.signers["imigrasi"], own]
     envelope = sign(Enrolment.TYPE, document.to_bytes(), signers)
@@ -73,12 +74,12 @@ def open_office(service: Service) -> AgentConfig:
     return config
 
 
-def take_key(service: Service, office: AgentConfig) -> None:
+def take_key(service: Service, office: AgentConfig, name: str = "tawau") -> None:
     head = service.session("imigrasi").config
     with parts(head) as client:
         provider = open_provider(head.keys.provider)
         signer, mirror = open_signer(head, provider), mirror_of(head, load_trust(head.trust))
-        delegating.give_key(head, client, mirror, signer, provider, URI)
+        delegating.give_key(head, client, mirror, signer, provider, URI.replace("tawau", name))
     with parts(office) as client:
         mirror = mirror_of(office, load_trust(office.trust))
         delegating.take_key(office, client, mirror, open_provider(office.keys.provider))

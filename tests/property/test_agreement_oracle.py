@@ -66,6 +66,9 @@ CHANGES: tuple[tuple[str, Any], ...] = (
     ("dpia.review_on", "2027-03-01"),
     ("notice.published_on", "2027-03-03"),
     ("results.0.level", "R1"),
+    ("parties.0.offices", []),
+    ("parties.0.offices", ["kuching"]),
+    ("parties.0.offices", ["*"]),
     ("scope.quota.jobs_per_day", 4),
     ("scope.quota.records_per_day", 60_000),
     ("scope.quota.lookups_per_day", 30),
@@ -307,10 +310,25 @@ class Oracle:
                 if asks.action in ("release", "lookup", "lookup_grant"):
                     check("LEVEL_NOT_AGREED", flow.recipient == party)
             check("LEVEL_NOT_AGREED", asks.flows)
+        self._wrong_with_office(asks, path, check)
         if asks.action != "lookup_grant":
             self._wrong_with_key(asks, path, check)
         self._wrong_with_use(asks, path, check)
         return found
+
+    def _wrong_with_office(self, asks: Request, path: str, check: Any) -> None:
+        role, party, *name = path.split("/")
+        if role == "office" and asks.action in ("submit", "upload", "start", "release"):
+            (listed,) = (one.offices for one in self.document.parties if one.id == party)
+            check("OFFICE_NOT_AGREED", listed == ("*",) or name[0] in listed)
+        if asks.action not in ("upload", "release"):
+            return
+        asker = asks.requester.removeprefix("spiffe://padan.test/")
+        known = asker in self.certificates and asks.requester == uri(asker)
+        if role == "office" or (known and asker.startswith("office/")):
+            # Whoever asked takes part for its party, and head offices for theirs.
+            same = known and asker.split("/")[1] == party
+            check("JOB_OF_ANOTHER", path == (asker if same else f"party/{party}") and known)
 
     def _wrong_with_key(self, asks: Request, path: str, check: Any) -> None:
         key = self.keys.get(asks.epoch)
@@ -331,7 +349,7 @@ class Oracle:
         elif newer:
             ends = newer + min(timedelta(days=14), timedelta(days=days) / 2)
             check("EPOCH_REPLACED", asks.action != "submit" and asks.time < ends)
-        if path.startswith("office/") and asks.action in ("upload", "lookup"):
+        if path.startswith("office/") and asks.action in ("submit", "upload", "lookup"):
             check("EPOCH_NOT_DELEGATED", path in key["holders"])
 
     def _wrong_with_use(self, asks: Request, path: str, check: Any) -> None:
@@ -607,6 +625,7 @@ WRONG: dict[str, list[Any]] = {
         (Flow("imigrasi", "dukcapil", "R1"),),
         (Flow("dukcapil", "coordinator", "R0"),),
     ],
+    "requester": ["", *(uri(path) for path in PATHS), "spiffe://other.test/office/imigrasi/tawau"],
     "n_records": [0, 1, 2_500, 50_000, 50_001],
     "candidates": [4, 10, 11],
     "gate": ["", "00" * 32, gate_of("dukcapil")],

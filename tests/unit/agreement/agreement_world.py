@@ -98,7 +98,9 @@ def filled(process: Process, **changed: str) -> str:
             return "2026-10-01"
         return f"Contoh {what}"[:200]
 
-    return re.sub(r"<ISI: ([^>]+)>", fill, draft(process))
+    # Where missions are, the draft shows how one of them is named.
+    text = draft(process).replace("# offices = ", "offices = ")
+    return re.sub(r"<ISI: ([^>]+)>", fill, text)
 
 
 def agreement(process: Process = "P1", **changed: Any) -> Agreement:
@@ -326,6 +328,7 @@ class World:
                 for r in document.results
                 if r.recipient == party
             ),
+            "requester": uri(path),
             "n_records": 1_000,
             "candidates": 10,
             "gate": gate_of(party),

@@ -358,12 +358,61 @@ def test_a_waived_gate_accepts_findings_but_no_void_result() -> None:
     assert code(world, world.request(document, action="upload")) == "GATE_VOID"
 
 
+# Who asked for a job, who uploads in it, and what is said to that.
+OTHER_OFFICE = "office/imigrasi/kuching"
+TAKE_PART = [
+    ("party/imigrasi", "party/imigrasi", "ALLOWED"),
+    ("party/imigrasi", "party/dukcapil", "ALLOWED"),
+    ("party/imigrasi", OFFICE, "JOB_OF_ANOTHER"),
+    (OFFICE, OFFICE, "ALLOWED"),
+    (OFFICE, "party/dukcapil", "ALLOWED"),
+    (OFFICE, "party/imigrasi", "JOB_OF_ANOTHER"),
+    (OFFICE, OTHER_OFFICE, "JOB_OF_ANOTHER"),
+    ("party/dukcapil", OFFICE, "JOB_OF_ANOTHER"),
+    ("party/dukcapil", "party/imigrasi", "ALLOWED"),
+    ("party/nobody", OFFICE, "JOB_OF_ANOTHER"),
+    ("party/nobody", "party/imigrasi", "ALLOWED"),
+]
+
+
+@pytest.mark.parametrize(("asker", "path", "denied"), TAKE_PART)
+def test_who_asked_for_a_job_takes_part_in_it_for_its_party(
+    asker: str, path: str, denied: str
+) -> None:
+    world, document = usual(changed(agreement(), "parties.0.offices", ["*"]))
+    world.enrol(OTHER_OFFICE)
+    world.epoch(document, "delegate", "imigrasi", office=uri(OTHER_OFFICE))
+    for action in ("upload", "release"):
+        asks = world.request(document, path, action=action, requester=uri(asker))
+        flows = (Flow("dukcapil", "imigrasi", "R1"),)
+        if path == "party/dukcapil" and action == "release":
+            continue  # who is told nothing is not asked about
+        asks = replace(asks, flows=flows)
+        assert code(world, asks) == denied
+
+
+@pytest.mark.parametrize("offices", [[], ["kuching"]])
+def test_an_office_asks_for_jobs_only_where_the_agreement_names_it(offices: list[str]) -> None:
+    world, document = usual(changed(agreement(), "parties.0.offices", offices))
+    for action in ("submit", "upload", "start", "release"):
+        assert code(world, world.request(document, OFFICE, action=action)) == "OFFICE_NOT_AGREED"
+    grant = grant_id("g2")
+    for action in ("lookup_grant", "lookup"):
+        assert code(world, world.request(document, OFFICE, action=action, grant=grant)) == "ALLOWED"
+    assert code(world, world.request(document)) == "ALLOWED"
+    # Of another party an office of the same name is not meant.
+    world.enrol("office/dukcapil/kuching")
+    asks = world.request(document, "office/dukcapil/kuching")
+    assert code(world, replace(asks, flows=world.request(document).flows)) == "OFFICE_NOT_AGREED"
+
+
 def test_an_office_needs_its_head_the_key_and_its_quota() -> None:
-    world, document = usual()
+    world, document = usual(changed(agreement(), "parties.0.offices", ["*"]))
     quota = OfficeQuota(records_per_day=500, jobs_per_day=1, lookups_per_day=4)
     world.enrol("office/imigrasi/kuching", quota=quota)
     new = "office/imigrasi/kuching"
     assert code(world, world.request(document, new, action="upload")) == "EPOCH_NOT_DELEGATED"
+    assert code(world, world.request(document, new)) == "EPOCH_NOT_DELEGATED"
     world.epoch(document, "delegate", "imigrasi", office=uri(new))
     for action, own in (
         ("upload", {"n_records": 501}),

@@ -46,6 +46,30 @@ def test_all_problems_of_a_draft_are_told_at_once() -> None:
         assert told in problems
 
 
+def test_an_agreement_without_offices_is_signed_as_those_from_before_there_were_any() -> None:
+    without = changed(agreement(), "parties.0.offices", [])
+    assert b"offices" not in without.to_bytes()
+    assert parse_agreement(without.to_bytes()) == without
+    fields = without.to_json()
+    fields["parties"][0]["offices"] = []
+    with pytest.raises(MalformedMessageError, match="second spelling"):
+        parse_agreement(format_json(fields))
+
+
+@pytest.mark.parametrize(
+    ("offices", "said"),
+    [
+        (["tawau", "tawau"], "offices occur twice"),
+        (["*", "tawau"], "alone, or names"),
+        (["imigrasi/tawau"], "an office's name is"),
+        (["Tawau"], "an office's name is"),
+    ],
+)
+def test_offices_are_named_once_and_by_their_own_names(offices: list[str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        changed(agreement(), "parties.0.offices", offices)
+
+
 @pytest.mark.parametrize("article", ["dpia", "notice", "term", "joint_contact", "processor"])
 def test_an_article_that_is_missing_is_named(article: str) -> None:
     fields = agreement().to_json()

@@ -34,6 +34,15 @@ CALLS = {
         "/linkage.v1.DocumentService/FetchSealed",
         "/linkage.v1.LookupService/Lookup",
         "/linkage.v1.LookupService/StreamLookups",
+        # Its own jobs: all but registers and cosignatures.
+        *(f"/linkage.v1.JobService/{name}" for name in ("RequestJob", "GetJob", "ListJobs")),
+        "/linkage.v1.JobService/CancelJob",
+        *(f"/linkage.v1.BatchService/{name}" for name in ("OpenBatch", "UploadChunks")),
+        "/linkage.v1.BatchService/CommitBatch",
+        "/linkage.v1.RefineService/FetchQuestions",
+        "/linkage.v1.RefineService/SendAnswers",
+        "/linkage.v1.ProgressService/WatchProgress",
+        "/linkage.v1.ResultService/FetchResults",
     },
     "coordinator": {
         "/linkage.v1.DocumentService/SubmitDocument",
