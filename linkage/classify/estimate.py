@@ -88,8 +88,9 @@ def fit(
         raise ValueError("levels and roles of unlike numbers of attributes")
     notes = []
     if len(random_levels) < FEWEST_RANDOM_PAIRS:
+        # Without their number: it follows from that of the records, and others read this.
         notes.append(
-            f"only {len(random_levels):,} random pairs: how often strangers agree is a guess"
+            f"fewer than {FEWEST_RANDOM_PAIRS:,} random pairs: how often strangers agree is a guess"
         )
     both = np.concatenate([levels, random_levels])
     seen = level_counts(both, np.ones(len(both))) > 0

@@ -12,7 +12,7 @@ Thresholds, of the last 64 different questions:
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,7 +50,7 @@ class _Watched:
 
 
 class Probing:
-    """Watches the lookups of a matcher; for one thread, but for `suspends`.
+    """Watches the lookups of a matcher; for one thread, but for what is suspended.
 
     Args:
         on_alarm: told a grant and a sign when it appears.
@@ -59,11 +59,20 @@ class Probing:
     def __init__(self, on_alarm: Callable[[Grant, str], None]) -> None:
         self._on_alarm = on_alarm
         self._watched: dict[tuple[str, str, str], _Watched] = {}
-        self._suspended: set[str] = set()
+        self._suspended: dict[str, int] = {}
 
     def suspends(self, grant: Grant) -> bool:
         """Return whether nothing more is answered under a grant."""
         return grant.id in self._suspended
+
+    @property
+    def suspended(self) -> dict[str, int]:
+        """Until when each suspended grant would serve, in seconds since 1970; for any thread."""
+        return dict(self._suspended)
+
+    def suspend(self, grants: Mapping[str, int]) -> None:
+        """Suspend grants as before a restart; before any question is watched."""
+        self._suspended.update(grants)
 
     def watch(self, grant: Grant, asked: Asked, alike: float) -> None:
         """Take a question that was answered.
@@ -88,7 +97,7 @@ class Probing:
             self._on_alarm(grant, sign)
         watched.signs = signs
         if signs and grant.on_probing == "refuse":
-            self._suspended.add(grant.id)
+            self._suspended[grant.id] = int(grant.valid_until.timestamp())
 
 
 def _signs(asked: deque[tuple[Asked, bool]]) -> frozenset[str]:

@@ -27,6 +27,7 @@ from linkage.matcher.grants import Grants
 from linkage.matcher.incidents import Incidents
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.journal import Clock, Journal
+from linkage.matcher.kept_limits import KeptLimits
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.log_keys import ml_dsa_path, open_log_signers
 from linkage.matcher.log_reader import LogReader
@@ -171,6 +172,11 @@ class Matcher:
             on_change=lambda name: self._lookups.reload(name),
         )
         probing = Probing(self._on_probing)
+        limits = config.limits
+        self._volumes = Volumes(
+            limits.party_bytes, limits.office_bytes, limits.bytes_at_hand, clock
+        )
+        self._kept_limits = KeptLimits(self._metadata, self._volumes, probing, clock)
         self._lookups = Lookups(
             registers,
             LookupAdmission(decisions, self._grants, self._lookup_counts, probing),
@@ -224,7 +230,7 @@ class Matcher:
         guard = Guard(
             self._admits,
             rates=Rates(limits.calls_per_s, limits.calls_burst),
-            volumes=Volumes(limits.party_bytes, limits.office_bytes, limits.bytes_at_hand),
+            volumes=self._volumes,
             ended=self._metrics.ended,
             calls_at_hand=limits.calls_at_hand,
         )
@@ -270,6 +276,7 @@ class Matcher:
             await server.stop(GRACE_S)
             await asyncio.to_thread(self._log_refusals, whole=True)
             await asyncio.to_thread(self._lookups.stop)
+            await asyncio.to_thread(self._keep_limits, whole=True)
             await asyncio.to_thread(self._worker.stop)
             await asyncio.to_thread(watched.close)
             self._opened.close()
@@ -381,6 +388,13 @@ class Matcher:
             except Exception as error:  # noqa: BLE001 -- as above
                 self._log.error("lookups not logged", error=type(error).__name__)
             await asyncio.to_thread(self._log_refusals)
+            await asyncio.to_thread(self._keep_limits)
+
+    def _keep_limits(self, *, whole: bool = False) -> None:
+        try:
+            self._kept_limits.save(whole=whole)
+        except Exception as error:  # noqa: BLE001 -- tried again; the operator is told
+            self._log.error("limits not kept", error=type(error).__name__)
 
     def _log_refusals(self, *, whole: bool = False) -> None:
         try:

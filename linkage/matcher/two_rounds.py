@@ -32,6 +32,7 @@ from linkage.matcher.refinements import (
     refinement_of,
 )
 from linkage.rpc.convert import manifest_from_bytes
+from linkage.solve.counts import in_words
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import BatchRow, Metadata
 from linkage.ticket import Tickets
@@ -103,8 +104,9 @@ class TwoRounds:
                     "TOO_MANY_CANDIDATES",
                 )
             if selection.cut:
+                # In tens: a party that is told nothing reads this, too.
                 notes.append(
-                    f"{selection.cut:,} pairs of {job.spec.parties[left]} and "
+                    f"{in_words(selection.cut)} pairs of {job.spec.parties[left]} and "
                     f"{job.spec.parties[right]} were not compared: agree on more candidates"
                 )
             self._write(job, _questions_name(left, right), _to_bytes(questions))

@@ -28,9 +28,9 @@ from linkage.errors import (
     QuotaExceededError,
 )
 from linkage.rpc.fields import check_fields
-from linkage.rpc.limits import CALLS_AT_HAND, POLICIES
+from linkage.rpc.limits import CALLS_AT_HAND, MAX_CALLS, POLICIES
 from linkage.rpc.peer import Admits, Peer, peer_of
-from linkage.rpc.rates import Rates, Volumes
+from linkage.rpc.rates import Rates, Volumes, account_of
 from linkage.rpc.status import status_of
 from linkage.tracing import span
 
@@ -52,7 +52,9 @@ class Guard(grpc.aio.ServerInterceptor):
         volumes: how many bytes each may send.
         ended: told the method, status and seconds of every call.
         calls_at_hand: most calls of one identity at once, over all its connections: nobody takes
-            the places of all others.
+            the places of all others. A party and its offices together have no more than are
+            left free: alone half of `MAX_CALLS`, and each of n that want all 1/(n+1), so that
+            there is always as much for whoever comes next.
     """
 
     def __init__(
@@ -194,13 +196,19 @@ class Guard(grpc.aio.ServerInterceptor):
             QuotaExceededError: its caller has too many already.
         """
         task, who = asyncio.current_task(), peer.identity.uri
+        account = account_of(peer.identity)
         if task is None:
             raise RuntimeError("a call without a task")
         if self._n_calls[who] >= self._most_at_hand:
             raise QuotaExceededError(
                 f"{self._most_at_hand} calls at hand: wait until one has ended, and call again"
             )
-        self._n_calls[who] += 1
+        if self._n_calls[account] >= MAX_CALLS - len(self._calls):
+            raise QuotaExceededError(
+                "this party and its offices have as many calls at hand as are left for all others: "
+                "wait until one has ended, and call again"
+            )
+        self._n_calls.update((who, account))
         self._calls[task] = peer
         try:
             yield
@@ -212,7 +220,7 @@ class Guard(grpc.aio.ServerInterceptor):
         finally:
             self._calls.pop(task, None)
             self._cut.discard(task)
-            self._n_calls[who] -= 1
+            self._n_calls.subtract((who, account))
 
 
 async def _abort(context: _Context, error: Exception) -> NoReturn:

@@ -8,7 +8,7 @@ there are no more of them than principals.
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -63,7 +63,7 @@ class Volumes:
     """The bytes that callers have sent on a day, and those that are being worked on.
 
     A party's count is of itself and its offices together; an office has one of its own beside
-    it. Kept in memory: a restart begins anew.
+    it. Counted in memory; whoever keeps the counts brings them back after a restart.
 
     Args:
         party_bytes: most that a party sends on a day (UTC), its offices included.
@@ -86,6 +86,22 @@ class Volumes:
         self._at_hand: Counter[str] = Counter()
         self._lock = threading.Lock()
 
+    def restore(self, sent_on: Callable[[int], Mapping[str, int]]) -> tuple[int, dict[str, int]]:
+        """Bring back what was sent on this day before a restart; return both, as `sent`.
+
+        Args:
+            sent_on: returns the bytes of every account on a day (days since 1970).
+        """
+        with self._lock:
+            self._day = int(self._clock()) // _DAY_S
+            self._sent = Counter(sent_on(self._day))
+            return self._day, dict(self._sent)
+
+    def sent(self) -> tuple[int, dict[str, int]]:
+        """Return a day, in days since 1970, and the bytes of every account on it so far."""
+        with self._lock:
+            return self._day, dict(self._sent)
+
     @contextmanager
     def taken(self, who: Identity, n_bytes: int) -> Iterator[None]:
         """Count a message, for as long as it is worked on and for the day.
@@ -107,7 +123,7 @@ class Volumes:
         day = int(self._clock()) // _DAY_S
         if day != self._day:
             self._day, self._sent = day, Counter()
-        party = f"party/{who.party}" if who.role == "office" else f"{who.role}/{who.party}"
+        party = account_of(who)
         if self._sent[party] + n_bytes > self._party_bytes:
             raise QuotaExceededError(
                 f"this party and its offices have sent the {self._party_bytes} bytes of a day: go "
@@ -126,3 +142,8 @@ class Volumes:
         self._sent[party] += n_bytes
         if who.role == "office":
             self._sent[who.uri] += n_bytes
+
+
+def account_of(who: Identity) -> str:
+    """Return in whose name somebody's use is counted: an office's in its party's."""
+    return f"party/{who.party}" if who.role == "office" else who.path

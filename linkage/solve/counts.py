@@ -30,3 +30,8 @@ def told_counts(n_records: int, cells: Mapping[str, int]) -> dict[str, int]:
 def floor_of(count: int) -> int:
     """Return the greatest multiple of ten that a count reaches."""
     return count - count % UNIT
+
+
+def in_words(count: int) -> str:
+    """Return what is told of a count where words are."""
+    return f"at least {floor_of(count):,}" if count >= UNIT else f"fewer than {UNIT}"

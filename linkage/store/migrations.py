@@ -111,8 +111,27 @@ def _from_3(connection: Connection) -> None:
     ).create(connection)
 
 
+def _from_4(connection: Connection) -> None:
+    """Keep limits that hold after a restart."""
+    made = MetaData()
+    Table(
+        "volumes",
+        made,
+        Column("account", String(160), primary_key=True),
+        Column("day", BigInteger, nullable=False),
+        Column("n_bytes", BigInteger, nullable=False),
+    )
+    Table(
+        "suspensions",
+        made,
+        Column("grant_id", String(32), primary_key=True),
+        Column("until", BigInteger, nullable=False),
+    )
+    made.create_all(connection)
+
+
 # The first leads from version 1 to version 2.
-STEPS: tuple[Step, ...] = (_from_1, _from_2, _from_3)
+STEPS: tuple[Step, ...] = (_from_1, _from_2, _from_3, _from_4)
 VERSION = len(STEPS) + 1
 
 

@@ -162,6 +162,25 @@ lookup_requests = Table(
     Column("request", LargeBinary, nullable=False),
 )
 
+# Bytes that a party with its offices, or one office, has sent on the day that was counted last.
+volumes = Table(
+    "volumes",
+    metadata,
+    Column("account", String(160), primary_key=True),
+    # Days since 1970.
+    Column("day", BigInteger, nullable=False),
+    Column("n_bytes", BigInteger, nullable=False),
+)
+
+# Grants under which nothing is answered any more, for lookups under them looked like probing.
+suspensions = Table(
+    "suspensions",
+    metadata,
+    Column("grant_id", String(32), primary_key=True),
+    # When the grant ends by itself, in seconds since 1970.
+    Column("until", BigInteger, nullable=False),
+)
+
 # Under which checkpoint all parties of an agreement last cosigned the log.
 cosigned = Table(
     "cosigned",

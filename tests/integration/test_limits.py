@@ -12,6 +12,7 @@ import grpc
 import pytest
 from members import Members, call
 
+import linkage.rpc.guard
 from linkage.errors import MalformedMessageError, QuotaExceededError
 from linkage.rpc.channel import repeated, translated
 from linkage.rpc.limits import MAX_MESSAGE_BYTES
@@ -109,6 +110,51 @@ def test_calls_that_stay_open_hinder_their_caller_alone(members: Members, waitin
     # Once they have ended it may call again.
     with members.channel(members.credentials[OFFICE]) as office:
         repeated(lambda: call(office, CHECK), Patience(20.0))
+
+
+def test_offices_of_one_party_leave_as_many_calls_as_they_have(
+    members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linkage.rpc.guard, "MAX_CALLS", 2 * CALLS_AT_HAND)
+    watch = "/grpc.health.v1.Health/Watch"
+    with ExitStack() as stack:
+        office, party, other = (
+            stack.enter_context(members.channel(members.credentials[name]))
+            for name in (OFFICE, PARTY, OTHER)
+        )
+
+        def stays_open(channel: grpc.Channel) -> None:
+            call = channel.unary_stream(watch)(b"", timeout=60)
+            stack.callback(call.cancel)
+            next(call)  # it is at hand
+
+        for _ in range(CALLS_AT_HAND):
+            stays_open(office)
+        # Of its own it has none yet: its offices' are counted with them.
+        with pytest.raises(QuotaExceededError, match="left for all others"), translated():
+            stays_open(party)
+        for _ in range(CALLS_AT_HAND // 2):
+            stays_open(other)
+        with pytest.raises(QuotaExceededError, match="left for all others"), translated():
+            stays_open(other)
+    with members.channel(members.credentials[PARTY]) as party:
+        repeated(lambda: call(party, CHECK), Patience(20.0))
+
+
+def test_the_bytes_of_a_day_are_counted_on_after_a_restart(tmp_path: Path) -> None:
+    members = Members(tmp_path)
+    members.prepare()
+    path = members.root / "matcher" / "matcher.toml"
+    path.write_text(f"{path.read_text('utf-8')}[limits]\noffice_bytes = {OFFICE_BYTES}\n", "utf-8")
+    members.submit(*(members.enrolment(name) for name in (PARTY, OFFICE)))
+    for refused in (MalformedMessageError, MalformedMessageError, QuotaExceededError):
+        with (
+            members.running(),
+            members.channel(members.credentials[OFFICE]) as office,
+            pytest.raises(refused),
+            translated(),
+        ):
+            call(office, SUBMIT, document(5_000))
 
 
 def test_a_bomb_of_gzip_is_refused_by_its_length_unpacked(members: Members) -> None:

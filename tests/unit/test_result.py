@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from linkage.errors import MalformedMessageError
 from linkage.result import MATCH, UNDETERMINED, Part, result_digest
-from linkage.solve.counts import told_counts
+from linkage.solve.counts import in_words, told_counts
 
 SALT = b"s" * 32
 ONE, TWO = b"a" * 16, b"b" * 16
@@ -114,3 +114,8 @@ def test_a_record_more_shows_at_a_ten_only() -> None:
 
 def test_grades_are_two() -> None:
     assert (UNDETERMINED, MATCH) == (1, 2)
+
+
+def test_a_count_in_words_tells_tens() -> None:
+    told = [in_words(count) for count in (0, 9, 10, 19, 1_234)]
+    assert told == [*["fewer than 10"] * 2, *["at least 10"] * 2, "at least 1,230"]
