@@ -18,6 +18,7 @@ from linkage.errors import QuotaExceededError
 PER_S, BURST = 200.0, 1_000.0
 # A party of five million records sends some 14 GB for a job of two rounds.
 PARTY_BYTES, OFFICE_BYTES, BYTES_AT_HAND = 64 << 30, 4 << 30, 64 << 20
+PARTY_AT_HAND = 4
 _DAY_S = 86_400
 
 
@@ -68,7 +69,8 @@ class Volumes:
     Args:
         party_bytes: most that a party sends on a day (UTC), its offices included.
         office_bytes: most of these that come from one office.
-        at_hand: most bytes of one identity that are in memory at once, of all its calls.
+        at_hand: most bytes of one identity that are in memory at once, of all its calls; a party
+            and its offices have `PARTY_AT_HAND` times as many.
         clock: seconds since 1970.
     """
 
@@ -115,9 +117,10 @@ class Volumes:
             yield
         finally:
             with self._lock:
-                self._at_hand[who.uri] -= n_bytes
-                if self._at_hand[who.uri] <= 0:
-                    del self._at_hand[who.uri]
+                for name in (who.uri, account_of(who)):
+                    self._at_hand[name] -= n_bytes
+                    if self._at_hand[name] <= 0:
+                        del self._at_hand[name]
 
     def _take(self, who: Identity, n_bytes: int) -> None:
         day = int(self._clock()) // _DAY_S
@@ -134,11 +137,13 @@ class Volumes:
                 f"this office has sent the {self._office_bytes} bytes of a day: go on after "
                 "midnight (UTC); an upload goes on where it stopped"
             )
-        if self._at_hand[who.uri] + n_bytes > self._most_at_hand:
+        at_hand, most = self._at_hand, self._most_at_hand
+        if at_hand[who.uri] + n_bytes > most or at_hand[party] + n_bytes > PARTY_AT_HAND * most:
             raise QuotaExceededError(
-                f"more than {self._most_at_hand} bytes at once: send with fewer calls at a time"
+                f"more than {most} bytes at once, or {PARTY_AT_HAND} times as many of a party and "
+                "its offices: send with fewer calls at a time"
             )
-        self._at_hand[who.uri] += n_bytes
+        at_hand.update({who.uri: n_bytes, party: n_bytes})
         self._sent[party] += n_bytes
         if who.role == "office":
             self._sent[who.uri] += n_bytes

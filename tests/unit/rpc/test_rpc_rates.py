@@ -1,5 +1,7 @@
 """The buckets of callers."""
 
+from contextlib import ExitStack
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +77,18 @@ def test_bytes_are_of_a_day_and_those_of_offices_their_party_s_too() -> None:
     clock.now += 86_400
     assert send(volumes, OFFICE, 30)
     assert send(volumes, PARTY, 70)
+
+
+def test_bytes_at_hand_of_all_offices_are_bounded_together() -> None:
+    volumes = Volumes(10_000, 10_000, 100, Clock())
+    offices = [parse_identity(f"spiffe://x.test/office/a/o{number}") for number in range(5)]
+    with ExitStack() as stack:
+        for office in offices[:4]:
+            stack.enter_context(volumes.taken(office, 100))
+        assert not send(volumes, offices[4], 1)
+        assert not send(volumes, PARTY, 1)
+        assert send(volumes, parse_identity("spiffe://x.test/party/b"), 100)
+    assert send(volumes, offices[4], 100)
 
 
 def test_bytes_at_hand_are_given_back_whatever_happens() -> None:
