@@ -7,6 +7,7 @@ made before, or codes under a scheme.
 
 import datetime
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -21,16 +22,17 @@ import pyarrow.csv
 from benchmarks.schemes import parse_scheme, schema_of
 from benchmarks.speed import EXPERIMENT, speed_records
 from keys.derive import KEY_BYTES, KeyContext, LinkageKey
-from linkage.agent.blocktokens import block_tokens, book_of, meetings
+from linkage.agent.blocktokens import all_tickets, block_tokens, book_of, meetings
 from linkage.agent.config import Agreement, SourceConfig
-from linkage.agent.encoding import RecordEncoder, RecordNormaliser, RecordValues
+from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.fieldrows import FieldRows
 from linkage.agent.references import References
 from linkage.agent.session import block_form
 from linkage.agent.source import Source
-from linkage.agent.spool import Spool
+from linkage.agent.spool import Reading, Spool
 from linkage.batch import Manifest
-from linkage.encode.encoder import schema_id
+from linkage.encode.encoder import Encoder, schema_id
+from linkage.encode.oncetokens import BlockValues
 from linkage.encode.pairkeys import pair_keys
 from linkage.job import CodeId
 from linkage.schema import LinkageSchema
@@ -68,6 +70,10 @@ class _Agent:
 
     def tables(self) -> Iterator[pa.Table]:
         return Source(self.source, self.schema).chunks()
+
+    def reading(self) -> Reading:
+        columns = RecordNormaliser(self.schema, self.source).columns
+        return Reading(self.tables(), columns, self.references)
 
 
 def _agent(what: str, folder: Path) -> _Agent:
@@ -114,26 +120,22 @@ def work(what: str, folder: Path) -> dict[str, float]:
 
 
 def _codes(agent: _Agent) -> Manifest:
-    encoder = RecordEncoder(agent.schema, agent.source, agent.key)
+    schema, key = agent.schema, agent.key
     return agent.spool.fill(
-        agent.tables(),
-        encoder.encode,
-        agent.references,
+        agent.reading(),
+        Encoder(schema, key, os.urandom).encode,
         agent.codes,
-        lambda values, own: block_tokens(agent.schema, agent.key, values, [_MEETING], own),
-        lambda: bytes(32),
+        lambda values, own, n: block_tokens(schema, key, values, [_MEETING], own, n),
     )
 
 
 def _tickets(agent: _Agent) -> Manifest:
-    reader = RecordValues(agent.schema, agent.source, agent.key)
+    schema, key = agent.schema, agent.key
     return agent.spool.fill_tickets(
-        agent.tables(),
-        lambda table: reader.values(reader.columns(table)),
-        agent.references,
+        agent.reading(),
+        BlockValues(schema, key.block_key).of,
         agent.codes,
-        lambda values, own: book_of(agent.schema, agent.key, _MEETING, own).tickets(values),
-        lambda: bytes(32),
+        lambda values, own, n: all_tickets(schema, key, values, [_MEETING], own, n),
     )
 
 

@@ -10,6 +10,7 @@ from linkage.encode.encoder import EncodingKeys
 from linkage.encode.oncetokens import Side, keyed_order, once_tokens, within_entries
 from linkage.encode.tickets import TicketBook
 from linkage.schema import LinkageSchema
+from linkage.ticket import Tickets
 
 # Inside a party nothing is sent, so more records of a composite may meet.
 _COPIES_WITHIN = 2
@@ -52,6 +53,7 @@ def block_tokens(
     values: NDArray[np.uint64],
     with_whom: Sequence[Meeting],
     references: bytes | None = None,
+    first: int = 0,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the tokens of all records, meeting by meeting and entry by entry.
 
@@ -62,15 +64,51 @@ def block_tokens(
         with_whom: the meetings; each occurs once in the life of the key.
         references: of all records, 16 bytes each, in a row; records are numbered by
             them, and at random where they are absent.
+        first: how many entries, of all meetings in a row, are left out.
 
     Yields:
         Tokens, shape (n, copies, token_bytes).
     """
-    for meeting, side in with_whom:
+    for (meeting, side), begin in _from_entry(schema, with_whom, first):
         # The same in all jobs of the two parties, whose names follow the job's.
         key = keys.block_key(f"order\0{meeting.partition(chr(0))[2]}")
         order = keyed_order(references or os.urandom(16 * len(values)), key)
-        yield from once_tokens(schema, values, keys.block_key, meeting, side, order, os.urandom)
+        yield from once_tokens(
+            schema, values, keys.block_key, meeting, side, order, os.urandom, begin
+        )
+
+
+def all_tickets(
+    schema: LinkageSchema,
+    keys: EncodingKeys,
+    values: NDArray[np.uint64],
+    with_whom: Sequence[Meeting],
+    references: bytes,
+    first: int = 0,
+) -> Iterator[Tickets]:
+    """Yield the tickets of all records, meeting by meeting and entry by entry.
+
+    Args:
+        schema: the linkage schema, of two rounds.
+        keys: keys derived from the linkage key.
+        values: hashed parts of all records, shape (n, n_parts).
+        with_whom: the meetings; each occurs once in the life of the key.
+        references: of all records, 16 bytes each, in a row.
+        first: how many entries, of all meetings in a row, are left out.
+    """
+    for meeting, begin in _from_entry(schema, with_whom, first):
+        yield from book_of(schema, keys, meeting, references).tickets(values, begin)
+
+
+def _from_entry(
+    schema: LinkageSchema, with_whom: Sequence[Meeting], first: int
+) -> Iterator[tuple[Meeting, int]]:
+    """Yield the meetings that have an entry beyond the first ones, and which of theirs it is."""
+    n_entries = len(schema.entries)
+    for number, meeting in enumerate(with_whom):
+        begin = max(first - number * n_entries, 0)
+        if begin < n_entries:
+            yield meeting, begin
 
 
 def within_pairs(

@@ -4,6 +4,7 @@ Every step can be repeated: a run that was stopped anywhere goes on where it was
 """
 
 import datetime
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -11,17 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from linkage.agent.blocktokens import block_tokens, book_of, meetings
+from linkage.agent.blocktokens import all_tickets, block_tokens, meetings
 from linkage.agent.client import MatcherClient, Progress
 from linkage.agent.compared import Compared
 from linkage.agent.config import load_gate
 from linkage.agent.cosigning import check_cosigned
-from linkage.agent.encoding import RecordEncoder, RecordValues
-from linkage.agent.fieldrows import ColumnsDigest
+from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.participants import Participants, participants_of
 from linkage.agent.profile import Profiling, SourceProfile
 from linkage.agent.receipts import Receipts
@@ -33,12 +31,13 @@ from linkage.agent.result import VerifiedResult, verify_result, write_result
 from linkage.agent.rights import Rights
 from linkage.agent.session import Session
 from linkage.agent.source import Source
-from linkage.agent.spool import Spool
+from linkage.agent.spool import Reading, Spool
 from linkage.agent.tickets import left_out
 from linkage.agreement.articles import Level
 from linkage.agreement.model import Agreement as AgreementTerms
 from linkage.batch import Manifest
-from linkage.encode.encoder import EncodedRecords
+from linkage.encode.encoder import Encoder
+from linkage.encode.oncetokens import BlockValues
 from linkage.errors import (
     DeniedError,
     JobStateError,
@@ -48,8 +47,8 @@ from linkage.errors import (
 )
 from linkage.gate import GateResult, accepts
 from linkage.job import COORDINATOR, Job, JobSpec, JobState
+from linkage.normalise.columns import FlaggedColumn
 from linkage.schema import LinkageSchema
-from linkage.ticket import Tickets
 
 _SPOOL_DAYS, _SYNC_S = 30, 60.0
 _EPOCH_DAYS = 365
@@ -60,6 +59,9 @@ class Reporter(Protocol):
 
     def encoding(self, n_records: int, n_all: int | None = None) -> None:
         """`n_records` have been encoded so far, of `n_all` where that is known."""
+
+    def changed(self, n_records: int) -> None:
+        """Of what an earlier run encoded, only the first `n_records` are still the same."""
 
     def quality(self, profile: SourceProfile) -> None:
         """What was noticed in the records, before anything of them is sent."""
@@ -370,11 +372,19 @@ def _encode(
     own: Participants,
     reporter: Reporter,
 ) -> Manifest:
+    normaliser = RecordNormaliser(session.schema, session.source)
+    quality = Profiling(session.schema)
+
+    def columns_of(table: pa.Table) -> dict[str, FlaggedColumn]:
+        columns = normaliser.columns(table)
+        quality.add(columns, table)
+        return columns
+
     with RefusedFile(_refused_file(session, job.job_id)) as refused:
         source = Source(session.source, session.schema, on_refused=refused.add)
-        quality = Profiling(session.schema)
         tables = _counted(source, left_out(session.store), reporter.encoding)
-        manifest = _fill(session, job, spool, own, tables, quality)
+        reading = Reading(tables, columns_of, own, reporter.changed, own.keep)
+        manifest = _fill(session, job, spool, reading)
     reporter.quality(quality.profile())
     return manifest
 
@@ -383,54 +393,22 @@ def _refused_file(session: Session, job_id: str) -> Path:
     return session.config.work / "refused" / f"{job_id}.csv"
 
 
-def _fill(
-    session: Session,
-    job: Job,
-    spool: Spool,
-    own: Participants,
-    tables: Iterator[pa.Table],
-    quality: Profiling,
-) -> Manifest:
-    seen = ColumnsDigest()
-
-    def at_the_end() -> bytes:
-        # Before the batch is whole, and so before anything of it is sent.
-        own.keep()
-        return seen.digest()
-
-    party, parties = session.config.party, job.spec.parties
+def _fill(session: Session, job: Job, spool: Spool, reading: Reading) -> Manifest:
+    with_whom = meetings(job.job_id, session.config.party, job.spec.parties)
+    schema, key = session.schema, session.key
     if session.refinement is None:
-        encoder = RecordEncoder(session.schema, session.source, session.key)
-
-        def encode(table: pa.Table) -> EncodedRecords:
-            columns = encoder.columns(table)
-            seen.add(columns)
-            quality.add(columns, table)
-            return encoder.encode_columns(columns)
-
         return spool.fill(
-            tables,
-            encode,
-            own,
+            reading,
+            Encoder(schema, key, os.urandom).encode,
             session.codes,
-            lambda values, refs: block_tokens(
-                session.schema, session.key, values, meetings(job.job_id, party, parties), refs
-            ),
-            at_the_end,
+            lambda values, refs, first: block_tokens(schema, key, values, with_whom, refs, first),
         )
-    reader = RecordValues(session.schema, session.source, session.key)
-
-    def values_of(table: pa.Table) -> NDArray[np.uint64]:
-        columns = reader.columns(table)
-        seen.add(columns)
-        quality.add(columns, table)
-        return reader.values(columns)
-
-    def tickets(values: NDArray[np.uint64], refs: bytes) -> Iterator[Tickets]:
-        for meeting in meetings(job.job_id, party, parties):
-            yield from book_of(session.schema, session.key, meeting, refs).tickets(values)
-
-    return spool.fill_tickets(tables, values_of, own, session.codes, tickets, at_the_end)
+    return spool.fill_tickets(
+        reading,
+        BlockValues(schema, key.block_key).of,
+        session.codes,
+        lambda values, refs, first: all_tickets(schema, key, values, with_whom, refs, first),
+    )
 
 
 def _counted(

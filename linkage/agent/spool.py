@@ -1,26 +1,33 @@
 """The spool: a batch encoded on disk before it is sent, encrypted, sent as often as needed.
 
+It is encoded step by step, and a run that was stopped goes on after the last finished one:
+records are read and normalised again, and where they are the same, what was made of them is taken.
+
 For a job of two rounds it keeps what was read as well, encrypted like the rest, until the job has
 ended: what is asked later is answered from it. So a register may go on changing, and a file
 that was brought to a place need not stay there.
 """
 
 import datetime
+import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from linkage.agent.fieldrows import ColumnsDigest
 from linkage.agent.references import GivesReferences
+from linkage.agent.steps import STEP, Steps
 from linkage.batch import MAX_CHUNK_BYTES, Chunk, Manifest
 from linkage.encode.encoder import EncodedRecords
 from linkage.errors import NotFoundError, RecordError
 from linkage.job import REFERENCE_BYTES, CodeId
+from linkage.normalise.columns import FlaggedColumn
 from linkage.rpc.convert import manifest_from_bytes, manifest_to_bytes
 from linkage.store.artefacts import ArtefactStore
 from linkage.ticket import Tickets, rows_of, ticket_bytes
@@ -29,6 +36,27 @@ _PREFIX = "spool-"
 _MANIFEST = "manifest"
 _SOURCE = "source"
 _RECORDS = "records-"
+Columns = Mapping[str, FlaggedColumn]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the records of a batch are read.
+
+    Attributes:
+        tables: the records.
+        columns: normalises a table.
+        references: gives each record its reference; kept before anything is sent.
+        on_changed: told how many records an earlier call encoded just as they are now, where
+            those that follow are others than they were then.
+        at_the_end: called before the batch is whole, and so before anything of it is sent.
+    """
+
+    tables: Iterator[pa.Table]
+    columns: Callable[[pa.Table], Columns]
+    references: GivesReferences
+    on_changed: Callable[[int], None] = lambda _n_records: None
+    at_the_end: Callable[[], None] = lambda: None
 
 
 class Spool:
@@ -69,99 +97,137 @@ class Spool:
 
     def fill(
         self,
-        tables: Iterator[pa.Table],
-        encode: Callable[[pa.Table], EncodedRecords],
-        references: GivesReferences,
+        reading: Reading,
+        encode: Callable[[Columns], EncodedRecords],
         codes: CodeId,
-        tokens: Callable[[NDArray[np.uint64], bytes], Iterator[NDArray[np.uint8]]],
-        source_digest: Callable[[], bytes],
+        tokens: Callable[[NDArray[np.uint64], bytes, int], Iterator[NDArray[np.uint8]]],
     ) -> Manifest:
         """Encode a whole source, chunk by chunk, and return its manifest.
 
+        What an earlier call has finished is taken, as far as the records are still the same.
+
         Args:
-            tables: the records.
-            encode: encodes a table.
-            references: gives each record its reference; kept before anything is sent.
+            reading: the records.
+            encode: encodes the normalised words of a table.
             codes: under what the records are encoded.
             tokens: makes the block tokens of all records of their hashed values and
-                references, for each other party and entry in the order of the manifest,
-                shape (n_records, copies, token_bytes) each.
-            source_digest: asked at the end for a digest of all that was encoded.
+                references, for each other party and entry in the order of the manifest
+                beyond so many first ones, shape (n_records, copies, token_bytes) each.
 
         Raises:
             RecordError: the source cannot be used, or has more records than the length
                 of block tokens is meant for.
         """
-        self._empty()
-        step = MAX_CHUNK_BYTES // codes.record_bytes
-        digests: list[bytes] = []
-        values: list[NDArray[np.uint64]] = []
-        all_own: list[bytes] = []
-        for table in tables:
-            encoded = encode(table)
-            values.append(encoded.values)
-            own = references.of(cast("list[str]", table["record_id"].to_pylist()))
+        size = MAX_CHUNK_BYTES // codes.record_bytes
+        digests, values, all_own = list[bytes](), list[NDArray[np.uint64]](), list[bytes]()
+        seen = ColumnsDigest()
+        steps = Steps(self._store, self._dataset, codes, reading.on_changed)
+        for _, columns, own in self._read(reading, steps, seen):
+            step = steps.taken()
+            if step is None:
+                encoded = encode(columns)
+                chunks = [
+                    Chunk(
+                        own[start * REFERENCE_BYTES : (start + size) * REFERENCE_BYTES],
+                        encoded.codes[start : start + size].tobytes(),
+                        encoded.exact[start : start + size].tobytes(),
+                    )
+                    for start in range(0, len(encoded), size)
+                ]
+                kept = [self._keep(number, c) for number, c in enumerate(chunks, len(digests))]
+                step = steps.done(kept, encoded.values)
+            digests += step.chunks
+            values.append(step.values)
             all_own.append(own)
-            for start in range(0, len(encoded), step):
-                end = start + step
-                chunk = Chunk(
-                    own[start * REFERENCE_BYTES : end * REFERENCE_BYTES],
-                    encoded.codes[start:end].tobytes(),
-                    encoded.exact[start:end].tobytes(),
-                )
-                digests.append(self._keep(len(digests), chunk))
         all_values = np.concatenate(values)
         del values
         _check_number(len(all_values), codes)
         manifest = Manifest(codes, len(all_values), len(digests), ())
-        for of_entry in tokens(all_values, b"".join(all_own)):
-            for start in range(0, len(of_entry), manifest.token_rows):
-                chunk = Chunk(tokens=of_entry[start : start + manifest.token_rows].tobytes())
-                digests.append(self._keep(len(digests), chunk))
-        return self._complete(replace(manifest, chunk_sha256=tuple(digests)), source_digest())
+        finished = steps.finished_entries(len(all_values))
+        digests += [digest for step in finished for digest in step.chunks]
+        for of_entry in tokens(all_values, b"".join(all_own), len(finished)):
+            rows = manifest.token_rows
+            chunks = [
+                Chunk(tokens=of_entry[start : start + rows].tobytes())
+                for start in range(0, len(of_entry), rows)
+            ]
+            kept = [self._keep(number, c) for number, c in enumerate(chunks, len(digests))]
+            digests += steps.done(kept).chunks
+            steps.begin_entry(len(all_values))
+        reading.at_the_end()
+        return self._complete(replace(manifest, chunk_sha256=tuple(digests)), seen.digest(), 0)
 
     def fill_tickets(
         self,
-        tables: Iterator[pa.Table],
-        values: Callable[[pa.Table], NDArray[np.uint64]],
-        references: GivesReferences,
+        reading: Reading,
+        values_of: Callable[[Columns], NDArray[np.uint64]],
         codes: CodeId,
-        tickets: Callable[[NDArray[np.uint64], bytes], Iterator[Tickets]],
-        source_digest: Callable[[], bytes],
+        tickets: Callable[[NDArray[np.uint64], bytes, int], Iterator[Tickets]],
     ) -> Manifest:
         """Make the tickets of a whole source for a job of two rounds; return their manifest.
 
+        What an earlier call has finished is taken, as for `fill`.
+
         Args:
-            tables: the records.
-            values: hashes the parts of the block entries of a table.
-            references: gives each record its reference; kept before anything is sent.
+            reading: the records.
+            values_of: hashes the parts of the block entries of a table's normalised words.
             codes: under what the tickets are made.
             tickets: makes the tickets of all records of their hashed values and references,
-                for each other party and entry in the order of the manifest.
-            source_digest: asked at the end for a digest of all that was read.
+                for each other party and entry in the order of the manifest beyond so many
+                first ones.
 
         Raises:
             RecordError: as for `fill`.
         """
-        self._empty()
         parts, all_own = list[NDArray[np.uint64]](), list[bytes]()
-        for table in tables:
-            self._keep_records(len(parts), table)
-            parts.append(values(table))
-            all_own.append(references.of(cast("list[str]", table["record_id"].to_pylist())))
-        all_values = np.concatenate(parts)
+        seen = ColumnsDigest()
+        steps = Steps(self._store, self._dataset, codes, reading.on_changed)
+        for table, columns, own in self._read(reading, steps, seen):
+            step = steps.taken()
+            if step is None:
+                self._keep_records(len(parts), table)
+                step = steps.done([], values_of(columns))
+            parts.append(step.values)
+            all_own.append(own)
+        n_tables, all_values = len(parts), np.concatenate(parts)
         del parts
         _check_number(len(all_values), codes)
-        step = MAX_CHUNK_BYTES // ticket_bytes(codes.block_bytes)
-        digests, counts = list[bytes](), list[int]()
-        for of_entry in tickets(all_values, b"".join(all_own)):
-            counts.append(len(of_entry))
-            for start in range(0, len(of_entry), step):
-                part = of_entry.at(slice(start, start + step))
+        size = MAX_CHUNK_BYTES // ticket_bytes(codes.block_bytes)
+        finished = steps.finished_entries(len(all_values))
+        digests = [digest for step in finished for digest in step.chunks]
+        counts = [step.count for step in finished]
+        for of_entry in tickets(all_values, b"".join(all_own), len(finished)):
+            chunks = list[bytes]()
+            for start in range(0, len(of_entry), size):
+                part = of_entry.at(slice(start, start + size))
                 rows = rows_of(part.token, part.mark, codes.block_bytes)
-                digests.append(self._keep(len(digests), Chunk(tokens=rows.tobytes())))
+                chunks.append(self._keep(len(digests) + len(chunks), Chunk(tokens=rows.tobytes())))
+            digests += steps.done(chunks, count=len(of_entry)).chunks
+            steps.begin_entry(len(all_values))
+            counts.append(len(of_entry))
+        reading.at_the_end()
         manifest = Manifest(codes, len(all_values), 0, tuple(digests), tuple(counts))
-        return self._complete(manifest, source_digest())
+        return self._complete(manifest, seen.digest(), n_tables)
+
+    def _read(
+        self, reading: Reading, steps: Steps, seen: ColumnsDigest
+    ) -> Iterator[tuple[pa.Table, Columns, bytes]]:
+        """Yield tables, their normalised words and their references; begin a step for each."""
+        n_records = 0
+        for table in reading.tables:
+            columns, of_table = reading.columns(table), ColumnsDigest()
+            of_words = hashlib.sha256()
+            for column in columns.values():
+                of_words.update(column.classes.tobytes())
+                of_words.update(column.flags.tobytes())
+            record_ids = cast("list[str]", table["record_id"].to_pylist())
+            own = reading.references.of(record_ids)
+            seen.add(columns)
+            of_table.add(columns)
+            of_words.update(own + of_table.digest())
+            steps.begin(of_words.digest(), n_records)
+            yield table, columns, own
+            n_records += len(table)
 
     def records(self) -> Iterator[pa.Table]:
         """Yield the tables that tickets were made of, as they were read.
@@ -183,15 +249,23 @@ class Spool:
         options = pa.ipc.IpcWriteOptions(compression="zstd")
         with pa.ipc.new_stream(out, table.schema, options=options) as stream:
             stream.write_table(table)
-        self._store.write(self._dataset, f"{_RECORDS}{number:06}", out.getvalue())
+        self._store.write(self._dataset, _records_name(number), out.getvalue())
 
-    def _empty(self) -> None:
+    def _complete(self, manifest: Manifest, source_digest: bytes, n_tables: int) -> Manifest:
+        """Write the manifest, and remove what is no part of its batch."""
+        batch = {_name(index) for index in range(len(manifest.chunk_sha256))}
+        batch |= {_records_name(number) for number in range(n_tables)}
+        steps = set[str]()
         for name in self._store.names(self._dataset):
-            self._store.remove(self._dataset, name)
-
-    def _complete(self, manifest: Manifest, source_digest: bytes) -> Manifest:
+            if name.startswith(STEP):
+                steps.add(name)
+            elif name not in batch:
+                # Of a longer source, that an earlier run had begun with.
+                self._store.remove(self._dataset, name)
         self._store.write(self._dataset, _SOURCE, source_digest)
         self._store.write(self._dataset, _MANIFEST, manifest_to_bytes(manifest))
+        for name in steps:
+            self._store.remove(self._dataset, name)
         return manifest
 
     def _keep(self, index: int, chunk: Chunk) -> bytes:
@@ -226,6 +300,10 @@ def _check_number(n_records: int, codes: CodeId) -> None:
 
 def _name(index: int) -> str:
     return f"chunk-{index:06}"
+
+
+def _records_name(number: int) -> str:
+    return f"{_RECORDS}{number:06}"
 
 
 def forget_spools(store: ArtefactStore, today: datetime.date) -> None:

@@ -508,6 +508,12 @@ def profile(config_path: Path, as_json: bool) -> None:
 class _Bars(UploadBar):
     """Shows an agent's run."""
 
+    def changed(self, n_records: int) -> None:
+        self.say(
+            f"the source is not what it was when a run before this one encoded it: the first "
+            f"{n_records:,} records are taken from there, all others are encoded anew"
+        )
+
     def quality(self, profile: "SourceProfile") -> None:
         from linkage.cli.profile_table import grave_lines
 

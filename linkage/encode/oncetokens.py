@@ -158,6 +158,7 @@ def once_tokens(
     side: Side,
     order: NDArray[np.uint64],
     random_bytes: Callable[[int], bytes],
+    first: int = 0,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the tokens of all records for one job and counterpart, entry by entry.
 
@@ -172,13 +173,14 @@ def once_tokens(
             this counterpart: drawn anew, other records would meet in every job, and after
             many jobs all that share a composite would show.
         random_bytes: returns so many random bytes, for noise.
+        first: the entry to begin with.
 
     Yields:
         For each entry the tokens of every record, shape (n, copies, token_bytes).
     """
     copies, width = schema.match.block_copies, schema.match.block_bytes
-    entries = within_entries(schema, values, block_key, order)
-    for entry, (composites, numbers) in zip(schema.entries, entries, strict=True):
+    entries = within_entries(schema, values, block_key, order, first)
+    for entry, (composites, numbers) in zip(schema.entries[first:], entries, strict=True):
         noise = np.frombuffer(random_bytes(len(values) * copies * width), dtype=np.uint8)
         tokens = noise.reshape(len(values), copies, width).copy()
         used = np.flatnonzero(numbers < copies)
@@ -197,8 +199,16 @@ def within_entries(
     values: NDArray[np.uint64],
     block_key: Callable[[str], bytes],
     order: NDArray[np.uint64],
+    first: int = 0,
 ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.int64]]]:
     """Yield each record's composite, and its number among those that share it.
+
+    Args:
+        schema: the linkage schema.
+        values: hashed parts of all records, shape (n, n_parts).
+        block_key: returns the 32-byte key of a label.
+        order: as of `once_tokens`.
+        first: the entry to begin with.
 
     Yields:
         For each entry composites and numbers, shape (n,) each. A record that lacks a
@@ -206,7 +216,7 @@ def within_entries(
     """
     column_of = {part: number for number, part in enumerate(parts_of(schema))}
     composite_key = block_key("composites")
-    for entry in schema.entries:
+    for entry in schema.entries[first:]:
         of_parts = [values[:, column_of[part]] for part in entry.parts]
         composites = _composites(of_parts, composite_key)
         there = np.logical_and.reduce([part != 0 for part in of_parts])

@@ -68,16 +68,17 @@ class TicketBook:
     def __repr__(self) -> str:
         return "TicketBook(...)"
 
-    def tickets(self, values: NDArray[np.uint64]) -> Iterator[Tickets]:
+    def tickets(self, values: NDArray[np.uint64], first: int = 0) -> Iterator[Tickets]:
         """Yield the tickets of all records, entry by entry, each by ascending token.
 
         Args:
             values: hashed parts of all records, shape (n, n_parts), from `BlockValues.of`.
+            first: the entry to begin with.
         """
         copies, width = self._schema.match.block_copies, self._schema.match.block_bytes
-        entries = within_entries(self._schema, values, self._block_key, self._order)
+        entries = within_entries(self._schema, values, self._block_key, self._order, first)
         for number, (entry, (composites, ranks)) in enumerate(
-            zip(self._schema.entries, entries, strict=True)
+            zip(self._schema.entries[first:], entries, strict=True), first
         ):
             places = rotated(composites, ranks, self._numbers, copies)
             used = np.flatnonzero(ranks < copies)

@@ -1,26 +1,24 @@
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import numpy as np
-import pyarrow as pa
 import pytest
 from in_process import Quiet, Service, links, people, told_links
-from numpy.typing import NDArray
 
 from keys.derive import KeyContext, LinkageKey
 from keys.dsse import sign
-from linkage.agent.blocktokens import block_tokens, book_of, meetings
-from linkage.agent.encoding import RecordEncoder, RecordValues
-from linkage.agent.fieldrows import ColumnsDigest
+from linkage.agent.blocktokens import all_tickets, block_tokens, meetings
+from linkage.agent.encoding import RecordNormaliser
 from linkage.agent.references import References
 from linkage.agent.run import attributes_of, request_job, run_job
 from linkage.agent.source import Source
-from linkage.agent.spool import Spool
+from linkage.agent.spool import Reading, Spool
 from linkage.agreement.payload import Stop
 from linkage.batch import Chunk, Manifest
-from linkage.encode.encoder import EncodedRecords
+from linkage.encode.encoder import Encoder
+from linkage.encode.oncetokens import BlockValues
 from linkage.errors import (
     DeniedError,
     JobStateError,
@@ -34,7 +32,6 @@ from linkage.errors import (
 from linkage.job import CodeId, Job, JobSpec, JobState
 from linkage.rpc import convert
 from linkage.rpc.channel import open_channel, translated
-from linkage.ticket import Tickets
 from linkage.v1 import batch_pb2, batch_pb2_grpc, job_pb2, job_pb2_grpc
 
 
@@ -163,40 +160,24 @@ class Upload:
         self.spool = Spool(session.store, job_id, expires)
         references = References(session.store, session.config.agreement, expires)
         with_whom = meetings(job_id, party, service.site.parties)
-        seen = ColumnsDigest()
-        tables = Source(session.source, session.schema).chunks()
+        schema, key = session.schema, session.key
+        tables = Source(session.source, schema).chunks()
+        reading = Reading(tables, RecordNormaliser(schema, session.source).columns, references)
         if session.refinement is not None:
-            reader = RecordValues(session.schema, session.source, session.key)
-
-            def values(table: pa.Table) -> NDArray[np.uint64]:
-                columns = reader.columns(table)
-                seen.add(columns)
-                return reader.values(columns)
-
-            def tickets(of_all: NDArray[np.uint64], own: bytes) -> Iterator[Tickets]:
-                for meeting in with_whom:
-                    yield from book_of(session.schema, session.key, meeting, own).tickets(of_all)
-
             self.manifest = self.spool.fill_tickets(
-                tables, values, references, session.codes, tickets, seen.digest
+                reading,
+                BlockValues(schema, key.block_key).of,
+                session.codes,
+                lambda values, own, n: all_tickets(schema, key, values, with_whom, own, n),
             )
             n_chunks = range(len(self.manifest.chunk_sha256))
             self.chunks = [self.spool.chunk(self.manifest, index) for index in n_chunks]
             return
-        encoder = RecordEncoder(session.schema, session.source, session.key)
-
-        def encode(table: pa.Table) -> EncodedRecords:
-            columns = encoder.columns(table)
-            seen.add(columns)
-            return encoder.encode_columns(columns)
-
         whole = self.spool.fill(
-            tables,
-            encode,
-            references,
+            reading,
+            Encoder(schema, key, os.urandom).encode,
             session.codes,
-            lambda values, own: block_tokens(session.schema, session.key, values, with_whom, own),
-            seen.digest,
+            lambda values, own, n: block_tokens(schema, key, values, with_whom, own, n),
         )
         big = self.spool.chunk(whole, 0)
         assert whole.n_record_chunks == 1
