@@ -22,16 +22,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from benchmarks.peer_env import ROOT
 from keys.dsse import sign
 from keys.identity import identity_in, key_digest
 from keys.keystore import open_keystore
+from keys.kinds import WITNESS, WITNESS_ML_DSA
 from keys.providers import FileProvider
 from linkage.agent.config import load_agent
 from linkage.agent.run import attributes_of, results_of
-from linkage.agent.session import Session, witness_name
+from linkage.agent.session import Session, cosigner_of
 from linkage.agreement.payload import LookupGrant
 from linkage.agreement.request import (
     LONGEST,
@@ -219,7 +218,7 @@ class _Work:
         for party in PARTIES:
             certificate = (site.root / "agents" / party / "certificate.pem").read_bytes()
             self._peers[party] = Peer(identity_in(certificate), key_digest(certificate))
-        self._cosigners = {party: _cosigner(site, party, clock) for party in PARTIES}
+        self._cosigners = {party: _cosigners_of(site, party, clock) for party in PARTIES}
         self._agreement, self._digest = site.agreement, site.agreement.digest()
         self._spec, self._batch = _form(site)
 
@@ -358,9 +357,9 @@ class _Work:
         self._log.publish()
         note = self._cosignatures.head()
         text = parse_note(note).text.encode()
-        for party, cosigner in self._cosigners.items():
-            lines = format_lines([signed_line(text, cosigner)])
-            signed = add_cosignatures(note, lines, [cosigner.key])
+        for party, cosigners in self._cosigners.items():
+            lines = format_lines([signed_line(text, one) for one in cosigners])
+            signed = add_cosignatures(note, lines, [one.key for one in cosigners])
             self._cosignatures.add(self._peers[party].identity, signed)
 
     def _give_grant(self) -> None:
@@ -421,11 +420,14 @@ class _Work:
         return sign_request(request, self._signers[party]).to_bytes()
 
 
-def _cosigner(site: DemoSite, party: str, clock: Callable[[], float]) -> Cosigner:
-    """Return a party's witness, with the key of its agent and the clock of the matcher."""
+def _cosigners_of(site: DemoSite, party: str, clock: Callable[[], float]) -> list[Cosigner]:
+    """Return a party's witness, with the keys of its agent and the clock of the matcher."""
     folder = site.root / "agents" / party / "keystore"
-    _, seed = open_keystore(folder / "witness.key", FileProvider(folder / "kek"))
-    return Cosigner(witness_name(party), Ed25519PrivateKey.from_private_bytes(seed), clock)
+    provider = FileProvider(folder / "kek")
+    return [
+        cosigner_of(party, kind, open_keystore(folder / f"{kind}.key", provider)[1], clock)
+        for kind in (WITNESS, WITNESS_ML_DSA)
+    ]
 
 
 def _form(site: DemoSite) -> tuple[JobSpec, tuple[Manifest, list[Chunk]]]:

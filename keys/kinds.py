@@ -2,6 +2,7 @@
 
     sign       Ed25519 seed (32): signs agreements, requests and key messages of a party
     witness    Ed25519 seed (32): cosigns checkpoints, and signs nothing else
+    witness-ml-dsa-44    ML-DSA-44 seed (32): the same, beside the first
     seal       ML-KEM-768 seed and X25519 scalar (96): others seal shares and keys to it
 
 Signing and cosigning never share a key: a cosignature does not say in which role it was
@@ -18,10 +19,18 @@ from keys.errors import KeysError
 from keys.sealing import SECRET_BYTES, SealKey
 
 _ED25519_BYTES = 32
-_SECRET_BYTES = {"sign": _ED25519_BYTES, "witness": _ED25519_BYTES, "seal": SECRET_BYTES}
+_ML_DSA_44_BYTES = 32
+WITNESS, WITNESS_ML_DSA = "witness", "witness-ml-dsa-44"
+_SECRET_BYTES = {
+    "sign": _ED25519_BYTES,
+    WITNESS: _ED25519_BYTES,
+    WITNESS_ML_DSA: _ML_DSA_44_BYTES,
+    "seal": SECRET_BYTES,
+}
 KINDS = tuple(_SECRET_BYTES)
 LOG_SIGNING, LOG_SIGNING_ML_DSA = "log-signing", "log-signing-ml-dsa-44"
-_ED25519_KINDS = frozenset({"sign", "witness", LOG_SIGNING})
+_ED25519_KINDS = frozenset({"sign", WITNESS, LOG_SIGNING})
+_ML_DSA_44_KINDS = frozenset({WITNESS_ML_DSA, LOG_SIGNING_ML_DSA})
 
 
 def new_secret(kind: str) -> bytearray:
@@ -51,7 +60,7 @@ def public_half(kind: str, secret: bytes | bytearray) -> bytes | None:
         except ValueError as error:
             raise KeysError(f"a {kind} key of another length") from error
         return private.public_key().public_bytes_raw()
-    if kind == LOG_SIGNING_ML_DSA:
+    if kind in _ML_DSA_44_KINDS:
         try:
             lattice = MLDSA44PrivateKey.from_seed_bytes(secret)
         except ValueError as error:

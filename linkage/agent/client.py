@@ -238,15 +238,9 @@ class MatcherClient:
             raise MalformedMessageError("result: a part that is no chunk")
         return messages[0].header, [convert.part_from_proto(m.chunk) for m in messages[1:]]
 
-    def checkpoint(self, *, to_cosign: bool = False, cosigned_before: int = 0) -> bytes:
-        """Return the last signed checkpoint of the log.
-
-        Args:
-            to_cosign: instead, the one that parties cosign now.
-            cosigned_before: instead, the newest of fewer entries that a party has cosigned;
-                nothing where there is none.
-        """
-        request = log_pb2.GetCheckpointRequest(to_cosign=to_cosign, cosigned_before=cosigned_before)
+    def checkpoint(self, *, to_cosign: bool = False) -> bytes:
+        """Return the last signed checkpoint of the log, or the one that parties cosign now."""
+        request = log_pb2.GetCheckpointRequest(to_cosign=to_cosign)
         return self._call(lambda: self._log.GetCheckpoint(request, timeout=_DEADLINE_S)).checkpoint
 
     def cosigned(self, before: int) -> bytes:

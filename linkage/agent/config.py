@@ -60,6 +60,8 @@ class Keys(_Strict):
             number in the name.
         sign: what the agent signs with for its party.
         witness: what it cosigns the log with, and nothing else; an office has none.
+        witness_ml_dsa: its second key to cosign with, of ML-DSA-44; once it is enrolled, a line
+            of the first alone counts no more.
         seal: of an office, what its head office seals the linkage key to.
     """
 
@@ -67,6 +69,7 @@ class Keys(_Strict):
     linkage: Path
     sign: Path
     witness: Path | None = None
+    witness_ml_dsa: Path | None = None
     seal: Path | None = None
 
 
@@ -279,8 +282,10 @@ def load_agent(path: Path) -> AgentConfig:
             "provider": based(keys.provider, base),
             "linkage": base / keys.linkage,
             "sign": base / keys.sign,
-            "witness": None if keys.witness is None else base / keys.witness,
-            "seal": None if keys.seal is None else base / keys.seal,
+            **{
+                name: None if (path := getattr(keys, name)) is None else base / path
+                for name in ("witness", "witness_ml_dsa", "seal")
+            },
         }
     )
     if config.gate is not None:

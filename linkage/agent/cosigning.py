@@ -11,13 +11,13 @@ from contextlib import suppress
 
 from linkage.agent.client import MatcherClient
 from linkage.agent.mirror import Mirror
+from linkage.agreement.cosigners import has_cosigned
 from linkage.agreement.state import State
 from linkage.errors import MalformedMessageError, SignatureError
 from linkage.job import JobState
 from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.cosignature import Cosigner
-from linkage.log.note import Note, NoteSignature, format_note, is_signed_by, parse_note
-from linkage.log.vkey import VerifierKey, parse_vkey
+from linkage.log.note import Note, format_note, is_signed_by, parse_note, signed_line
 
 POLL_S = 0.2
 """Seconds between two looks for a checkpoint to cosign."""
@@ -30,11 +30,11 @@ class Witness:
 
     Args:
         mirror: its copy of the log.
-        cosigner: its key.
+        cosigners: its keys.
     """
 
-    def __init__(self, mirror: Mirror, cosigner: Cosigner) -> None:
-        self._mirror, self._cosigner = mirror, cosigner
+    def __init__(self, mirror: Mirror, cosigners: Sequence[Cosigner]) -> None:
+        self._mirror, self._cosigners = mirror, tuple(cosigners)
 
     def cosign(self, client: MatcherClient) -> int:
         """Cosign the checkpoint that the parties cosign now, if it is not signed yet.
@@ -47,11 +47,14 @@ class Witness:
         """
         note = client.checkpoint(to_cosign=True)
         self._mirror.follow(note, client)
-        read, key = parse_note(note), self._cosigner.key
-        if not is_signed_by(read, [key]):
-            made = self._cosigner.sign(read.text.encode())
-            line = NoteSignature(key.name, key.key_id, made)
-            client.add_cosignature(format_note(Note(read.text, (*read.signatures, line))))
+        read = parse_note(note)
+        lines = [
+            signed_line(read.text.encode(), one)
+            for one in self._cosigners
+            if not is_signed_by(read, [one.key])
+        ]
+        if lines:
+            client.add_cosignature(format_note(Note(read.text, (*read.signatures, *lines))))
         return parse_checkpoint(read.text).size
 
     def cosign_all(
@@ -130,12 +133,12 @@ class Witnessed:
                 self._checked.add(read.text)
             size = parse_checkpoint(read.text).size
             for party in self._sizes.keys() - found:
-                if is_signed_by(read, _keys_of(self._mirror.state, party)):
+                if has_cosigned(read, self._mirror.state.principals.of_party(party)):
                     found.add(party)
                     self._sizes[party] = max(size, self._sizes[party])
             if size <= max(self._floor, self.size):
                 return
-            note = client.checkpoint(cosigned_before=size)
+            note = client.cosigned(size)
 
 
 def check_cosigned(note: bytes, state: State, parties: Sequence[str]) -> None:
@@ -150,19 +153,9 @@ def check_cosigned(note: bytes, state: State, parties: Sequence[str]) -> None:
         SignatureError: naming those who have not.
     """
     read = parse_note(note)
-    missing = [p for p in parties if not is_signed_by(read, _keys_of(state, p))]
+    # A key that was replaced since may have signed: that it was the party's is enough here.
+    missing = [p for p in parties if not has_cosigned(read, state.principals.of_party(p))]
     if missing:
         raise SignatureError(
             f"the result came under a checkpoint that {', '.join(missing)} did not cosign"
         )
-
-
-def _keys_of(state: State, party: str) -> list[VerifierKey]:
-    principal = state.principals.of_party(party)
-    # A key that was replaced since may have signed: that it was the party's is enough here.
-    keys = principal.keys.values() if principal else ()
-    return [
-        parse_vkey(key.public.decode())
-        for key in keys
-        if key.kind == "witness" and key.revoked is None
-    ]

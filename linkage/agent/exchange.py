@@ -29,7 +29,7 @@ from linkage.agent.client import MatcherClient
 from linkage.agent.config import AgentConfig
 from linkage.agent.cosigning import POLL_S, Witness, Witnessed
 from linkage.agent.mirror import Mirror
-from linkage.agent.session import open_cosigner
+from linkage.agent.session import open_cosigners
 from linkage.agreement.model import Agreement
 from linkage.agreement.terms import STEP_TIME, terms_of
 from linkage.errors import ConfigError, DeniedError, JobStateError, MalformedMessageError
@@ -50,7 +50,7 @@ class KeyMaking:
         client: calls of the party.
         mirror: the agent's copy of the log.
         signer: signs with the key that the agreement names for the party.
-        provider: seals the state, and at the end the linkage key; opens the key to cosign with.
+        provider: seals the state, and at the end the linkage key; opens the keys to cosign with.
         on_step: told each time how far the exchange is, and who is awaited.
         sleep: waits until the log may have more.
         clock: the time, with its zone.
@@ -74,7 +74,7 @@ class KeyMaking:
         self._config, self._client, self._mirror = config, client, mirror
         self._signer, self._provider = signer, provider
         self._on_step, self._sleep, self._clock = on_step, sleep, clock
-        self._witness = Witness(mirror, open_cosigner(config, provider))
+        self._witness = Witness(mirror, open_cosigners(config, provider))
         linkage = config.linkage_key
         self._path = linkage.with_name(f"{linkage.name}.exchange")
 

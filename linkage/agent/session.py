@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from keys.derive import KeyContext, LinkageKey
 from keys.door import open_provider
@@ -12,6 +13,7 @@ from keys.dsse import Ed25519Signer
 from keys.errors import KeysError
 from keys.identity import Identity, identity_in
 from keys.keystore import unsealed
+from keys.kinds import WITNESS, WITNESS_ML_DSA
 from keys.providers import KeyProvider
 from keys.states import KeyUse
 from linkage.agent.config import AgentConfig, load_schema, load_source
@@ -21,7 +23,7 @@ from linkage.agent.requests import Requests
 from linkage.encode.encoder import schema_id
 from linkage.errors import ConfigError
 from linkage.job import CodeId, Refinement
-from linkage.log.cosignature import Cosigner
+from linkage.log.cosignature import Clock, Cosigner
 from linkage.log.policy import Policy, parse_policy
 from linkage.rpc.tls import TlsFiles
 from linkage.schema import LinkageSchema
@@ -71,7 +73,7 @@ class Session:
         )
         self._witness = None
         if config.keys.witness is not None:
-            self._witness = Witness(self.mirror, open_cosigner(config, provider))
+            self._witness = Witness(self.mirror, open_cosigners(config, provider))
 
     @cached_property
     def identity(self) -> Identity:
@@ -167,21 +169,39 @@ def open_signer(config: AgentConfig, provider: KeyProvider) -> Ed25519Signer:
         return Ed25519Signer(Ed25519PrivateKey.from_private_bytes(secret))
 
 
-def open_cosigner(config: AgentConfig, provider: KeyProvider) -> Cosigner:
-    """Open the key that an agent cosigns the log with.
+def open_cosigners(config: AgentConfig, provider: KeyProvider) -> tuple[Cosigner, ...]:
+    """Open the keys that an agent cosigns the log with: Ed25519, and ML-DSA-44 if it has one.
 
     Raises:
-        ConfigError: the keystore holds another kind of key, or the settings name none.
-        KeystoreError: it cannot be opened.
+        ConfigError: a keystore holds another kind of key, or the settings name none.
+        KeystoreError: one cannot be opened.
     """
     if config.keys.witness is None:
         raise ConfigError("[keys]", ["witness: name the key that the party cosigns with"])
-    with unsealed(config.keys.witness, provider) as (header, secret):
-        if header.kind != "witness":
-            problem = f"holds a {header.kind} key: name one that `padan keys new witness` made"
-            raise ConfigError(str(config.keys.witness), [problem])
+    cosigners = [_cosigner(config, config.keys.witness, WITNESS, provider)]
+    if config.keys.witness_ml_dsa is not None:
+        cosigners.append(_cosigner(config, config.keys.witness_ml_dsa, WITNESS_ML_DSA, provider))
+    return tuple(cosigners)
+
+
+def _cosigner(config: AgentConfig, path: Path, kind: str, provider: KeyProvider) -> Cosigner:
+    with unsealed(path, provider) as (header, secret):
+        if header.kind != kind:
+            problem = f"holds a {header.kind} key: name one that `padan keys new {kind}` made"
+            raise ConfigError(str(path), [problem])
+        return cosigner_of(config.party, kind, secret)
+
+
+def cosigner_of(
+    party: str, kind: str, secret: bytes | bytearray, clock: Clock = time.time
+) -> Cosigner:
+    """Return a party's witness with a key of a kind of `keys.kinds`."""
+    private: Ed25519PrivateKey | MLDSA44PrivateKey
+    if kind == WITNESS_ML_DSA:
+        private = MLDSA44PrivateKey.from_seed_bytes(secret)
+    else:
         private = Ed25519PrivateKey.from_private_bytes(secret)
-        return Cosigner(witness_name(config.party), private, time.time)
+    return Cosigner(witness_name(party), private, clock)
 
 
 def witness_name(party: str) -> str:

@@ -24,6 +24,7 @@ from linkage.agreement.values import (
     SignKey,
     Strict,
     WitnessKey,
+    WitnessMlDsaKey,
 )
 from linkage.errors import MalformedMessageError
 from linkage.log.canonical import JsonObject, format_json, parse_json
@@ -38,6 +39,11 @@ def _whole_seconds(time: datetime) -> datetime:
 
 
 Time = Annotated[datetime, AfterValidator(_whole_seconds)]
+
+
+_WitnessMlDsaKey = Annotated[
+    WitnessMlDsaKey | None, Field(exclude_if=lambda key: key is None)  # as enrolments were before
+]
 
 
 class Payload(Strict):
@@ -90,6 +96,8 @@ class Enrolment(Payload):
         sign_key: what it signs requests and documents with.
         seal_key: what is sealed to it.
         witness_key: its verifier key as a witness (signed-note vkey).
+        witness_ml_dsa_key: a second one, without which an enrolment has no such member: once a
+            party has both, it has cosigned when both have.
         quota: of an office, what it may do on a day.
     """
 
@@ -100,6 +108,7 @@ class Enrolment(Payload):
     sign_key: SignKey | None = None
     seal_key: SealKey | None = None
     witness_key: WitnessKey | None = None
+    witness_ml_dsa_key: _WitnessMlDsaKey = None
     quota: OfficeQuota | None = None
 
 
@@ -116,6 +125,7 @@ class KeyRotation(Payload):
         sign_key: the new signing key.
         seal_key: the new seal key.
         witness_key: the new verifier key.
+        witness_ml_dsa_key: the new second one.
         old_until: until when the replaced ones count.
     """
 
@@ -127,6 +137,7 @@ class KeyRotation(Payload):
     sign_key: SignKey | None = None
     seal_key: SealKey | None = None
     witness_key: WitnessKey | None = None
+    witness_ml_dsa_key: _WitnessMlDsaKey = None
     old_until: Time
 
 

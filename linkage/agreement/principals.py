@@ -24,7 +24,7 @@ from linkage.agreement.values import office_in, path_of, role_in
 from linkage.errors import MalformedMessageError
 from linkage.log.canonical import JsonObject, decode_base64
 
-Kind = Literal["tls", "sign", "seal", "witness"]
+Kind = Literal["tls", "sign", "seal", "witness", "witness-ml-dsa-44"]
 MAX_ADMINS = 32
 
 
@@ -261,7 +261,8 @@ def _keys(wanted: Enrolment | KeyRotation, index: int) -> dict[str, Key]:
     public: tuple[tuple[Kind, bytes | None], ...] = (
         ("sign", decode_base64(wanted.sign_key) if wanted.sign_key else None),
         ("seal", decode_base64(wanted.seal_key) if wanted.seal_key else None),
-        ("witness", wanted.witness_key.encode() if wanted.witness_key else None),
+        ("witness", _encoded(wanted.witness_key)),
+        ("witness-ml-dsa-44", _encoded(wanted.witness_ml_dsa_key)),
     )
     found += [
         Key(hashlib.sha256(raw).hexdigest(), kind, raw, index)
@@ -271,6 +272,10 @@ def _keys(wanted: Enrolment | KeyRotation, index: int) -> dict[str, Key]:
     if len({key.id for key in found}) < len(found):
         raise Refused("KEY_IN_USE")
     return {key.id: key for key in found}
+
+
+def _encoded(vkey: str | None) -> bytes | None:
+    return None if vkey is None else vkey.encode()
 
 
 def _ended(key: Key, until: datetime) -> Key:

@@ -108,14 +108,25 @@ def _key(text: str, n_bytes: int, what: str) -> str:
 
 
 def _witness_key(text: str) -> str:
+    what = "a witness key is the base64 of 32 bytes (Ed25519) that padan keys new witness printed"
+    return _vkey(text, COSIGNATURE_ED25519, what)
+
+
+def _witness_ml_dsa_key(text: str) -> str:
+    what = (
+        "an ML-DSA-44 witness key is the base64 of 1312 bytes that padan keys new "
+        "witness-ml-dsa-44 printed"
+    )
+    return _vkey(text, COSIGNATURE_ML_DSA_44, what)
+
+
+def _vkey(text: str, algorithm: int, what: str) -> str:
     try:
-        known = parse_vkey(text).algorithm in (COSIGNATURE_ED25519, COSIGNATURE_ML_DSA_44)
+        known = parse_vkey(text).algorithm == algorithm
     except SignatureError:
         known = False
     if not known:
-        raise ValueError(
-            "a witness key is the base64 of 32 bytes (Ed25519) that padan keys new witness printed"
-        )
+        raise ValueError(what)
     return text
 
 
@@ -149,6 +160,7 @@ AgreementId = Annotated[str, AfterValidator(_agreement_id)]
 SignKey = Annotated[str, AfterValidator(_sign_key)]
 SealKey = Annotated[str, AfterValidator(_seal_key)]
 WitnessKey = Annotated[str, AfterValidator(_witness_key)]
+WitnessMlDsaKey = Annotated[str, AfterValidator(_witness_ml_dsa_key)]
 PrincipalUri = Annotated[str, AfterValidator(_principal)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Country = Annotated[str, AfterValidator(_country)]

@@ -16,14 +16,20 @@ from linkage.errors import ConfigError, MalformedMessageError, SignatureError
 from linkage.log.canonical import decode_base64
 from linkage.log.policy import NO_QUORUM, GroupLine, Policy, WitnessLine
 from linkage.log.policy_lint import least_threshold
-from linkage.log.vkey import VerifierKey, parse_vkey
+from linkage.log.vkey import (
+    COSIGNATURE_ED25519,
+    COSIGNATURE_ML_DSA_44,
+    VerifierKey,
+    parse_vkey,
+)
 
 QUORUM = "parties"
 """The group that has to cosign."""
+_TYPES = {COSIGNATURE_ED25519: "ed25519", COSIGNATURE_ML_DSA_44: "ml-dsa-44"}
 
 
-def witness_in(enrolment: bytes) -> VerifierKey:
-    """Return the key that a party cosigns with, out of its enrolment.
+def witnesses_in(enrolment: bytes) -> tuple[VerifierKey, ...]:
+    """Return the keys that a party cosigns with, out of its enrolment.
 
     Raises:
         MalformedMessageError: no enrolment, or one without a key to cosign with.
@@ -34,15 +40,17 @@ def witness_in(enrolment: bytes) -> VerifierKey:
     except KeysError as error:
         raise MalformedMessageError(str(error)) from error
     wanted = parse_payload(Enrolment, envelope)
-    if wanted.witness_key is None or wanted.sign_key is None:
+    vkeys = [key for key in (wanted.witness_key, wanted.witness_ml_dsa_key) if key is not None]
+    if not vkeys or wanted.sign_key is None:
         raise MalformedMessageError(f"{wanted.principal} has no key to cosign with")
     sign_key = decode_base64(wanted.sign_key)
     if not envelope.signers({key_id_of(sign_key): sign_key}):
         raise SignatureError(f"{wanted.principal} has not signed its own enrolment")
-    key = parse_vkey(wanted.witness_key)
-    if key.name != path_of(wanted.principal):
-        raise SignatureError(f"{wanted.principal} cosigns under another name: {key.name}")
-    return key
+    keys = tuple(map(parse_vkey, vkeys))
+    for key in keys:
+        if key.name != path_of(wanted.principal):
+            raise SignatureError(f"{wanted.principal} cosigns under another name: {key.name}")
+    return keys
 
 
 def with_witnesses(
@@ -52,19 +60,31 @@ def with_witnesses(
 
     Args:
         policy: one without quorum, or that this function has made.
-        keys: of the witnesses that are added.
+        keys: of the witnesses that are added; who has two cosigns with both.
         threshold: how many of all have to cosign; if absent the least that keeps two readers
             from seeing two histories.
 
     Raises:
         ConfigError: the file has a quorum of its own, or the threshold is out of range.
     """
-    if policy.quorum not in (NO_QUORUM, QUORUM) or {g.name for g in policy.groups} - {QUORUM}:
+    top = {group.name: group.members for group in policy.groups}
+    members = top.get(QUORUM, tuple(line.name for line in policy.witnesses))
+    if policy.quorum not in (NO_QUORUM, QUORUM) or top.keys() - {QUORUM, *members}:
         raise ConfigError("trust file", ["has groups of its own: add witnesses by hand"])
-    added = tuple(WitnessLine(key.name, key) for key in keys)
-    witnesses = (*policy.witnesses, *added)
-    wanted = least_threshold(len(witnesses)) if threshold is None else threshold
-    if not 1 <= wanted <= len(witnesses):
-        raise ConfigError("trust file", [f"{wanted} of {len(witnesses)} witnesses cannot cosign"])
-    group = GroupLine(QUORUM, wanted, tuple(line.name for line in witnesses))
-    return replace(policy, witnesses=witnesses, groups=(group,), quorum=QUORUM)
+    witnesses, groups = list(policy.witnesses), [g for g in policy.groups if g.name != QUORUM]
+    by_name: dict[str, list[VerifierKey]] = {}
+    for key in keys:
+        by_name.setdefault(key.name, []).append(key)
+    for name, own in by_name.items():
+        if len(own) == 1:
+            witnesses.append(WitnessLine(name, own[0]))
+            continue
+        lines = [WitnessLine(f"{name}/{_TYPES[key.algorithm]}", key) for key in own]
+        witnesses += lines
+        groups.append(GroupLine(name, len(lines), tuple(line.name for line in lines)))
+    members = (*members, *by_name)
+    wanted = least_threshold(len(members)) if threshold is None else threshold
+    if not 1 <= wanted <= len(members):
+        raise ConfigError("trust file", [f"{wanted} of {len(members)} witnesses cannot cosign"])
+    groups.append(GroupLine(QUORUM, wanted, members))
+    return replace(policy, witnesses=tuple(witnesses), groups=tuple(groups), quorum=QUORUM)

@@ -116,12 +116,12 @@ def cosign(config_path: Path, follow: bool) -> None:
     from keys.door import open_provider
     from linkage.agent.client import MatcherClient
     from linkage.agent.cosigning import Witness
-    from linkage.agent.session import load_trust, mirror_of, open_cosigner
+    from linkage.agent.session import load_trust, mirror_of, open_cosigners
     from linkage.errors import UnavailableError
 
     with connected_without_key(config_path) as (config, channel):
-        cosigner = open_cosigner(config, open_provider(config.keys.provider))
-        witness = Witness(mirror_of(config, load_trust(config.trust)), cosigner)
+        cosigners = open_cosigners(config, open_provider(config.keys.provider))
+        witness = Witness(mirror_of(config, load_trust(config.trust)), cosigners)
         client = MatcherClient(channel, config.patience_s)
         witness.cosign_all(client)
         while follow:

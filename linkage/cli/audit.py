@@ -201,7 +201,7 @@ def check_trust(
     the keys of the log only. Take the enrolments from the parties themselves, and compare the
     keys that are shown with them.
     """
-    from linkage.audit.trust import with_witnesses, witness_in
+    from linkage.audit.trust import with_witnesses, witnesses_in
     from linkage.cli import REFUSED
     from linkage.log.policy import format_policy, parse_policy
     from linkage.log.policy_lint import lint_policy
@@ -210,7 +210,7 @@ def check_trust(
         raise click.UsageError("--add and --out go together")
     policy = parse_policy(read_file(trust_path))
     if out is not None:
-        keys = [witness_in(read_file(path)) for path in enrolments]
+        keys = [key for path in enrolments for key in witnesses_in(read_file(path))]
         policy = with_witnesses(policy, keys, quorum)
     problems = lint_policy(policy, parties)
     for problem in problems:

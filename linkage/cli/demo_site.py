@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from keys.dsse import Ed25519Signer, sign
 from keys.identity import Credential, Identity, Role, ThrowawayAuthority, key_digest
 from keys.keystore import new_header, write_keystore
-from keys.kinds import new_secret, public_half
+from keys.kinds import WITNESS, WITNESS_ML_DSA, new_secret, public_half
 from keys.providers import FileProvider, create_key_file
-from linkage.agent.session import witness_name
+from linkage.agent.session import cosigner_of
 from linkage.agreement.articles import Process
 from linkage.agreement.decide import GATE_WAIVED
 from linkage.agreement.envelope import sign_agreement
@@ -85,7 +85,7 @@ class DemoSite:
         self.authority = ThrowawayAuthority(datetime.now(UTC) - timedelta(minutes=5))
         self.administrator = Ed25519Signer(Ed25519PrivateKey.generate())
         self.signers: dict[str, Ed25519Signer] = {}
-        self.cosigners: dict[str, Cosigner] = {}
+        self.cosigners: dict[str, tuple[Cosigner, ...]] = {}
         self._documents: list[Path] = []
         self.parties = tuple(data.parties)
         self.trust = root / "trust" / "trust.txt"
@@ -125,7 +125,7 @@ class DemoSite:
     def _add_witnesses(self) -> None:
         """Let the trust file ask for the cosignatures of the parties."""
         policy = parse_policy(self.trust.read_bytes())
-        keys = [self.cosigners[party].key for party in self.parties]
+        keys = [one.key for party in self.parties for one in self.cosigners[party]]
         self.trust.write_bytes(
             format_policy(with_witnesses(policy, keys), f"Trust file of the match log {ORIGIN}")
         )
@@ -152,11 +152,9 @@ class DemoSite:
         provider, seed = FileProvider(keystore / "kek"), new_secret("sign")
         write_keystore(keystore / "sign.key", seed, new_header("sign", provider), provider)
         self.signers[party] = Ed25519Signer(Ed25519PrivateKey.from_private_bytes(seed))
-        witness_seed = new_secret("witness")
-        header = new_header("witness", provider)
-        write_keystore(keystore / "witness.key", witness_seed, header, provider)
-        private = Ed25519PrivateKey.from_private_bytes(witness_seed)
-        self.cosigners[party] = Cosigner(witness_name(party), private, time.time)
+        self.cosigners[party] = tuple(
+            self._cosigner(party, kind, keystore, provider) for kind in (WITNESS, WITNESS_ML_DSA)
+        )
         self._identify("party", party, signer=self.signers[party])
         with (folder / "records.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, own.rows[0].keys())
@@ -166,6 +164,13 @@ class DemoSite:
         self._write(folder / "source.toml", own.source)
         seal = public_half("seal", new_secret("seal"))
         return DemoKeys(self.signers[party].public, seal or b"")
+
+    @staticmethod
+    def _cosigner(party: str, kind: str, keystore: Path, provider: FileProvider) -> Cosigner:
+        """Write a key that a party cosigns with."""
+        secret = new_secret(kind)
+        write_keystore(keystore / f"{kind}.key", secret, new_header(kind, provider), provider)
+        return cosigner_of(party, kind, secret)
 
     def _agreement(self, keys: dict[str, DemoKeys]) -> Path:
         """Write the agreement that all parties have signed."""
@@ -250,6 +255,7 @@ class DemoSite:
                 linkage = "keystore/linkage.key"
                 sign = "keystore/sign.key"
                 witness = "keystore/witness.key"
+                witness_ml_dsa = "keystore/witness-ml-dsa-44.key"
                 """,
             )
 
@@ -367,13 +373,15 @@ class DemoSite:
         self, identity: Identity, credential: Credential, signer: Ed25519Signer | None
     ) -> Path:
         """Write the document by which somebody is admitted, as an administrator signs it."""
-        cosigner = self.cosigners.get(identity.name) if signer else None
+        cosigners = self.cosigners[identity.name] if signer else ()
+        vkeys: list[str | None] = [*(format_vkey(one.key) for one in cosigners), None, None]
         document = Enrolment(
             log=ORIGIN,
             principal=identity.uri,
             tls_keys=(key_digest(credential.certificate),),
             sign_key=encode_base64(signer.public) if signer else None,
-            witness_key=format_vkey(cosigner.key) if cosigner else None,
+            witness_key=vkeys[0],
+            witness_ml_dsa_key=vkeys[1],
         )
         signers = [self.administrator, *([signer] if signer else [])]
         path = self.root / "enrolments" / f"{identity.role}-{identity.name}.json"

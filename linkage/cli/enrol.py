@@ -12,6 +12,7 @@ import click
 
 from linkage.cli.signer import signing_options, signing_with
 from linkage.cli.times import parse_time
+from linkage.log.vkey import COSIGNATURE_ED25519, COSIGNATURE_ML_DSA_44
 
 if TYPE_CHECKING:
     from keys.dsse import Ed25519Signer, Envelope
@@ -31,6 +32,9 @@ _CERTIFICATES = click.option(
 )  # fmt: skip
 _SEAL = click.option("--seal-key", help="Base64 that `padan keys new seal` printed.")
 _WITNESS = click.option("--witness-key", help="Base64 that `padan keys new witness` printed.")
+_WITNESS_ML_DSA = click.option(
+    "--witness-ml-dsa-key", help="Base64 that `padan keys new witness-ml-dsa-44` printed."
+)
 
 
 @click.group()
@@ -49,6 +53,7 @@ def enrol() -> None:
 @_CERTIFICATES
 @_SEAL
 @_WITNESS
+@_WITNESS_ML_DSA
 @signing_options
 @_OUT
 def new(
@@ -57,6 +62,7 @@ def new(
     certificates: tuple[Path, ...],
     seal_key: str | None,
     witness_key: str | None,
+    witness_ml_dsa_key: str | None,
     key: Path,
     setting: str,
     out: Path,
@@ -73,6 +79,7 @@ def new(
         tls_keys=_digests(certificates, principal, problems),
         seal_key=seal_key,
         witness_key=_vkey(witness_key, principal),
+        witness_ml_dsa_key=_vkey(witness_ml_dsa_key, principal, COSIGNATURE_ML_DSA_44),
     )
     with signing_with(key, setting) as signer:
         _write(payload.model_copy(update={"sign_key": _base64(signer.public)}), out, signer)
@@ -134,6 +141,7 @@ def offices(origin: str, principal: str, path: Path, folder: Path, key: Path, se
 @_CERTIFICATES
 @_SEAL
 @_WITNESS
+@_WITNESS_ML_DSA
 @click.option("--new-key", type=_FILE, help="Keystore file of a new signing key, same provider.")
 @click.option(
     "--old-until",
@@ -150,6 +158,7 @@ def rotate(
     certificates: tuple[Path, ...],
     seal_key: str | None,
     witness_key: str | None,
+    witness_ml_dsa_key: str | None,
     new_key: Path | None,
     old_until: datetime,
     key: Path,
@@ -161,9 +170,10 @@ def rotate(
     from linkage.agreement.payload import KeyRotation
 
     problems = _problems_of_new(out)
-    if not (certificates or seal_key or witness_key or new_key):
+    if not (certificates or seal_key or witness_key or witness_ml_dsa_key or new_key):
         problems.append(
-            "names no new key: give --certificate, --seal-key, --witness-key or --new-key"
+            "names no new key: give --certificate, --seal-key, --witness-key, "
+            "--witness-ml-dsa-key or --new-key"
         )
     payload = _checked(
         KeyRotation,
@@ -174,6 +184,7 @@ def rotate(
         tls_keys=_digests(certificates, principal, problems),
         seal_key=seal_key,
         witness_key=_vkey(witness_key, principal),
+        witness_ml_dsa_key=_vkey(witness_ml_dsa_key, principal, COSIGNATURE_ML_DSA_44),
         old_until=old_until,
     )
     # One provider for both keys: a passphrase is asked for, or read, once.
@@ -275,7 +286,7 @@ def _checked(kind: type[P], problems: Sequence[str], **fields: Any) -> P:
     return payload
 
 
-def _vkey(public: str | None, principal: str) -> str | None:
+def _vkey(public: str | None, principal: str, algorithm: int = COSIGNATURE_ED25519) -> str | None:
     """Return the verifier key of a witness, by the name under which its agent cosigns.
 
     What is no key is returned as it is, to be refused with all other fields.
@@ -283,13 +294,13 @@ def _vkey(public: str | None, principal: str) -> str | None:
     from linkage.agreement.values import path_of
     from linkage.errors import LinkageError
     from linkage.log.canonical import decode_base64
-    from linkage.log.vkey import COSIGNATURE_ED25519, VerifierKey, format_vkey
+    from linkage.log.vkey import VerifierKey, format_vkey
 
     if public is None:
         return None
     try:
         raw = decode_base64(public)
-        return format_vkey(VerifierKey(path_of(principal), COSIGNATURE_ED25519, raw))
+        return format_vkey(VerifierKey(path_of(principal), algorithm, raw))
     except LinkageError:
         return public
 

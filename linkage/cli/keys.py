@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from keys.providers import KeyProvider
 
 _PATH = click.Path(path_type=Path)
-_MADE_KINDS = ("sign", "seal", "witness")
+_MADE_KINDS = ("sign", "seal", "witness", "witness-ml-dsa-44")
 _STATES = ("active", "suspended", "deactivated", "compromised", "destroyed")
 _SETTING_HELP = (
     "What opens it: file:PATH, passphrase:prompt|fd:N|file:PATH, "

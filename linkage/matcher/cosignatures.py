@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from keys.identity import Identity
+from linkage.agreement.cosigners import cosigning_keys, has_cosigned
+from linkage.agreement.principals import Principal
 from linkage.errors import (
     DeniedError,
     MalformedMessageError,
@@ -19,7 +21,6 @@ from linkage.errors import (
 )
 from linkage.log.checkpoint import add_cosignatures, parse_checkpoint, verify_checkpoint
 from linkage.log.note import is_signed_by, parse_note
-from linkage.log.vkey import VerifierKey, parse_vkey
 from linkage.matcher.journal import Clock, time_of
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
@@ -91,7 +92,8 @@ class Cosignatures:
             MalformedMessageError: the note is of no checkpoint that is cosigned now, or has
                 no line of the party.
         """
-        keys = self._keys_of(identity.party)
+        party, now = self._principal(identity.party), time_of(self._clock)
+        keys = cosigning_keys(party, now)
         if not keys:
             raise DeniedError(
                 "NO_WITNESS_KEY", "no key to cosign with is enrolled: padan enrol rotate"
@@ -100,6 +102,12 @@ class Cosignatures:
             sent = parse_note(note)
             if not is_signed_by(sent, keys):
                 raise MalformedMessageError("the checkpoint has no line of the caller's party")
+            if not has_cosigned(sent, party, now):
+                raise DeniedError(
+                    "NO_WITNESS_KEY",
+                    "the party has enrolled two keys to cosign with, and cosigned with one: name "
+                    "both under [keys], witness and witness_ml_dsa",
+                )
             size = parse_checkpoint(sent.text).size
             lines = note.partition(b"\n\n")[2]
             with self._lock:
@@ -150,8 +158,9 @@ class Cosignatures:
         """Return whether the next checkpoint may be cosigned: time is over, or all have."""
         if not self._notes or now >= self._held_since + _HOLD_S:
             return True
-        principals = self._ledger.known.principals.by_uri.values()
-        witnesses = [p.party for p in principals if p.role == "party" and self._keys_of(p.party)]
+        principals, at = self._ledger.known.principals.by_uri.values(), time_of(self._clock)
+        parties = (one for one in principals if one.role == "party")
+        witnesses = [one.party for one in parties if cosigning_keys(one, at)]
         return not self._missing(self._notes[max(self._notes)], witnesses)
 
     def _on_disk(self) -> dict[int, bytes]:
@@ -170,10 +179,8 @@ class Cosignatures:
         return notes
 
     def _missing(self, note: bytes, parties: Sequence[str]) -> tuple[str, ...]:
-        read = parse_note(note)
-        return tuple(p for p in parties if not is_signed_by(read, self._keys_of(p)))
+        read, now = parse_note(note), time_of(self._clock)
+        return tuple(p for p in parties if not has_cosigned(read, self._principal(p), now))
 
-    def _keys_of(self, party: str) -> list[VerifierKey]:
-        principal = self._ledger.known.principals.of_party(party)
-        keys = principal.counting("witness", time_of(self._clock)) if principal else ()
-        return [parse_vkey(key.public.decode()) for key in keys]
+    def _principal(self, party: str) -> Principal | None:
+        return self._ledger.known.principals.of_party(party)

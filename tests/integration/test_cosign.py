@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from linkage.errors import (
 from linkage.job import JobState
 from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.cosignature import Cosigner
-from linkage.log.note import Note, NoteSignature, format_note, is_signed_by, parse_note
+from linkage.log.note import Note, format_note, is_signed_by, parse_note, signed_line
 from linkage.matcher.results import Receipt, Results
 from linkage.result import Part
 
@@ -62,10 +62,10 @@ def head(service: Service) -> Note:
         return parse_note(client.checkpoint(to_cosign=True))
 
 
-def with_line(note: Note, cosigner: Cosigner, text: str | None = None) -> bytes:
-    made = cosigner.sign((text or note.text).encode())
-    line = NoteSignature(cosigner.key.name, cosigner.key.key_id, made)
-    return format_note(Note(text or note.text, (*note.signatures, line)))
+def with_lines(note: Note, cosigners: Iterable[Cosigner], text: str | None = None) -> bytes:
+    text = text or note.text
+    lines = (signed_line(text.encode(), one) for one in cosigners)
+    return format_note(Note(text, (*note.signatures, *lines)))
 
 
 def test_a_result_is_given_to_nobody_before_all_parties_have_cosigned(running: Service) -> None:
@@ -84,8 +84,9 @@ def test_a_result_is_given_to_nobody_before_all_parties_have_cosigned(running: S
 def test_agents_cosign_while_they_wait(running: Service) -> None:
     outcomes = running.run_all(running.request("imigrasi"))
     assert all(outcome.job.state is JobState.RELEASED for outcome in outcomes.values())
-    keys = {party: cosigner.key for party, cosigner in running.site.cosigners.items()}
-    assert all(is_signed_by(head(running), [key]) for key in keys.values())
+    keys = [one.key for own in running.site.cosigners.values() for one in own]
+    assert len(keys) == 4
+    assert all(is_signed_by(head(running), [key]) for key in keys)
 
 
 def test_a_party_that_does_not_cosign_in_time_ends_the_job_by_name(running: Service) -> None:
@@ -117,8 +118,8 @@ def test_only_the_own_line_under_a_checkpoint_of_now_is_taken(running: Service) 
     other_text = "\n".join((origin, str(int(size) + 1), *rest))
     wrong = {
         "no line": format_note(note),
-        "line of the caller": with_line(note, cosigners["imigrasi"]),
-        "cosigned now": with_line(note, cosigners["dukcapil"], other_text),
+        "line of the caller": with_lines(note, cosigners["imigrasi"]),
+        "cosigned now": with_lines(note, cosigners["dukcapil"], other_text),
     }
     with running.client("dukcapil") as client:
         for text, content in wrong.items():
@@ -126,7 +127,10 @@ def test_only_the_own_line_under_a_checkpoint_of_now_is_taken(running: Service) 
                 client.add_cosignature(content)
         with pytest.raises(MalformedMessageError):
             client.add_cosignature(b"")
-    assert not is_signed_by(head(running), [c.key for c in cosigners.values()])
+        for one in cosigners["dukcapil"]:
+            with pytest.raises(DeniedError, match="witness_ml_dsa"):
+                client.add_cosignature(with_lines(note, [one]))
+    assert not is_signed_by(head(running), [c.key for own in cosigners.values() for c in own])
 
 
 def test_a_result_without_the_line_of_a_party_is_not_believed(
@@ -247,7 +251,7 @@ def test_lines_of_witnesses_that_a_trust_file_does_not_name_are_left_out(running
     site = running.site
     for party in site.parties:
         cosign(running, party)
-    cut = (b"group", b"quorum", b"witness party/imigrasi")
+    cut = (b"group parties", b"group party/imigrasi", b"quorum", b"witness party/imigrasi")
     lines = site.trust.read_bytes().splitlines(keepends=True)
     one = [line for line in lines if not line.startswith(cut)]
     site.trust.write_bytes(b"".join([*one, b"quorum party/dukcapil\n"]))

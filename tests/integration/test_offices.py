@@ -42,7 +42,7 @@ def open_office(service: Service, name: str = "tawau", jobs_per_day: int = 1) ->
     head, folder = service.folder("imigrasi"), service.site.root / "agents" / name
     uri = URI.replace("tawau", name)
     shutil.copytree(
-        head, folder, ignore=shutil.ignore_patterns("work", "linkage*.key", "witness.key")
+        head, folder, ignore=shutil.ignore_patterns("work", "linkage*.key", "witness*.key")
     )
     credential = service.site.authority.issue(parse_identity(uri))
     (folder / "certificate.pem").write_bytes(credential.certificate)

@@ -20,7 +20,7 @@ from linkage.cli import padan
 from linkage.errors import ConfigError
 from linkage.log.canonical import JsonObject, decode_base64
 from linkage.log.entry import Entry
-from linkage.log.vkey import COSIGNATURE_ED25519, parse_vkey
+from linkage.log.vkey import COSIGNATURE_ED25519, COSIGNATURE_ML_DSA_44, parse_vkey
 
 LOG = "padan.test/log"
 DOMAIN = "padan.test"
@@ -136,12 +136,14 @@ def new_party(desk: Desk, out: Path, **changed: str) -> tuple[str | Path, ...]:
 def test_a_party_is_enrolled_with_all_its_keys(desk: Desk) -> None:
     desk.key("seal", "seal")
     desk.key("witness", "witness")
+    desk.key("second", "witness-ml-dsa-44")
     out = desk.folder / "out.json"
-    done(
-        "enrol",
-        "new",
-        *new_party(desk, out, seal_key=desk.public["seal"], witness_key=desk.public["witness"]),
-    )
+    public = {
+        "seal_key": desk.public["seal"],
+        "witness_key": desk.public["witness"],
+        "witness_ml_dsa_key": desk.public["second"],
+    }
+    done("enrol", "new", *new_party(desk, out, **public))
     assert desk.submit("enrol", out) == "NOT_SIGNED"
     done("enrol", "sign", out, *desk.by("admin"))
     assert desk.submit("enrol", out) is None
@@ -156,6 +158,34 @@ def test_a_party_is_enrolled_with_all_its_keys(desk: Desk) -> None:
     (witness,) = (parse_vkey(key.public.decode()) for key in kinds["witness"])
     assert (witness.name, witness.algorithm) == ("party/kemenlu", COSIGNATURE_ED25519)
     assert witness.public == decode_base64(desk.public["witness"])
+    (second,) = (
+        parse_vkey(key.public.decode()) for key in principal.counting("witness-ml-dsa-44", NOW)
+    )
+    assert (second.name, second.algorithm) == ("party/kemenlu", COSIGNATURE_ML_DSA_44)
+    assert second.public == decode_base64(desk.public["second"])
+
+
+def test_an_enrolment_without_a_second_key_to_cosign_with_is_as_it_was(desk: Desk) -> None:
+    desk.key("witness", "witness")
+    out = desk.folder / "out.json"
+    done("enrol", "new", *new_party(desk, out, witness_key=desk.public["witness"]))
+    assert "witness_ml_dsa_key" not in json.loads(read(out).payload)
+    done("enrol", "sign", out, *desk.by("admin"))
+    assert desk.submit("enrol", out) is None
+    # The second key comes beside the first, which goes on.
+    desk.key("second", "witness-ml-dsa-44")
+    rotated = desk.folder / "rotated.json"
+    done(
+        *("enrol", "rotate", "--log", LOG, "--principal", KEMENLU, "--serial", "1"),
+        *("--witness-ml-dsa-key", desk.public["second"]),
+        *("--old-until", "2027-01-01T00:00:00Z", "--out", rotated),
+        *desk.by("kemenlu"),
+    )
+    assert desk.submit("key.rotate", rotated) is None
+    principal = desk.state.principals.get(KEMENLU)
+    assert principal is not None
+    for kind in ("witness", "witness-ml-dsa-44"):
+        assert [key.until for key in principal.counting(kind, NOW)] == [None]
 
 
 def test_two_certificates_are_enrolled_beside_each_other(desk: Desk) -> None:
@@ -185,6 +215,7 @@ def test_as_many_administrators_sign_as_the_log_wants(desk: Desk) -> None:
         ({"log": "two words"}, "log: an origin is"),
         ({"seal-key": "AAAA"}, "seal_key: a seal key is the base64 of 1216 bytes"),
         ({"witness-key": "a\nb"}, "witness_key: a witness key is"),
+        ({"witness-ml-dsa-key": "AAAA"}, "witness_ml_dsa_key: an ML-DSA-44 witness key is"),
         ({"certificate": "/nowhere.pem"}, "/nowhere.pem: No such file"),
     ],
 )

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from log_site import Site, bundle_of, head_of, job_leaves, seconds, signed_bundle
 from memory_witness import nodes_of
 from three_verifiers import write_archive
@@ -107,8 +108,11 @@ def test_a_trust_file(tmp_path: Path) -> None:
     assert "everyone asks for 2 of 3, and needs 3" in done.stdout
 
 
-def enrolment(folder: Path, party: str, cosigns_as: str | None = None) -> Path:
+def enrolment(
+    folder: Path, party: str, cosigns_as: str | None = None, *, both: bool = False
+) -> Path:
     """Write the enrolment of a party, as it signs it itself."""
+    second = Cosigner(f"party/{party}", MLDSA44PrivateKey.generate(), lambda: 1.0)
     sign_key, witness_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     signer = dsse.Ed25519Signer(sign_key)
     document = Enrolment(
@@ -119,6 +123,7 @@ def enrolment(folder: Path, party: str, cosigns_as: str | None = None) -> Path:
         witness_key=format_vkey(
             Cosigner(cosigns_as or f"party/{party}", witness_key, lambda: 1.0).key
         ),
+        witness_ml_dsa_key=format_vkey(second.key) if both else None,
     )
     envelope = dsse.sign(Enrolment.TYPE, document.to_bytes(), [signer])
     return saved(folder / f"{party}.json", envelope.to_bytes())
@@ -146,6 +151,27 @@ def test_a_trust_file_is_written_with_witnesses(tmp_path: Path) -> None:
     assert run("trust", tmp_path / "all", "--party", "party/ahu").exit_code == 0
     # A party twice is one key twice.
     assert isinstance(run("trust", out, "--add", paths[0], "--out", log).exception, ConfigError)
+
+
+def test_a_party_with_two_keys_is_asked_for_both(tmp_path: Path) -> None:
+    signer = Ed25519Signer(LOG, Ed25519PrivateKey.from_private_bytes(b"\5" * 32))
+    log = saved(tmp_path / "log", format_policy(Policy((LogLine(signer.key),)), "Of a test"))
+    names = ("dukcapil", "imigrasi", "ahu")
+    paths = [enrolment(tmp_path, name, both=name != "imigrasi") for name in names]
+    out, more = tmp_path / "trust", tmp_path / "more"
+    added = run("trust", log, "--add", paths[0], "--add", paths[1], "--out", out)
+    assert added.exit_code == 0, added.exception
+    added = run("trust", out, "--add", paths[2], "--quorum", "3", "--out", more)
+    assert added.exit_code == 0, added.exception
+    policy = parse_policy(more.read_bytes())
+    own = {name: policy.witnesses_under(f"party/{name}") for name in names}
+    assert [len(own[name]) for name in names] == [2, 1, 2]
+    assert policy.quorum_met(frozenset().union(*own.values()))
+    for line in policy.witnesses:
+        assert not policy.quorum_met(frozenset().union(*own.values()) - {line.name})
+    assert run("trust", more, "--party", "party/ahu").exit_code == 0
+    again = run("trust", more, "--add", paths[2], "--out", tmp_path / "again")
+    assert isinstance(again.exception, ConfigError)
 
 
 def test_a_witness_is_taken_only_from_its_own_enrolment(tmp_path: Path) -> None:
