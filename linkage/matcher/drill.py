@@ -98,7 +98,7 @@ def drill(config: MatcherConfig, restored: MatcherConfig, keys: Sequence[Verifie
         readable=sum(sum(files) for files in opened.values()),
         destroyed=sum(len(files) for name, files in opened.items() if name in destroyed),
         survivors=tuple(name for name, files in opened.items() if name in destroyed and any(files)),
-        keys=tuple(_keys_in(restored.data)),
+        keys=tuple(_keys_in(restored, config)),
     )
 
 
@@ -158,6 +158,15 @@ def _reads(artefacts: ArtefactStore, dataset: str, name: str) -> bool:
     return True
 
 
-def _keys_in(folder: Path) -> list[str]:
+def _keys_in(restored: MatcherConfig, config: MatcherConfig) -> list[str]:
+    """Return the files of keys among the copy's data, or in a keystore that was copied along."""
+    found = [str(path.relative_to(restored.data)) for path in _key_files(restored.data)]
+    keystore = restored.keystore
+    if keystore.resolve() != config.keystore.resolve():
+        found += [str(path.relative_to(keystore.parent)) for path in _key_files(keystore)]
+    return sorted(found)
+
+
+def _key_files(folder: Path) -> list[Path]:
     found = [*folder.rglob("expires-*"), *folder.rglob("held-*"), *folder.rglob("wrapped/*")]
-    return sorted(str(path.relative_to(folder)) for path in found if path.is_file())
+    return [path for path in found if path.is_file()]

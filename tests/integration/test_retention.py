@@ -182,6 +182,12 @@ def test_a_drill_finds_keys_in_a_backup_and_what_they_open(done: tuple[Service, 
     assert found["survivors"] == []
     assert any(name.startswith("keys/expires-") for name in found["keys"])
     assert not found["passed"]
+    # Or beside the data, where the settings of the copy name it.
+    shutil.rmtree(restored.parent / "data" / "keys")
+    shutil.copytree(kept, restored.parent / "keystore" / "artefacts")
+    result, found = drill(service, restored)
+    assert any(name.startswith("keystore/artefacts/expires-") for name in found["keys"])
+    assert result.exit_code != 0
 
 
 def test_a_drill_refuses_a_log_that_is_another(done: tuple[Service, str]) -> None:
