@@ -7,13 +7,13 @@ history later has signed the evidence himself.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 
 from linkage.agent.client import MatcherClient
 from linkage.agent.mirror import Mirror
 from linkage.agreement.cosigners import has_cosigned
 from linkage.agreement.state import State
-from linkage.errors import MalformedMessageError, SignatureError
+from linkage.agreement.witnesses import witnesses_needed
+from linkage.errors import DeniedError, MalformedMessageError, SignatureError
 from linkage.job import JobState
 from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.cosignature import Cosigner
@@ -80,13 +80,27 @@ class Witness:
             sleep(POLL_S)
 
     def attend(
-        self, client: MatcherClient, job_id: str, sleep: Callable[[float], None] = time.sleep
+        self,
+        client: MatcherClient,
+        job_id: str,
+        on_refused: Callable[[str], None],
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Cosign until a job waits for cosignatures no more."""
+        """Cosign until a job waits for cosignatures no more.
+
+        Args:
+            client: calls of the party.
+            job_id: the job.
+            on_refused: told why the matcher did not take a line; it is sent again.
+            sleep: waits.
+        """
         while client.job(job_id).state is JobState.AWAITING_COSIGNATURES:
-            # The checkpoint's turn may be over when the line arrives: ask again.
-            with suppress(MalformedMessageError):
+            try:
                 self.cosign(client)
+            except (MalformedMessageError, DeniedError) as error:
+                # The checkpoint's turn may be over when the line arrives: ask again. And others
+                # may stand in for a party whose key was revoked.
+                on_refused(str(error))
             sleep(POLL_S)
 
 
@@ -141,12 +155,13 @@ class Witnessed:
             note = client.cosigned(size)
 
 
-def check_cosigned(note: bytes, state: State, parties: Sequence[str]) -> None:
-    """Check that all of some parties have cosigned a checkpoint.
+def check_cosigned(note: bytes, state: State, agreement_id: str, parties: Sequence[str]) -> None:
+    """Check that all of some parties have cosigned a checkpoint, or who stands in for them.
 
     Args:
         note: the checkpoint; that it is the log's is checked elsewhere.
         state: what the own copy of the log says.
+        agreement_id: the agreement, which says who stands in.
         parties: who has to have cosigned.
 
     Raises:
@@ -154,7 +169,8 @@ def check_cosigned(note: bytes, state: State, parties: Sequence[str]) -> None:
     """
     read = parse_note(note)
     # A key that was replaced since may have signed: that it was the party's is enough here.
-    missing = [p for p in parties if not has_cosigned(read, state.principals.of_party(p))]
+    needed = witnesses_needed(state, agreement_id, parties)
+    missing = needed.missing(lambda party: has_cosigned(read, state.principals.of_party(party)))
     if missing:
         raise SignatureError(
             f"the result came under a checkpoint that {', '.join(missing)} did not cosign"

@@ -75,6 +75,9 @@ class Reporter(Protocol):
     def waiting(self, progress: Progress) -> None:
         """The matcher's progress changed."""
 
+    def not_cosigned(self, reason: str) -> None:
+        """The matcher has not taken this party's cosignature; it is sent again."""
+
     def away(self, away_s: float, pause_s: float, left_s: float) -> None:
         """Nothing has got through for `away_s`; the next try is in `pause_s`, the last `left_s`."""
 
@@ -230,7 +233,7 @@ def run_job(
             # What is told now may be older than the answer.
             answered.add(progress.state)
         if progress.state is JobState.AWAITING_COSIGNATURES and cosigns:
-            session.witness.attend(client, job_id)
+            session.witness.attend(client, job_id, reporter.not_cosigned)
     job = client.job(job_id)
     if job.state is not JobState.RELEASED:
         spool.forget_chunks()
@@ -434,7 +437,7 @@ def _fetch(
     )
     state = session.mirror.follow(result.note, client)
     # The own one too: a party that cosigned knows the log up to there.
-    check_cosigned(result.note, state, job.spec.parties)
+    check_cosigned(result.note, state, job.spec.agreement_id, job.spec.parties)
     compared = None
     if job.spec.refinement is not None:
         compared = Compared(session, job.job_id, job.spec.parties, references)

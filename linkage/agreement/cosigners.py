@@ -8,7 +8,7 @@ it.
 
 from datetime import datetime
 
-from linkage.agreement.principals import Kind, Principal
+from linkage.agreement.principals import Key, Kind, Principal
 from linkage.log.note import Note, is_signed_by
 from linkage.log.vkey import VerifierKey, parse_vkey
 
@@ -38,6 +38,20 @@ def has_cosigned(note: Note, principal: Principal | None, time: datetime | None 
     return bool(needed) and all(
         is_signed_by(note, _keys_of(principal, kind, time)) for kind in needed
     )
+
+
+def has_lost(principal: Principal | None) -> bool:
+    """Return whether a party cannot cosign: the log has that its last key of a type was revoked."""
+    kinds = {kind: [key.revoked for key in keys] for kind, keys in _by_kind(principal).items()}
+    return any(None not in revoked for revoked in kinds.values())
+
+
+def _by_kind(principal: Principal | None) -> dict[Kind, list[Key]]:
+    found: dict[Kind, list[Key]] = {}
+    for key in principal.keys.values() if principal else ():
+        if key.kind in _KINDS:
+            found.setdefault(key.kind, []).append(key)
+    return found
 
 
 def _keys_of(principal: Principal | None, kind: Kind, time: datetime | None) -> list[VerifierKey]:

@@ -63,6 +63,7 @@ class StageBar:
         self._bar = bar
         self._task = bar.add_task("", total=None)
         self._stage, self._told_at = "", 0.0
+        self._said: set[str] = set()
 
     def show(self, stage: str, done: int, total: int | None) -> None:
         """Show how far a stage is.
@@ -97,6 +98,12 @@ class UploadBar(StageBar):
     def uploading(self, chunk: int, n_chunks: int) -> None:
         """A chunk is being sent."""
         self.show("uploading", chunk + 1, n_chunks)
+
+    def not_cosigned(self, reason: str) -> None:
+        """The matcher has not taken this party's cosignature; said once for each reason."""
+        if reason not in self._said:
+            self._said.add(reason)
+            self.say(f"the matcher did not take this party's cosignature, trying again: {reason}")
 
     def away(self, away_s: float, pause_s: float, left_s: float) -> None:
         """Nothing has got through for `away_s`; the next try is in `pause_s`, the last `left_s`."""

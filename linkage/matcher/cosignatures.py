@@ -8,11 +8,13 @@ what was released has its checkpoint in the database.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from keys.identity import Identity
 from linkage.agreement.cosigners import cosigning_keys, has_cosigned
 from linkage.agreement.principals import Principal
+from linkage.agreement.witnesses import witnesses_needed
 from linkage.errors import (
     DeniedError,
     MalformedMessageError,
@@ -26,8 +28,10 @@ from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
 from linkage.store.cosigned_files import CosignedFiles
 
-# While it holds, all parties cosign one checkpoint, though the log goes on.
-_HOLD_S = 2.0
+# While it holds, all parties cosign one checkpoint, though the log goes on. Where lines come late
+# it lasts longer: else slow parties would cosign one checkpoint each, and none together.
+_HOLD_S, _LONGEST_HOLD_S = 2.0, 10.0
+_LINES_TIMED = 16
 _KEPT = 64
 
 
@@ -58,6 +62,9 @@ class Cosignatures:
         # The note of each size with the lines so far, the newest last.
         self._notes = self._on_disk()
         self._held_since = -_HOLD_S
+        # When each checkpoint's turn began, and how long after that the last lines came.
+        self._began: dict[int, float] = {}
+        self._late_s = deque[float](maxlen=_LINES_TIMED)
         self._lock = threading.Lock()
 
     def head(self) -> bytes:
@@ -67,7 +74,7 @@ class Cosignatures:
         with self._lock:
             if size not in self._notes and self._may_move_on(now):
                 self._notes[size] = newest
-                self._held_since = now
+                self._held_since = self._began[size] = now
                 self._forget_old()
             return self._notes[max(self._notes)]
 
@@ -115,29 +122,34 @@ class Cosignatures:
                 if known is None or parse_note(known).text != sent.text:
                     raise MalformedMessageError("not a checkpoint that is cosigned now: ask again")
                 self._notes[size] = add_cosignatures(known, lines, keys)
+                if size in self._began:
+                    self._late_s.append(self._monotonic() - self._began[size])
                 self._files.write(size, self._notes[size])
         except SignatureError as error:
             raise MalformedMessageError(str(error)) from error
         self._on_line()
 
-    def complete(self, parties: Sequence[str], above: int) -> bytes | None:
-        """Return a checkpoint with the lines of some parties, or None.
+    def complete(self, agreement_id: str, parties: Sequence[str], above: int) -> bytes | None:
+        """Return a checkpoint with the lines of some parties, or of who stands in, or None.
 
         Args:
+            agreement_id: the agreement, which says who stands in.
             parties: who has to have cosigned.
             above: index of a leaf that it has to cover.
         """
+        needed = witnesses_needed(self._ledger.known, agreement_id, parties)
         for size, note in self._newest():
-            if size > above and not self._missing(note, parties):
+            if size > above and not needed.missing(self._signed(note)):
                 return note
         return None
 
-    def missing(self, parties: Sequence[str], above: int) -> tuple[str, ...]:
+    def missing(self, agreement_id: str, parties: Sequence[str], above: int) -> tuple[str, ...]:
         """Return whose lines are missing under the newest checkpoint that covers a leaf."""
+        needed = witnesses_needed(self._ledger.known, agreement_id, parties)
         for size, note in self._newest():
             if size > above:
-                return self._missing(note, parties)
-        return tuple(parties)
+                return needed.missing(self._signed(note))
+        return needed.missing(lambda _party: False)
 
     def _newest(self) -> list[tuple[int, bytes]]:
         with self._lock:
@@ -152,16 +164,18 @@ class Cosignatures:
         }
         for old in set(sorted(self._notes)[:-_KEPT]) - set(newest.values()):
             del self._notes[old]
+            self._began.pop(old, None)
             self._files.remove(old)
 
     def _may_move_on(self, now: float) -> bool:
         """Return whether the next checkpoint may be cosigned: time is over, or all have."""
-        if not self._notes or now >= self._held_since + _HOLD_S:
+        hold_s = min(max(_HOLD_S, 2 * max(self._late_s, default=0.0)), _LONGEST_HOLD_S)
+        if not self._notes or now >= self._held_since + hold_s:
             return True
         principals, at = self._ledger.known.principals.by_uri.values(), time_of(self._clock)
         parties = (one for one in principals if one.role == "party")
         witnesses = [one.party for one in parties if cosigning_keys(one, at)]
-        return not self._missing(self._notes[max(self._notes)], witnesses)
+        return all(map(self._signed(self._notes[max(self._notes)]), witnesses))
 
     def _on_disk(self) -> dict[int, bytes]:
         """Return what is there and of this log; what is not goes, and is cosigned again."""
@@ -178,9 +192,10 @@ class Cosignatures:
                 self._files.remove(size)
         return notes
 
-    def _missing(self, note: bytes, parties: Sequence[str]) -> tuple[str, ...]:
+    def _signed(self, note: bytes) -> Callable[[str], bool]:
+        """Return what says whether a party has cosigned a checkpoint."""
         read, now = parse_note(note), time_of(self._clock)
-        return tuple(p for p in parties if not has_cosigned(read, self._principal(p), now))
+        return lambda party: has_cosigned(read, self._principal(party), now)
 
     def _principal(self, party: str) -> Principal | None:
         return self._ledger.known.principals.of_party(party)

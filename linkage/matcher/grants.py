@@ -75,7 +75,7 @@ class Grants:
                     continue
                 parties = tuple(standing.agreement.by_id)
                 # Not only over the last: another may have been given since they cosigned.
-                note = self._cosignatures.complete(parties, size)
+                note = self._cosignatures.complete(agreement_id, parties, size)
                 if note is None:
                     continue
                 covered = parse_checkpoint(parse_note(note).text).size

@@ -178,7 +178,8 @@ class Jobs:
                     continue
                 if job.state is JobState.AWAITING_COSIGNATURES:
                     leaf = transaction.result_leaf(job.job_id) or 0
-                    missing = self._cosignatures.missing(job.spec.parties, leaf)
+                    spec = job.spec
+                    missing = self._cosignatures.missing(spec.agreement_id, spec.parties, leaf)
                     code = "COSIGNATURE_MISSING"
                     reason = f"the log was not cosigned in time by: {', '.join(missing)}"
                 elif job.state is JobState.COLLECTING:

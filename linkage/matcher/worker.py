@@ -142,6 +142,8 @@ class Worker:
         self._wake = threading.Event()
         self._not_before: dict[str, float] = {}
         self._cancelled: dict[str, threading.Event] = {}
+        # Jobs whose needless files this process has removed.
+        self._forgotten: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker")
         self._log = structlog.get_logger("worker")
@@ -280,6 +282,7 @@ class Worker:
         for name in self._artefacts.names(dataset_of(job.job_id)):
             if name.startswith(_PAIRS):
                 self._artefacts.remove(dataset_of(job.job_id), name)
+        self._forgotten.add(job.job_id)
 
     def _load(self, job: Job) -> _Uploads:
         with self._metadata.read() as transaction:
@@ -415,8 +418,9 @@ class Worker:
         if leaf is None:
             raise JobStateError("a result that was never logged")
         # Again: the matcher may have stopped between the result and this.
-        self._forget(job)
-        note = self._cosignatures.complete(job.spec.parties, leaf)
+        if job.job_id not in self._forgotten:
+            self._forget(job)
+        note = self._cosignatures.complete(job.spec.agreement_id, job.spec.parties, leaf)
         if note is None:
             return
         with self._metadata.write() as transaction:
@@ -426,6 +430,7 @@ class Worker:
             self._record(transaction, job, "release", {"job": job.job_id}, leaf)
             transaction.set_cosigned(job.job_id, note)
             transaction.set_state(job.job_id, JobState.RELEASED)
+        self._forgotten.discard(job.job_id)
         self._match_log.publish()
 
     def _check_release(self, transaction: Transaction, job: Job) -> None:

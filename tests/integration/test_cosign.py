@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,14 @@ from click.testing import CliRunner
 from in_process import Service, links, people
 from refining import until, upload_for_all, wait_for
 
+from keys.dsse import sign
 from linkage.agent.cosigning import Witnessed
+from linkage.agent.run import request_job
+from linkage.agreement.payload import KeyRevocation
 from linkage.audit.verdict import QUORUM_NOT_MET
 from linkage.audit.verify import verify_bundle
 from linkage.cli import padan
+from linkage.cli.demo_site import DOMAIN
 from linkage.errors import (
     DeniedError,
     JobStateError,
@@ -26,6 +32,7 @@ from linkage.job import JobState
 from linkage.log.checkpoint import parse_checkpoint
 from linkage.log.cosignature import Cosigner
 from linkage.log.note import Note, format_note, is_signed_by, parse_note, signed_line
+from linkage.log.vkey import format_vkey
 from linkage.matcher.results import Receipt, Results
 from linkage.result import Part
 
@@ -97,6 +104,37 @@ def test_a_party_that_does_not_cosign_in_time_ends_the_job_by_name(running: Serv
     assert job.reason_code == "COSIGNATURE_MISSING"
     assert "imigrasi" in job.reason
     assert "dukcapil" not in job.reason
+
+
+def test_others_stand_in_for_a_party_whose_key_to_cosign_with_was_lost(
+    new_service: Callable[..., Service],
+) -> None:
+    service = new_service(
+        dukcapil=people(20), imigrasi=people(20, skip=10), kemenlu=people(20, skip=5)
+    )
+    pair, third = ("dukcapil", "imigrasi"), "kemenlu"
+    vkeys = [format_vkey(one.key).encode() for one in service.site.cosigners["imigrasi"]]
+    lost = KeyRevocation(
+        log=service.site.agreement.log,
+        principal=f"spiffe://{DOMAIN}/party/imigrasi",
+        serial=1,
+        keys=tuple(sorted(sha256(vkey).hexdigest() for vkey in vkeys)),
+        reason="compromised",
+    )
+    with service.running(), service.client(third) as client, ThreadPoolExecutor() as pool:
+        client.submit_document(
+            sign(lost.TYPE, lost.to_bytes(), [service.site.administrator]).to_bytes()
+        )
+        with service.client("dukcapil") as asking:
+            job_id = request_job(service.session("dukcapil"), asking, pair, 600, "R3").job_id
+        outcomes = pool.submit(service.run_all, job_id, *pair)
+        until(service, job_id, AWAITING)
+        # Two of the others are agreed on: that of the job is not enough.
+        mine = [one.key for one in service.site.cosigners["dukcapil"]]
+        wait_for(lambda: is_signed_by(head(service), mine) or outcomes.done())
+        assert not outcomes.done()
+        service.session(third).witness.cosign_all(client)
+        assert all(len(links(outcome)) == 10 for outcome in outcomes.result().values())
 
 
 def test_a_restarted_matcher_asks_again_and_releases(service: Service) -> None:
