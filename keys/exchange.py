@@ -174,7 +174,8 @@ class Exchange:
         if not posted <= {message_digest(made.envelope) for made in self._made}:
             raise KeysError(
                 "the log holds a message of this party that its state has not made: the state "
-                "is an old one. Withdraw, and begin the next epoch"
+                "is an old one. Withdraw (`padan agent rotate --withdraw`), and begin the next "
+                "epoch"
             )
         if seen.broken:
             self.wipe()

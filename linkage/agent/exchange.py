@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from keys.dsse import Envelope, Signer, envelope_in
 from keys.errors import KeysError
@@ -75,8 +76,7 @@ class KeyMaking:
         self._signer, self._provider = signer, provider
         self._on_step, self._sleep, self._clock = on_step, sleep, clock
         self._witness = Witness(mirror, open_cosigners(config, provider))
-        linkage = config.linkage_key
-        self._path = linkage.with_name(f"{linkage.name}.exchange")
+        self._path = state_of(config)
 
     def run(self) -> None:
         """Make the key and write it into its keystore file; one that is there stays.
@@ -208,6 +208,7 @@ class KeyMaking:
         """
         epoch = self._mirror.state.epochs.get(terms.agreement_id, terms.epoch)
         if epoch is not None and epoch.ended is not None:
+            self._path.unlink(missing_ok=True)
             raise JobStateError(
                 f"epoch {terms.epoch} ended with leaf {epoch.ended} of the log: begin the next one"
             )
@@ -234,6 +235,11 @@ class KeyMaking:
 def _awaited(transcript: Transcript) -> tuple[str, ...]:
     sent = {party: len(transcript.sent_by(party)) for party in transcript.terms.names}
     return tuple(party for party, n in sent.items() if n < transcript.step)
+
+
+def state_of(config: AgentConfig) -> Path:
+    """Return where the state of an exchange is kept until its key is made."""
+    return config.linkage_key.with_name(f"{config.linkage_key.name}.exchange")
 
 
 def terms_in(config: AgentConfig, mirror: Mirror) -> Terms:

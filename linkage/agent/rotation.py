@@ -16,6 +16,7 @@ from keys.dsse import Signer, sign
 from keys.errors import KeystoreError
 from keys.identity import identity_in
 from keys.keystore import change_state, read_header
+from keys.messages import Withdrawal, sign_message
 from keys.providers import KeyProvider
 from keys.rotation import (
     Cost,
@@ -36,7 +37,7 @@ from keys.transcript import Step
 from linkage.agent.client import MatcherClient
 from linkage.agent.config import AgentConfig, Agreement
 from linkage.agent.delegating import give_key, take_key
-from linkage.agent.exchange import KeyMaking, terms_in, transcript_of
+from linkage.agent.exchange import KeyMaking, state_of, terms_in, transcript_of
 from linkage.agent.mirror import Mirror
 from linkage.agent.references import References, references_of
 from linkage.agent.register import register_of
@@ -268,6 +269,27 @@ class Rotation:
             change_state(path, KeyState.COMPROMISED, self._provider, self._clock())
         return leaf
 
+    def withdraw(self) -> int:
+        """End the exchange that has begun, and blame nobody: the own state of it is lost.
+
+        Returns:
+            The leaf that says so; the next exchange has the next number.
+
+        Raises:
+            JobStateError: none has begun that could still succeed.
+            DeniedError: the matcher refuses; the message says why.
+        """
+        self._standing()
+        begun = self._open(self._epochs())
+        if begun is None:
+            raise JobStateError("no key is being made: there is nothing to withdraw from")
+        config = self._config.at(begun.number)
+        terms = terms_in(config, self._mirror)
+        envelope = sign_message(terms, Withdrawal(config.party), self._signer)
+        leaf = self._client.submit_document(envelope.to_bytes())
+        state_of(config).unlink(missing_ok=True)
+        return leaf
+
     def _standing(self) -> Standing:
         own = self._config.agreement
         standing = self._mirror.update(self._client).agreements.get(own.id)
@@ -306,7 +328,7 @@ class Rotation:
         path = self._config.at(epoch.number).linkage_key
         if epoch.confirmed is None or epoch.ended is not None or path.exists():
             return False
-        if not path.with_name(f"{path.name}.exchange").exists():
+        if not state_of(self._config.at(epoch.number)).exists():
             problem = (
                 f"the key of epoch {epoch.number} was made, and is not in this keystore: give it "
                 "up with `padan agent rotate --lost`, and make the next"

@@ -218,10 +218,17 @@ def status(config_path: Path, as_json: bool) -> None:
 @click.option("--early", is_flag=True, help="Make the next key although it is not due.")
 @click.option("--dry-run", is_flag=True, help="Say what is due and what it costs; change nothing.")
 @click.option("--lost", is_flag=True, help="The key may be known to others: give it up at once.")
+@click.option("--withdraw", is_flag=True, help="End the making of a key whose state is lost here.")
 @click.option("--yes", is_flag=True, help="Do not ask before a key is given up.")
 @_JSON
 def rotate(
-    config_path: Path, early: bool, dry_run: bool, lost: bool, yes: bool, as_json: bool
+    config_path: Path,
+    early: bool,
+    dry_run: bool,
+    lost: bool,
+    withdraw: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Bring the linkage keys of the agreement up to date; run it every day.
 
@@ -232,6 +239,10 @@ def rotate(
     """
     from linkage.cli.rotation import cost_lines, outlook_to_dict
 
+    if dry_run + lost + withdraw > 1:
+        raise click.UsageError(
+            "--lost gives up a key that is made, --withdraw the making of one, --dry-run neither"
+        )
     if lost and not yes:
         words = "Give up this key for ever? Running jobs end, and all parties make a new one"
         click.confirm(words, abort=True, err=True)
@@ -240,17 +251,21 @@ def rotate(
         if lost:
             leaf = rotation.lose()
             click.echo(f"given up, leaf {leaf}: nothing more is done under this key", err=True)
+        if withdraw:
+            leaf = rotation.withdraw()
+            click.echo(f"withdrawn, leaf {leaf}: the next key has the next number", err=True)
         before = rotation.outlook()
         for line in cost_lines(before):
             click.echo(line, err=True)
-        epoch = None if dry_run or lost else rotation.renew(early=early)
+        ends = dry_run or lost or withdraw
+        epoch = None if ends else rotation.renew(early=early)
         changed = [] if dry_run else rotation.tend()
         config = held.config.at(epoch) if epoch else held.config.newest()
     for one in changed:
         click.echo(f"key {one.key_id} of epoch {one.epoch}: {one.before} -> {one.after}", err=True)
     if epoch:
         _tell_key(config)
-    if not (dry_run or lost):
+    if not ends:
         _renew_register(config)
     if as_json:
         states = [one.to_json() for one in changed]

@@ -3,11 +3,12 @@
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from in_process import Service, people
-from key_making import config_of, make, parts
+from key_making import config_of, make, now, parts
 
 from keys.derive import KEY_BYTES
 from keys.dsse import sign
@@ -22,10 +23,19 @@ from keys.transcript import Transcript
 from linkage.agent.client import MatcherClient
 from linkage.agent.config import AgentConfig, load_agent
 from linkage.agent.delegating import give_key, take_key
+from linkage.agent.exchange import state_of
+from linkage.agent.rotation import Rotation
 from linkage.agent.session import open_signer
 from linkage.agreement.payload import Enrolment
+from linkage.agreement.terms import STEP_TIME
 from linkage.cli.demo_site import DOMAIN
-from linkage.errors import ConfigError, DeniedError, MalformedMessageError, NotFoundError
+from linkage.errors import (
+    ConfigError,
+    DeniedError,
+    JobStateError,
+    MalformedMessageError,
+    NotFoundError,
+)
 from linkage.log.canonical import encode_base64
 
 
@@ -147,6 +157,31 @@ def test_a_lost_state_makes_no_second_message(
         service.site.linkage_key("dukcapil").with_name("linkage.key.exchange").unlink()
         with pytest.raises(KeysError, match="state is an old one"):
             make(service, "dukcapil")
+
+
+def test_who_waits_alone_is_told_so_and_may_withdraw(service: Service) -> None:
+    """The time of an exchange begins with the last commit, so nothing ends for want of one."""
+    ahead = iter([timedelta(), timedelta(), 2 * STEP_TIME])
+    with service.running():
+        with pytest.raises(JobStateError, match="imigrasi, kemenlu did not begin in 3 days"):
+            make(service, "dukcapil", clock=lambda: now() + next(ahead, 2 * STEP_TIME))
+        config = config_of(service, "dukcapil")
+        state_of(config).unlink()
+        with parts(config) as (client, mirror, provider):
+            signer = open_signer(config, provider)
+            rotation = Rotation(config, client, mirror, signer, provider, lambda *_: None)
+            assert rotation.outlook().begun == 1
+            rotation.withdraw()
+            with pytest.raises(JobStateError, match="nothing to withdraw from"):
+                rotation.withdraw()
+        with pytest.raises(JobStateError, match="ended with leaf"):
+            make(service, "imigrasi")
+        configs = {party: config_of(service, party).at(2) for party in service.site.parties}
+        with ThreadPoolExecutor() as pool:
+            runs = [pool.submit(make, service, party, own) for party, own in configs.items()]
+            for run in runs:
+                run.result()
+        assert all(own.linkage_key.exists() for own in configs.values())
 
 
 OFFICE = f"spiffe://{DOMAIN}/office/kemenlu/tawau"
