@@ -311,11 +311,17 @@ def check_spec(session: Session, job: Job) -> None:
 
 
 def check_results(agreement: AgreementTerms, job: Job) -> None:
-    """Check that a job tells nobody more than the agreement gives, whatever the matcher allowed.
+    """Check who asked for a job and what it tells against the agreement, whatever was allowed.
 
     Raises:
-        DeniedError: it does.
+        DeniedError: an office asked that may not, or somebody is told more than is agreed.
     """
+    asking = agreement.by_id.get(job.requester)
+    if job.office and (asking is None or not asking.lets_ask(job.office)):
+        raise DeniedError(
+            "OFFICE_NOT_AGREED",
+            f"the agreement does not let the office {job.office} of {job.requester} ask for jobs",
+        )
     for source, recipient, level in job.spec.results:
         agreed = agreement.level(source, recipient)
         if agreed is None or level > agreed:

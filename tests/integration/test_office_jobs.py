@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,7 +16,7 @@ from test_offices import OFFICE, open_office, remove, take_key
 
 from linkage.agent.client import MatcherClient
 from linkage.agent.config import AgentConfig
-from linkage.agent.run import request_job, run_job
+from linkage.agent.run import check_results, request_job, run_job
 from linkage.agent.session import Session
 from linkage.batch import Manifest, Question, QuestionKind
 from linkage.cli import padan
@@ -158,6 +159,16 @@ def test_the_agreement_says_which_offices_may_ask(kuching: AgentConfig) -> None:
         ask(kuching)
 
 
+def test_agents_take_no_job_of_another_office_whatever_the_matcher_allowed(
+    service: Service, tawau: AgentConfig
+) -> None:
+    job, agreement = ask(tawau), service.site.agreement
+    check_results(agreement, job)
+    for office, requester in (("kuching", "imigrasi"), ("tawau", "dukcapil"), ("tawau", "bin")):
+        with pytest.raises(DeniedError, match="OFFICE_NOT_AGREED"):
+            check_results(agreement, replace(job, office=office, requester=requester))
+
+
 def test_the_log_and_the_report_say_which_office_it_was(service: Service) -> None:
     service.site.cosign_log()
     service.site.fetch_bundle()
@@ -168,7 +179,7 @@ def test_the_log_and_the_report_say_which_office_it_was(service: Service) -> Non
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     (agreement,) = report["agreements"]
-    assert agreement["requesters"] == {OFFICE: 2, "office/imigrasi/kuching": 1, "party/imigrasi": 1}
+    assert agreement["requesters"] == {OFFICE: 3, "office/imigrasi/kuching": 1, "party/imigrasi": 1}
     first = report["jobs"][0]
     assert (first["requester"], first["records"]["imigrasi"]) == (OFFICE, 25)
 
