@@ -30,7 +30,7 @@ from linkage.errors import (
 from linkage.rpc.fields import check_fields
 from linkage.rpc.limits import CALLS_AT_HAND, MAX_CALLS, POLICIES
 from linkage.rpc.peer import Admits, Peer, peer_of
-from linkage.rpc.rates import Rates, Volumes, account_of
+from linkage.rpc.rates import PARTY_SHARE, Rates, Volumes, account_of
 from linkage.rpc.status import status_of
 from linkage.tracing import span
 
@@ -161,7 +161,8 @@ class Guard(grpc.aio.ServerInterceptor):
             peer = peer_of(context)
             if not self._admits(peer) or peer.identity.role not in policy.roles:
                 raise DeniedError("NOT_ADMITTED", _NOT_ADMITTED)
-            if not self._rates.take(peer.identity.uri):
+            account = account_of(peer.identity)
+            if not (self._rates.take(peer.identity.uri) and self._rates.take(account, PARTY_SHARE)):
                 raise QuotaExceededError("too many calls at once: wait a second, and call again")
             async with asyncio.timeout(policy.deadline_s):
                 with self._at_hand(peer):

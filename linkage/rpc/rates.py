@@ -18,7 +18,8 @@ from linkage.errors import QuotaExceededError
 PER_S, BURST = 200.0, 1_000.0
 # A party of five million records sends some 14 GB for a job of two rounds.
 PARTY_BYTES, OFFICE_BYTES, BYTES_AT_HAND = 64 << 30, 4 << 30, 64 << 20
-PARTY_AT_HAND = 4
+# What one caller has at once, so many times a party and its offices have together.
+PARTY_SHARE = 4
 _DAY_S = 86_400
 
 
@@ -47,12 +48,18 @@ class Rates:
         self._buckets: dict[str, _Bucket] = {}
         self._lock = threading.Lock()
 
-    def take(self, who: str) -> bool:
-        """Count a call of somebody; return whether it may be made."""
-        now = self._clock()
+    def take(self, who: str, share: float = 1.0) -> bool:
+        """Count a call of somebody; return whether it may be made.
+
+        Args:
+            who: whose bucket; always with the same share.
+            share: how many times as large it is as that of one identity.
+        """
+        now, burst = self._clock(), share * self._burst
         with self._lock:
-            bucket = self._buckets.setdefault(who, _Bucket(self._burst, now))
-            bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._per_s)
+            bucket = self._buckets.setdefault(who, _Bucket(burst, now))
+            more = (now - bucket.at) * self._per_s * share
+            bucket.tokens = min(burst, bucket.tokens + more)
             bucket.at = now
             if bucket.tokens < 1:
                 return False
@@ -70,7 +77,7 @@ class Volumes:
         party_bytes: most that a party sends on a day (UTC), its offices included.
         office_bytes: most of these that come from one office.
         at_hand: most bytes of one identity that are in memory at once, of all its calls; a party
-            and its offices have `PARTY_AT_HAND` times as many.
+            and its offices have `PARTY_SHARE` times as many.
         clock: seconds since 1970.
     """
 
@@ -138,9 +145,9 @@ class Volumes:
                 "midnight (UTC); an upload goes on where it stopped"
             )
         at_hand, most = self._at_hand, self._most_at_hand
-        if at_hand[who.uri] + n_bytes > most or at_hand[party] + n_bytes > PARTY_AT_HAND * most:
+        if at_hand[who.uri] + n_bytes > most or at_hand[party] + n_bytes > PARTY_SHARE * most:
             raise QuotaExceededError(
-                f"more than {most} bytes at once, or {PARTY_AT_HAND} times as many of a party and "
+                f"more than {most} bytes at once, or {PARTY_SHARE} times as many of a party and "
                 "its offices: send with fewer calls at a time"
             )
         at_hand.update({who.uri: n_bytes, party: n_bytes})

@@ -35,6 +35,14 @@ def test_callers_do_not_hinder_each_other() -> None:
     assert [rates.take("b") for _ in range(3)] == [True, True, False]
 
 
+def test_a_share_is_a_larger_bucket() -> None:
+    clock = Clock()
+    rates = Rates(2.0, 5.0, clock)
+    assert [rates.take("party", 4) for _ in range(21)] == [True] * 20 + [False]
+    clock.now += 1.0
+    assert [rates.take("party", 4) for _ in range(9)] == [True] * 8 + [False]
+
+
 @given(st.lists(st.floats(0, 2), max_size=60), st.floats(0.5, 20), st.integers(1, 9))
 def test_never_more_than_the_burst_and_the_rate(
     pauses: list[float], per_s: float, burst: int
