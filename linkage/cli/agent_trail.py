@@ -92,9 +92,13 @@ def _tell_limits(found: "Trail") -> None:
         err=True,
     )
     for use in found.unknown:
+        role, *names = use.requester.split("/")
+        # Of another party's office the own head office had taken part.
+        of_office = role == "office" and names[0] not in use.counterparts
+        known = f"is known at {use.requester}" if of_office else "is not known here any more"
         click.echo(
             f"job {use.job} of {use.asked:%Y-%m-%d} ({use.agreement}): which records went into it "
-            "is not known here any more",
+            f"{known}",
             err=True,
         )
 

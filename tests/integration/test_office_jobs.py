@@ -106,6 +106,23 @@ def test_an_office_asks_for_a_job_and_carries_it_through(
     assert outcomes[0].path.is_relative_to(tawau.work)
 
 
+def test_its_head_office_is_told_where_its_records_are_known(
+    service: Service, tawau: AgentConfig
+) -> None:
+    heads = str(service.folder("imigrasi") / "agent.toml")
+    offices = str(service.site.root / "agents" / "tawau" / "agent.toml")
+    with service.client("imigrasi") as head, agent(tawau) as (session, client):
+        service.session("imigrasi").mirror.update(head)
+        session.mirror.update(client)
+    told = [
+        CliRunner().invoke(padan, ["agent", "trail", "--config", config, "--record", "00031"])
+        for config in (heads, offices)
+    ]
+    assert [done.exit_code for done in told] == [0, 0]
+    assert f"is known at {OFFICE}" in told[0].stderr
+    assert f"asked for by {OFFICE}, with dukcapil" in told[1].stdout
+
+
 def test_nobody_else_of_the_party_takes_part_in_it(
     service: Service, tawau: AgentConfig, kuching: AgentConfig
 ) -> None:
