@@ -253,18 +253,17 @@ class MatcherClient:
         request = log_pb2.AddCosignatureRequest(checkpoint=note)
         self._call(lambda: self._log.AddCosignature(request, timeout=_DEADLINE_S))
 
-    def entries(self, start: int, end: int) -> list[Logged]:
-        """Return entries of the log, in their order, with the bodies that the party may read.
+    def entries(self, start: int, end: int) -> Iterator[Logged]:
+        """Yield entries of the log, in their order, with the bodies that the party may read.
 
         Raises:
             MalformedMessageError: the matcher sent others than were asked for.
         """
-        entries: list[log_pb2.GetEntriesResponse] = []
         # In parts: a line that breaks costs one of them, and not all that came before.
         for first in range(start, end, _ENTRIES_AT_ONCE):
             part = log_pb2.GetEntriesRequest(start=first, end=min(first + _ENTRIES_AT_ONCE, end))
-            entries += self._call(partial(self._entries_of, part))
-        return [Logged(entry.leaf, entry.opening, entry.body) for entry in entries]
+            for entry in self._call(partial(self._entries_of, part)):
+                yield Logged(entry.leaf, entry.opening, entry.body)
 
     def submit_document(self, envelope: bytes, sealed: Sequence[bytes] = ()) -> int:
         """Put a signed document into the log, and return its leaf index.

@@ -4,7 +4,6 @@ Its bodies are those of the party's own jobs: what it can tell of them, and give
 that lost them.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from linkage.agreement.state import State
@@ -41,7 +40,8 @@ class Mirror:
         self.documents: dict[int, Entry] = {}
         self.withheld: dict[int, Entry] = {}
         self.state = State()
-        self._read(map(parse_entry, self.copy.leaves(self.copy.size)))
+        for leaf in self.copy.leaves(self.copy.size):
+            self._take(parse_entry(leaf))
 
     @property
     def head(self) -> Checkpoint | None:
@@ -54,7 +54,7 @@ class Mirror:
 
     def follow(self, note: bytes, source: LogSource) -> State:
         """Move on to a checkpoint, fetching the leaves up to it; raises as `LogCopy.follow`."""
-        self._read(entry for _, entry in self.copy.follow(note, source))
+        self.copy.follow(note, source, lambda _logged, entry: self._take(entry))
         return self.state
 
     def root_at(self, size: int) -> bytes:
@@ -65,13 +65,12 @@ class Mirror:
         """
         return self.copy.root_at(size)
 
-    def _read(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            index, told = self.state.size, entry.type.startswith(_TOLD)
-            body = self.copy.body(index) if told else None
-            if told and body is None:
-                self.withheld[index] = entry
-            before, self.state = self.state, self.state.after(index, entry, body)
-            counts = len(self.state.rejected) == len(before.rejected)
-            if counts and entry.body is not None and "env" in entry.body:
-                self.documents[index] = entry
+    def _take(self, entry: Entry) -> None:
+        index, told = self.state.size, entry.type.startswith(_TOLD)
+        body = self.copy.body(index) if told else None
+        if told and body is None:
+            self.withheld[index] = entry
+        before, self.state = self.state, self.state.after(index, entry, body)
+        counts = len(self.state.rejected) == len(before.rejected)
+        if counts and entry.body is not None and "env" in entry.body:
+            self.documents[index] = entry

@@ -142,6 +142,9 @@ class Rotation:
         self._on_step, self._sleep, self._clock = on_step, sleep, clock
         self._identity = identity_in(config.tls.certificate.read_bytes())
         self._store = ArtefactStore(config.work / "artefacts", config.work / "keystore")
+        # The jobs, and the size of the log when they were read out of it: once for all epochs.
+        self._known_jobs: list[JobRecord] = []
+        self._jobs_at = -1
 
     def outlook(self) -> Outlook:
         """Return how it stands with the keys.
@@ -304,10 +307,13 @@ class Rotation:
 
     def _jobs(self) -> list[JobRecord]:
         """Return all jobs of the agreement that the log has told this party of."""
-        copy = self._mirror.copy
-        entries = [parse_entry(leaf) for leaf in copy.leaves(copy.size)]
-        own = self._config.agreement.id
-        return [job for job in read_jobs(entries, copy.bodies()) if job.agreement == own]
+        copy, own = self._mirror.copy, self._config.agreement.id
+        if self._jobs_at != copy.size:
+            entries = [parse_entry(leaf) for leaf in copy.leaves(copy.size)]
+            found = read_jobs(entries, copy.bodies())
+            self._known_jobs = [job for job in found if job.agreement == own]
+            self._jobs_at = copy.size
+        return self._known_jobs
 
     def _open(self, epochs: list[Epoch]) -> Epoch | None:
         """Return the newest epoch, if its exchange has begun and may still succeed."""

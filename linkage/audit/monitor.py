@@ -35,7 +35,7 @@ from linkage.log.cosigned import read_cosigned
 from linkage.log.entry import Entry, parse_entry
 from linkage.log.hashing import leaf_hash
 from linkage.log.policy import NO_QUORUM, Policy
-from linkage.store.log_copy import LogCopy, LogSource
+from linkage.store.log_copy import LogCopy, Logged, LogSource
 from linkage.store.log_files import LogFiles
 
 FORK = "FORK"
@@ -248,7 +248,8 @@ class Monitor:
             yield ROLLBACK, text, self._evidence(ROLLBACK, note)
             return
         try:
-            new = self._copy.follow(note, log)
+            new = list[tuple[Logged, Entry]]()
+            self._copy.follow(note, log, lambda one, entry: new.append((one, entry)))
         except SplitViewError as error:
             yield self._split(note, head, log, error)
             return

@@ -7,8 +7,10 @@ Beside the leaves are the bodies that the reader may see, each held against its 
 
 import copy
 import fcntl
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import NamedTuple, Protocol
 
 from linkage.errors import (
@@ -22,12 +24,15 @@ from linkage.log.canonical import JsonObject
 from linkage.log.checkpoint import Checkpoint, verify_checkpoint
 from linkage.log.entry import Entry, format_body, open_body, parse_entry, verify_body
 from linkage.log.proof import inclusion_proof
-from linkage.log.tiles import Tile
 from linkage.log.vkey import VerifierKey
 from linkage.store.log_files import LogFiles
 
 CONTRADICTION = "contradiction"
 """Name of the file beside a copy that keeps a checkpoint which contradicts it."""
+
+
+_IN_MEMORY_BYTES = 1 << 20
+_LENGTHS = struct.Struct(">III")
 
 
 class Logged(NamedTuple):
@@ -126,8 +131,18 @@ class LogCopy:
         except MalformedMessageError as error:
             raise self.damaged() from error
 
-    def follow(self, note: bytes, source: LogSource) -> list[tuple[Logged, Entry]]:
-        """Move on to a checkpoint, and return the entries up to it that are new.
+    def follow(
+        self,
+        note: bytes,
+        source: LogSource,
+        on_new: Callable[[Logged, Entry], None] = lambda _logged, _entry: None,
+    ) -> None:
+        """Move on to a checkpoint, fetching the entries up to it; they are never all in memory.
+
+        Args:
+            note: the checkpoint.
+            source: where they come from.
+            on_new: told each of them in turn, once all are kept.
 
         Raises:
             SignatureError: the checkpoint is not signed by the log.
@@ -141,22 +156,27 @@ class LogCopy:
         if new.size <= self.size:
             if self.root_at(new.size) != new.root:
                 raise self._contradiction(note, "it has another history")
-            return []
-        # Nothing is kept before all of it has been found to belong together.
-        ahead, tiles = copy.deepcopy(self._builder), list[tuple[Tile, bytes]]()
-        logged = list(source.entries(self.size, new.size))
-        try:
-            for one in logged:
-                tiles += ahead.append(one.leaf)
-            entries = [parse_entry(one.leaf) for one in logged]
-        except (MalformedMessageError, ValueError) as error:
-            raise self._contradiction(note, "it has a leaf that is none") from error
-        if (ahead.size, ahead.root()) != (new.size, new.root):
-            raise self._contradiction(note, "it did not grow out of what was seen before")
-        bodies = _checked_bodies(self.size, entries, logged)
-        self._write(note, new.size, (*tiles, *ahead.partial_tiles()), bodies)
-        self._builder, self.head = ahead, new
-        return list(zip(logged, entries, strict=True))
+            return
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES, dir=str(self.folder)) as file:
+            fetched = _Fetched(file)
+            ahead = copy.deepcopy(self._builder)
+            for one in source.entries(self.size, new.size):
+                try:
+                    ahead.append(one.leaf)
+                    parse_entry(one.leaf)
+                except (MalformedMessageError, ValueError) as error:
+                    raise self._contradiction(note, "it has a leaf that is none") from error
+                fetched.add(one)
+            if (ahead.size, ahead.root()) != (new.size, new.root):
+                raise self._contradiction(note, "it did not grow out of what was seen before")
+            # Nothing is kept before all of it has been found to belong together.
+            for one in fetched:
+                _check_body(one)
+            self._write(note, new.size, fetched)
+            self._builder, self.head = ahead, new
+            for one in fetched:
+                on_new(one, parse_entry(one.leaf))
 
     def root_at(self, size: int) -> bytes:
         """Return the root of the first entries of the log.
@@ -179,24 +199,21 @@ class LogCopy:
         """
         return inclusion_proof(index, size, self._files.nodes())
 
-    def _write(
-        self,
-        note: bytes,
-        size: int,
-        tiles: Iterable[tuple[Tile, bytes]],
-        bodies: Mapping[int, bytes],
-    ) -> None:
+    def _write(self, note: bytes, size: int, fetched: "_Fetched") -> None:
         """Write what is new, unless another run on this copy was there before."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self.folder / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             there = self._files.read_checkpoint()
             if there is not None and self._kept(there).size >= size:
                 return
-            for tile, data in tiles:
+            builder = copy.deepcopy(self._builder)
+            for one in fetched:
+                if one.opening:
+                    self._files.write_body(builder.size, format_body(one.opening, one.body))
+                for tile, data in builder.append(one.leaf):
+                    self._files.write_tile(tile, data)
+            for tile, data in builder.partial_tiles():
                 self._files.write_tile(tile, data)
-            for index, data in bodies.items():
-                self._files.write_body(index, data)
             self._files.write_checkpoint(note)
 
     def _kept(self, note: bytes) -> Checkpoint:
@@ -219,18 +236,34 @@ class LogCopy:
         )
 
 
-def _checked_bodies(
-    start: int, entries: Sequence[Entry], logged: Sequence[Logged]
-) -> dict[int, bytes]:
-    """Return the bodies that came with some entries, as files, by index.
+class _Fetched:
+    """Entries that came and are not kept yet.
+
+    Args:
+        file: where they are meanwhile.
+    """
+
+    def __init__(self, file: "SpooledTemporaryFile[bytes]") -> None:
+        self._file = file
+
+    def add(self, one: Logged) -> None:
+        """Take the next one."""
+        self._file.write(_LENGTHS.pack(*map(len, one)) + b"".join(one))
+
+    def __iter__(self) -> Iterator[Logged]:
+        """Yield all of them, from the first."""
+        self._file.seek(0)
+        while lengths := self._file.read(_LENGTHS.size):
+            yield Logged(*(self._file.read(length) for length in _LENGTHS.unpack(lengths)))
+
+
+def _check_body(one: Logged) -> None:
+    """Check the body that came with an entry.
 
     Raises:
-        VerificationError: one is not what its leaf committed to.
-        MalformedMessageError: one is in another form.
+        VerificationError: it is not what its leaf committed to.
+        MalformedMessageError: it is in another form.
     """
-    bodies = {}
-    for index, (entry, one) in enumerate(zip(entries, logged, strict=True), start):
-        if one.opening:
-            verify_body(entry, one.opening, one.body)
-            bodies[index] = format_body(one.opening, one.body)
-    return bodies
+    if one.opening:
+        verify_body(parse_entry(one.leaf), one.opening, one.body)
+        format_body(one.opening, one.body)

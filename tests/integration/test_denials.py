@@ -130,7 +130,7 @@ def test_a_denial_that_hides_nothing_is_read_by_its_parties(service: Service) ->
             session.mirror.update(client)
             job = client.request_job(spec_of(session, purpose="lain"))
             assert (job.state, job.reason_code) == (JobState.DENIED, "PURPOSE_MISMATCH")
-            found = client.entries(0, len(logged(service)))
+            found = list(client.entries(0, len(logged(service))))
         (deny,) = (one for one in found if parse_entry(one.leaf).type == "job.deny")
         assert json.loads(deny.body)["rules"] == ["P1"]
 

@@ -57,9 +57,11 @@ class Log:
 
 
 @pytest.mark.parametrize("sizes", [[1], [5], [255, 256, 257], [300, 300, 900], [1, 700]])
+@pytest.mark.parametrize("in_memory", [1 << 20, 100])
 def test_a_copy_grows_with_its_log_and_is_the_same_after_a_restart(
-    tmp_path: Path, sizes: list[int]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int], in_memory: int
 ) -> None:
+    monkeypatch.setattr("linkage.store.log_copy._IN_MEMORY_BYTES", in_memory)
     log, mirror = Log([leaf(i) for i in range(900)]), Mirror(tmp_path / "log", TRUST)
     for size in sizes:
         log.size = size
