@@ -25,31 +25,126 @@ _LINE_BYTES = 8 * LINE_WORDS
 # Without types of their own.
 _build: Any = cgutils
 _types: Any = types
+_INT, _WORD = ir.IntType(32), ir.IntType(64)
+_VECTOR = ir.VectorType(_WORD, LINE_WORDS)
+
+
+def _load(builder: Any, address: Any) -> Any:
+    # Lines are aligned as words.
+    pointer = builder.inttoptr(address, ir.PointerType(_VECTOR))
+    return builder.load(pointer, align=8)
+
+
+def _unlike(builder: Any, lines: list[Any], others: list[Any]) -> Any:
+    """Return in how many bits the words of some lines differ from those of others, added up."""
+    count = _build.get_or_insert_function(
+        builder.module, ir.FunctionType(_VECTOR, [_VECTOR]), "llvm.ctpop.v8i64"
+    )
+    total = ir.Constant(_VECTOR, None)
+    for line, other in zip(lines, others, strict=True):
+        unlike = builder.xor(_load(builder, line), other)
+        total = builder.add(total, builder.call(count, [unlike]))
+    return total
 
 
 def _typed_differing(_typing: Any, line: Any, other: Any) -> Any:
     """Return the bits in which two lines differ, by their addresses."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        vector, word = ir.VectorType(ir.IntType(64), LINE_WORDS), ir.IntType(64)
-        pair = [
-            # Lines are aligned as words.
-            builder.load(builder.inttoptr(address, ir.PointerType(vector)), align=8)
-            for address in args
-        ]
-        count, total = (
-            _build.get_or_insert_function(builder.module, ir.FunctionType(result, [vector]), name)
-            for result, name in (
-                (vector, "llvm.ctpop.v8i64"),
-                (word, "llvm.vector.reduce.add.v8i64"),
-            )
+        total = _build.get_or_insert_function(
+            builder.module, ir.FunctionType(_WORD, [_VECTOR]), "llvm.vector.reduce.add.v8i64"
         )
-        return builder.call(total, [builder.call(count, [builder.xor(*pair)])])
+        return builder.call(total, [_unlike(builder, [args[0]], [_load(builder, args[1])])])
 
     return _types.int64(line, other), generate
 
 
 _differing: Any = intrinsic(_typed_differing)
+
+
+def _add_of_eight(builder: Any, lines: list[Any], others: list[Any], out: Any) -> None:
+    """Add to eight numbers the bits in which each of eight records differs from one.
+
+    The counts of a word are below 2^16 for as many lines as a code has, so those of four
+    records share a word, and are added up across a line together.
+    """
+
+    def fold(one: Any, other: Any, *places: list[int]) -> Any:
+        return builder.add(
+            *(
+                builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(_INT, len(at)), at))
+                for at in places
+            )
+        )
+
+    own = [_load(builder, other) for other in others]
+    fours = []
+    for first in (0, 4):
+        packed = ir.Constant(_VECTOR, None)
+        for place in range(4):
+            step = ir.Constant(_WORD, _LINE_BYTES * (first + place))
+            unlike = _unlike(builder, [builder.add(line, step) for line in lines], own)
+            shift = ir.Constant(_VECTOR, [16 * place] * LINE_WORDS)
+            packed = builder.add(packed, builder.shl(unlike, shift))
+        fours.append(packed)
+    sums = fold(fours[0], fours[1], [0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15])
+    sums = fold(sums, sums, [0, 1, 4, 5], [2, 3, 6, 7])
+    sums = fold(sums, sums, [0, 2], [1, 3])
+    eight = ir.VectorType(_INT, 8)
+    sums = builder.zext(builder.bitcast(sums, ir.VectorType(ir.IntType(16), 8)), eight)
+    pointer = builder.inttoptr(out, ir.PointerType(eight))
+    builder.store(builder.add(builder.load(pointer, align=4), sums), pointer, align=4)
+
+
+def _typed_add_line(_typing: Any, line: Any, other: Any, out: Any) -> Any:
+    """Add for eight records in a row the bits in which a line of each differs from another."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        _add_of_eight(builder, [args[0]], [args[1]], args[2])
+        return context.get_dummy_value()
+
+    return _types.void(line, other, out), generate
+
+
+def _typed_add_lines(_typing: Any, line: Any, after: Any, other: Any, out: Any) -> Any:
+    """Add the same of two lines: of these, and of those `after` so many bytes."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        line, after, other, out = args
+        beside = builder.add(other, ir.Constant(_WORD, _LINE_BYTES))
+        _add_of_eight(builder, [line, builder.add(line, after)], [other, beside], out)
+        return context.get_dummy_value()
+
+    return _types.void(line, after, other, out), generate
+
+
+_add_line: Any = intrinsic(_typed_add_line)
+_add_lines: Any = intrinsic(_typed_add_lines)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_all(at: int, other: int, size: int, after: int, differing: NDArray[np.int32]) -> None:
+    """Add up in how many bits records in a row differ from a code in one line or two.
+
+    Args:
+        at: address of the first record's line.
+        other: address of the code's.
+        size: number of records.
+        after: records from a line to the next, if that counts too; 0 if not.
+        differing: numbers of differing bits, shape (size,) at least.
+    """
+    counts, step = np.int64(differing.ctypes.data), _LINE_BYTES * np.int64(after)
+    eights = size - size % 8
+    if after:
+        for i in range(0, eights, 8):
+            _add_lines(at + _LINE_BYTES * i, step, other, counts + 4 * i)
+    else:
+        for i in range(0, eights, 8):
+            _add_line(at + _LINE_BYTES * i, other, counts + 4 * i)
+    for i in range(eights, size):
+        differing[i] += _differing(at + _LINE_BYTES * i, other)
+        if after:
+            differing[i] += _differing(at + _LINE_BYTES * i + step, other + _LINE_BYTES)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -98,29 +193,33 @@ def scan(
             return written, block
         size = min(BLOCK, end - block)
         for query in range(len(queries)):
-            alive = size
-            everybody = True
+            # Everybody's lines up to the first cut; counting and choosing apart: a line that
+            # is waited for holds up no other.
+            own = asked + _LINE_BYTES * np.int64(query) * n_lines
+            last = 0
+            while last < n_lines - 1 and cuts[query, last] >= n_bits:
+                last += 1
             differing[:size] = 0
-            for line in range(n_lines):
+            for line in range(0, last + 1, 2):
                 at = codes + _LINE_BYTES * (np.int64(line) * n + block)
-                own = asked + _LINE_BYTES * (np.int64(query) * n_lines + line)
-                # Counting and choosing apart: a line that is waited for holds up no other.
-                if everybody:
-                    for i in range(size):
-                        differing[i] += _differing(at + _LINE_BYTES * i, own)
-                else:
-                    for i in range(alive):
-                        differing[i] += _differing(at + _LINE_BYTES * rows[i], own)
+                other = own + _LINE_BYTES * line
+                _count_all(at, other, size, n if line < last else 0, differing)
+            alive = 0
+            most = cuts[query, last]
+            for i in range(size):
+                # Written always and kept if it passes: there is no jump to be foreseen.
+                there = differing[i]
+                rows[alive] = i
+                differing[alive] = there
+                alive += 1 if there <= most else 0
+            for line in range(last + 1, n_lines):
+                at = codes + _LINE_BYTES * (np.int64(line) * n + block)
+                other = own + _LINE_BYTES * line
+                for i in range(alive):
+                    differing[i] += _differing(at + _LINE_BYTES * rows[i], other)
                 most = cuts[query, line]
-                if most >= n_bits:
-                    continue
-                if everybody:
-                    for i in range(size):
-                        rows[i] = i
-                    everybody = False
                 left = 0
                 for i in range(alive):
-                    # Written always and kept if it passes: there is no jump to be foreseen.
                     there = differing[i]
                     rows[left] = rows[i]
                     differing[left] = there

@@ -15,6 +15,9 @@ import click
 from linkage.cli.files import read_file
 from linkage.cli.incident import JOBS, KNOWN, WHAT
 
+# How long a thread runs on while another waits for the interpreter; 5 ms by default.
+_SWITCH_S = 0.0005
+
 _with_config = click.option(
     "--config",
     "config_path",
@@ -45,6 +48,8 @@ def serve(config_path: Path, address_file: Path | None) -> None:
 
     configure_log()
     config = load_config(config_path)
+    # A lookup changes threads several times: what else runs here hands over sooner.
+    sys.setswitchinterval(_SWITCH_S)
 
     async def run() -> None:
         stop = asyncio.Event()

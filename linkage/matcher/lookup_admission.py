@@ -82,7 +82,8 @@ class LookupAdmission:
             if decision.allowed and self._probing.suspends(grant):
                 raise DeniedError("GRANT_SUSPENDED", "", [DENIALS["GRANT_SUSPENDED"].rule])
             if decision.allowed:
-                return Admitted(grant, signed.peer.key, cosigned, request)
+                digest = request_digest(signed.envelope)
+                return Admitted(grant, signed.peer.key, cosigned, request, digest)
         raise denied(decision or self._decisions.lookup(signed, question, "", 0, cosigned))
 
     def _check_new(self, signed: Signed) -> None:

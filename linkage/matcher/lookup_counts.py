@@ -60,12 +60,14 @@ class Admitted:
         key: digest of the key of the caller's certificate.
         cosigned: size of the checkpoint that covers the grant.
         request: the envelope that the caller signed.
+        digest: `request_digest` of it.
     """
 
     grant: Grant
     key: str
     cosigned: int
     request: bytes
+    digest: bytes
 
 
 class LookupCounts:
@@ -134,7 +136,7 @@ class LookupCounts:
     def number(self, admitted: Sequence[Admitted]) -> list[int]:
         """Count answers that are about to leave, and return their numbers, in their order.
 
-        To be called by one thread only.
+        To be called by one thread at a time.
 
         Raises:
             UnavailableError: the database cannot keep them: nothing may leave.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
@@ -18,6 +17,7 @@ from linkage.lookup import Grade
 from linkage.matcher.decisions import Decisions, denied
 from linkage.matcher.lookup_counts import LookupCounts
 from linkage.matcher.lookups import Lookups, SignedAnswer
+from linkage.matcher.precedence import Precedence
 from linkage.matcher.registers import Registers
 from linkage.register import RegisterChunk, RegisterManifest
 from linkage.rpc import convert
@@ -41,13 +41,22 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
     """Standing registers, and lookups in them."""
 
     def __init__(
-        self, registers: Registers, lookups: Lookups, counts: LookupCounts, decisions: Decisions
+        self,
+        registers: Registers,
+        lookups: Lookups,
+        counts: LookupCounts,
+        decisions: Decisions,
+        precedence: Precedence,
     ) -> None:
         self._registers, self._lookups = registers, lookups
         self._counts, self._decisions = counts, decisions
+        self._precedence = precedence
 
-    def _ask(self, peer: Peer, request: lookup_pb2.LookupRequest) -> Future[SignedAnswer]:
-        return self._lookups.ask(peer, convert.lookup_from_proto(request), request.request)
+    def _ask(self, peer: Peer, request: lookup_pb2.LookupRequest) -> asyncio.Future[SignedAnswer]:
+        question = convert.lookup_from_proto(request)
+        answer = asyncio.wrap_future(self._lookups.ask(peer, question, request.request))
+        self._precedence.lookup(answer)
+        return answer
 
     async def OpenRegister(  # noqa: N802 -- the names of the protocol, here and below
         self, request: lookup_pb2.OpenRegisterRequest, context: _Context
@@ -70,9 +79,10 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
         party, next_chunk = party_of(context), 0
         async for request in request_iterator:
             chunk = RegisterChunk(request.references, request.codes, request.exact, request.removed)
-            next_chunk = await asyncio.to_thread(
-                self._registers.put_chunk, party, request.upload_id, request.index, chunk
-            )
+            async with self._precedence.piece():
+                next_chunk = await asyncio.to_thread(
+                    self._registers.put_chunk, party, request.upload_id, request.index, chunk
+                )
         return lookup_pb2.UploadRegisterResponse(next_chunk=next_chunk)
 
     async def CommitRegister(  # noqa: N802
@@ -88,8 +98,7 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
         self, request: lookup_pb2.LookupRequest, context: _Context
     ) -> lookup_pb2.LookupResponse:
         """Answer one lookup."""
-        answer = self._ask(peer_of(context), request)
-        return _answer_to_proto(await asyncio.wrap_future(answer))
+        return _answer_to_proto(await self._ask(peer_of(context), request))
 
     async def StreamLookups(  # noqa: N802
         self, request_iterator: AsyncIterator[lookup_pb2.LookupRequest], context: _Context
@@ -103,8 +112,7 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             try:
                 async for request in request_iterator:
                     await room.acquire()
-                    answer = self._ask(caller, request)
-                    waiting.put_nowait(asyncio.wrap_future(answer))
+                    waiting.put_nowait(self._ask(caller, request))
             finally:  # never waits: after an error nobody takes anything out any more
                 waiting.put_nowait(None)
 

@@ -16,8 +16,7 @@ from itertools import groupby
 import numpy as np
 import structlog
 
-from keys.dsse import pae, parse_envelope
-from linkage.agreement.request import request_digest
+from keys.dsse import pae
 from linkage.block.index import Found
 from linkage.block.sieve import Sieve, sieve_of, stranger_floor
 from linkage.compare.bits import as_words
@@ -41,7 +40,7 @@ _CANDIDATES = 8
 _TOGETHER = 16
 # Lookups that wait; more would wait longer than their callers do.
 _MOST_WAITING = 512
-_PIECES_PER_THREAD = 2
+_PIECES_PER_THREAD = 4
 _POLL_S = 0.2
 
 
@@ -205,7 +204,8 @@ class Lookups:
                     "register not in memory", register=name[1], error=type(error).__name__
                 )
         self._loading.set()
-        with ThreadPoolExecutor(self._threads, "scan") as pool:
+        # One thread more, which counts.
+        with ThreadPoolExecutor(self._threads + 1, "scan") as pool:
             while not self._stopping.is_set():
                 for group in self._taken():
                     self._answer(group, pool)
@@ -237,16 +237,20 @@ class Lookups:
             for one in group:
                 # Another upload may have come in between.
                 one.question.check(terms.standing.codes)
-            # Before the scan: beside it, it would wait for a processor.
-            numbers = self._counts.number([one.admitted for one in group])
             sieve = None if group[0].question.exhaustive else terms.sieve
-            found = self._found(group, terms, sieve, pool)
+            # Beside the scan, for most of it is waiting for the disk; an answer needs both.
+            counting = pool.submit(self._counts.number, [one.admitted for one in group])
+            try:
+                found = self._found(group, terms, sieve, pool)
+            finally:
+                numbers = counting.result()
             loss = sieve.loss if sieve else 0.0
-            for one, number, best in zip(group, numbers, found, strict=True):
-                grade, grant = grade_of(best, terms.floor, terms.sure), one.admitted.grant.id
-                revision = terms.standing.revision
+            grades = [grade_of(best, terms.floor, terms.sure) for best in found]
+            for one, number, grade in zip(group, numbers, grades, strict=True):
+                grant, revision = one.admitted.grant.id, terms.standing.revision
                 answer = Answer(grade, grant, number, revision, loss, METHOD_VERSION)
                 one.answer.set_result(SignedAnswer(answer, self._signed(answer, one)))
+            for one, grade in zip(group, grades, strict=True):
                 code = np.frombuffer(one.question.code, np.uint64)
                 asked = Asked(code, one.question.exact, grade is Grade.MATCH)
                 self._probing.watch(one.admitted.grant, asked, terms.sure)
@@ -257,8 +261,7 @@ class Lookups:
             self._fail(group, numbers, UnavailableError("the lookup failed: try again"))
 
     def _signed(self, answer: Answer, one: _Waiting) -> bytes:
-        request = request_digest(parse_envelope(one.admitted.request))
-        payload = answer.to_bytes(self._signer.key.name, request)
+        payload = answer.to_bytes(self._signer.key.name, one.admitted.digest)
         return self._signer.sign(pae(ANSWER_TYPE, payload))
 
     def _found(

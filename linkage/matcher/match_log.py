@@ -29,6 +29,7 @@ from linkage.log.vkey import VerifierKey
 from linkage.store.log_files import LogFiles
 
 _CHUNK = 1024
+_MOST_ROOTS = 1024
 REMEDY = "nothing is signed: `padan matcher rebuild` makes the log again from a mirror"
 
 
@@ -81,6 +82,8 @@ class MatchLog:
         self._builder: TileBuilder | None = None
         self._note: bytes | None = None
         self._size = 0
+        # By size, those that callers have seen lately: of what is published none ever changes.
+        self._roots: dict[int, bytes] = {}
 
     @property
     def keys(self) -> tuple[VerifierKey, ...]:
@@ -102,6 +105,7 @@ class MatchLog:
                 has another history. Nothing has been signed or written then.
         """
         with self._lock:
+            self._roots.clear()
             self._builder = None
             self._builder = self._recover()
 
@@ -169,7 +173,12 @@ class MatchLog:
         # of what is published never change.
         if not 0 <= size <= self._size:
             return None
-        return root_of_first(size, self._files.nodes())
+        root = self._roots.get(size)
+        if root is None:
+            if len(self._roots) >= _MOST_ROOTS:
+                self._roots.clear()
+            root = self._roots[size] = root_of_first(size, self._files.nodes())
+        return root
 
     def bundle_files(self) -> dict[str, bytes]:
         """Return checkpoint and tiles as last published, by path: a bundle but for bodies.

@@ -117,6 +117,8 @@ def _same(one: Asked, other: Asked) -> bool:
 def _is_near(before: list[Asked], asked: Asked, alike: float) -> bool:
     if not before:
         return False
-    codes = np.stack([one.code for one in before])
+    # Joined as bytes: `np.stack` takes longer than all the rest of it.
+    joined = np.frombuffer(b"".join(one.code.data for one in before), np.uint64)
+    codes = joined.reshape(len(before), asked.code.size)
     unlike = np.bitwise_count(codes ^ asked.code).sum(axis=1, dtype=np.int64)
     return bool((1 - unlike / (64 * asked.code.size) >= alike).any())

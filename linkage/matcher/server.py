@@ -39,6 +39,7 @@ from linkage.matcher.metrics import Metrics, MetricsServer
 from linkage.matcher.offline import open_log
 from linkage.matcher.opened import opened_metadata
 from linkage.matcher.pair_keys import PairKeys
+from linkage.matcher.precedence import Precedence
 from linkage.matcher.probing import Probing
 from linkage.matcher.refinements import Refinements
 from linkage.matcher.refusals import Refusals
@@ -190,6 +191,7 @@ class Matcher:
         self._incidents = Incidents(config.data, self._metadata, journal, self._ledger, match_log)
         results = Results(self._metadata, artefacts, match_log, self._ledger)
         reader = LogReader(self._metadata, match_log, self._ledger)
+        precedence = Precedence()
         self._metrics = Metrics(lambda: status_of(config, self._metadata))
         self._services = (
             partial(
@@ -197,7 +199,9 @@ class Matcher:
                 DocumentService(documents),
             ),
             partial(job_pb2_grpc.add_JobServiceServicer_to_server, JobService(self._jobs)),
-            partial(batch_pb2_grpc.add_BatchServiceServicer_to_server, BatchService(batches)),
+            partial(
+                batch_pb2_grpc.add_BatchServiceServicer_to_server, BatchService(batches, precedence)
+            ),
             partial(
                 progress_pb2_grpc.add_ProgressServiceServicer_to_server,
                 ProgressService(self._jobs),
@@ -211,7 +215,7 @@ class Matcher:
             ),
             partial(
                 lookup_pb2_grpc.add_LookupServiceServicer_to_server,
-                LookupService(registers, self._lookups, self._lookup_counts, decisions),
+                LookupService(registers, self._lookups, self._lookup_counts, decisions, precedence),
             ),
         )
 

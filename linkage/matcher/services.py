@@ -21,6 +21,7 @@ from linkage.matcher.cosignatures import Cosignatures
 from linkage.matcher.documents import Documents
 from linkage.matcher.jobs import Jobs
 from linkage.matcher.log_reader import LogReader
+from linkage.matcher.precedence import Precedence
 from linkage.matcher.refinements import Refinements
 from linkage.matcher.refusals import path_of
 from linkage.matcher.results import Results
@@ -120,8 +121,8 @@ class JobService(job_pb2_grpc.JobServiceServicer):
 class BatchService(batch_pb2_grpc.BatchServiceServicer):
     """Uploads."""
 
-    def __init__(self, batches: Batches) -> None:
-        self._batches = batches
+    def __init__(self, batches: Batches, precedence: Precedence) -> None:
+        self._batches, self._precedence = batches, precedence
 
     async def OpenBatch(  # noqa: N802
         self, request: batch_pb2.OpenBatchRequest, context: _Context
@@ -144,13 +145,14 @@ class BatchService(batch_pb2_grpc.BatchServiceServicer):
         """Store chunks in order; what arrived before an error stays."""
         who, next_chunk = _who(context), 0
         async for request in request_iterator:
-            next_chunk = await asyncio.to_thread(
-                self._batches.put_chunk,
-                who,
-                request.batch_id,
-                request.index,
-                convert.chunk_from_proto(request),
-            )
+            async with self._precedence.piece():
+                next_chunk = await asyncio.to_thread(
+                    self._batches.put_chunk,
+                    who,
+                    request.batch_id,
+                    request.index,
+                    convert.chunk_from_proto(request),
+                )
         return batch_pb2.UploadChunksResponse(next_chunk=next_chunk)
 
     async def CommitBatch(  # noqa: N802

@@ -44,7 +44,7 @@ REFUSED = Route.of(ONE)
 
 def asked(*grants: Grant) -> list[Admitted]:
     """Lookups under some grants, each with another request."""
-    return [Admitted(one, "ab" * 32, 9, os.urandom(9)) for one in grants]
+    return [Admitted(one, "ab" * 32, 9, os.urandom(9), bytes(32)) for one in grants]
 
 
 class Published:

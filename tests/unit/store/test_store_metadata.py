@@ -21,6 +21,7 @@ from linkage.store.metadata import (
     StoredEntry,
     Transaction,
 )
+from linkage.store.registers import LookupRow, LookupRows
 
 CODES = CodeId(b"\0s" * 16, 2**31, b"\xffk" * 4, "clk", 512)
 SPEC = JobSpec(
@@ -414,3 +415,18 @@ def test_a_table_that_is_gone_is_unavailable(metadata: Metadata) -> None:
     with pytest.raises(UnavailableError, match="does not answer") as caught:
         metadata.entry_count()
     assert "entries" not in str(caught.value)
+
+
+def test_lookups_of_a_minute_add_up_and_their_last_number_stays(metadata: Metadata) -> None:
+    row = LookupRow("pks", 7, "party/a", "b", "g" * 32, key="k", cosigned=5, answered=2, sequence=9)
+    refused = LookupRow("pks", 7, "party/a", "b", "g" * 32, refused=1)
+    with metadata.write() as transaction:
+        for added in (row, refused, replace(row, answered=1, sequence=10, cosigned=6)):
+            LookupRows(transaction.connection).count(added)
+    with metadata.read() as transaction:
+        kept = LookupRows(transaction.connection).since(7)
+    assert kept == [replace(row, cosigned=6, answered=3, refused=1, sequence=10)]
+    with metadata.write() as transaction:
+        LookupRows(transaction.connection).count(refused)
+        (kept_row,) = LookupRows(transaction.connection).since(7)
+    assert (kept_row.key, kept_row.cosigned, kept_row.sequence) == ("k", 6, 10)
