@@ -55,8 +55,8 @@ class Transcript:
 
     Args:
         terms: what its messages are bound to.
-        opens: from when the steps count, in UTC: when the agreement became active or the new
-            epoch due, not when a party said something, or one could begin while others sleep.
+        opens: from when the steps count, in UTC: when the last party had committed, by the log,
+            not when the first had, or one could begin while others sleep; now, if not all have.
         step_time: how long a step may take: commits count until one such time is over,
             seals until two are, confirms until three, aborts until four.
     """

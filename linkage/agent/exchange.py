@@ -131,7 +131,8 @@ class KeyMaking:
                     f"{', '.join(_awaited(seen))} did not begin in {STEP_TIME.days} days: ask them "
                     "to, and run this again; nothing is lost"
                 )
-            told = settled.step, silent or _awaited(seen)
+            cosign = tuple(f"{party} to cosign" for party in silent)
+            told = settled.step, cosign or _awaited(seen)
             if told != last:
                 self._on_step(*told)
                 last = told
