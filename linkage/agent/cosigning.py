@@ -7,6 +7,7 @@ history later has signed the evidence himself.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from linkage.agent.client import MatcherClient
 from linkage.agent.mirror import Mirror
@@ -130,13 +131,18 @@ class Witnessed:
         """Return who has not cosigned so many entries."""
         return tuple(party for party, known in self._sizes.items() if known < size)
 
-    def update(self, client: MatcherClient) -> None:
+    def update(self, client: MatcherClient, now: datetime) -> None:
         """Look through the cosigned checkpoints, the newest first, until all parties are found.
 
         The first time all that the matcher keeps, then the newest: lines come to these.
 
+        Args:
+            client: calls of the party.
+            now: the time; lines count by the keys that count then.
+
         Raises:
             VerificationError: one contradicts the own copy.
+            MalformedMessageError: the matcher's answer is none to what was asked.
         """
         most = _LOOKED_AT if self._checked else None
         note, n_looked, found = client.checkpoint(to_cosign=True), 0, set[str]()
@@ -147,12 +153,14 @@ class Witnessed:
                 self._checked.add(read.text)
             size = parse_checkpoint(read.text).size
             for party in self._sizes.keys() - found:
-                if has_cosigned(read, self._mirror.state.principals.of_party(party)):
+                if has_cosigned(read, self._mirror.state.principals.of_party(party), now):
                     found.add(party)
                     self._sizes[party] = max(size, self._sizes[party])
             if size <= max(self._floor, self.size):
                 return
             note = client.cosigned(size)
+            if note and parse_checkpoint(parse_note(note).text).size >= size:
+                raise MalformedMessageError("the matcher answered with no earlier checkpoint")
 
 
 def check_cosigned(note: bytes, state: State, agreement_id: str, parties: Sequence[str]) -> None:

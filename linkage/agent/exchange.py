@@ -37,6 +37,7 @@ from linkage.errors import ConfigError, DeniedError, JobStateError, MalformedMes
 from linkage.log.canonical import parse_json
 
 _KIND = "exchange"
+_LONGEST_POLL_S, _MOST_IDLE = 5.0, 50
 
 
 def _now() -> datetime:
@@ -97,8 +98,8 @@ class KeyMaking:
             self._run()
 
     def _run(self) -> None:
-        last, witnessed, began = None, None, self._clock()
-        own = self._config.agreement
+        own, witnessed, began = self._config.agreement, None, self._clock()
+        last, posted, opened, n_idle = None, None, False, 0
         if self._config.linkage_key.exists():
             header = read_header(self._config.linkage_key)
             if (header.agreement_id, header.epoch) != (own.id, own.epoch):
@@ -111,19 +112,24 @@ class KeyMaking:
             terms = terms_in(self._config, self._mirror)
             self._check_open(terms)
             witnessed = witnessed or self._witnessed(terms)
-            self._cosign(witnessed)
             now = self._clock()
+            self._cosign(witnessed, now)
             seen = transcript_of(self._mirror, terms, now)
             settled = transcript_of(self._mirror, terms, now, witnessed.size)
-            with self._exchange(terms) as exchange:
-                posting = exchange.advance(seen, settled, self._sealed(settled))
-                self._keep(exchange)
-                if exchange.done:
-                    self._finish(exchange)
-                    return
-            if posting is not None:
-                self._client.submit_document(posting.envelope.to_bytes(), posting.ciphertexts)
-                continue
+            due = len(seen.sent_by(self._config.party)) < settled.step
+            # Not in every round: a provider may ask an HSM, or hash a passphrase for a second.
+            if due or seen.broken or not opened:
+                with self._exchange(terms) as exchange:
+                    posting = exchange.advance(seen, settled, self._sealed(settled))
+                    self._keep(exchange)
+                    opened = True
+                    if exchange.done:
+                        self._finish(exchange)
+                        return
+                if posting is not None and posting != posted:
+                    self._client.submit_document(posting.envelope.to_bytes(), posting.ciphertexts)
+                    posted, n_idle = posting, 0
+                    continue
             silent = self._silent(terms, seen, settled, witnessed)
             self._stop_if_failed(seen, settled, silent, now)
             if seen.step is Step.COMMIT and now >= began + STEP_TIME:
@@ -135,19 +141,21 @@ class KeyMaking:
             told = settled.step, cosign or _awaited(seen)
             if told != last:
                 self._on_step(*told)
-                last = told
-            self._sleep(POLL_S)
+                last, n_idle = told, 0
+            # A quick party is waited for with quick looks; one that sleeps, not for days.
+            self._sleep(min(POLL_S * 1.1**n_idle, _LONGEST_POLL_S))
+            n_idle = min(n_idle + 1, _MOST_IDLE)
 
     def _witnessed(self, terms: Terms) -> Witnessed:
         """Return how far the parties have cosigned the log, from the first message on."""
         first = next((index for index, _, _ in _messages(self._mirror, terms)), 0)
         return Witnessed(self._mirror, terms.names, first)
 
-    def _cosign(self, witnessed: Witnessed) -> None:
+    def _cosign(self, witnessed: Witnessed, now: datetime) -> None:
         # The checkpoint's turn may be over when the line arrives: the next round cosigns again.
         with suppress(MalformedMessageError):
             self._witness.cosign(self._client)
-        witnessed.update(self._client)
+        witnessed.update(self._client, now)
 
     def _silent(
         self, terms: Terms, seen: Transcript, settled: Transcript, witnessed: Witnessed

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -223,11 +224,11 @@ def test_the_newest_line_of_each_party_is_kept_though_the_log_goes_on(
         mirror = running.session("dukcapil").mirror
         mirror.update(client)
         witnessed = Witnessed(mirror, running.site.parties, 0)
-        witnessed.update(client)
+        witnessed.update(client, datetime.now(UTC))
         assert witnessed.size == size
         assert witnessed.lacking(size + 1) == ("dukcapil",)
         cosign(running, "dukcapil")
-        witnessed.update(client)
+        witnessed.update(client, datetime.now(UTC))
         assert witnessed.size > size
 
 

@@ -13,13 +13,10 @@ from key_making import config_of, make, now, parts
 from keys.derive import KEY_BYTES
 from keys.dsse import sign
 from keys.errors import KeysError
-from keys.exchange import Exchange
 from keys.identity import key_digest, parse_identity
 from keys.keystore import new_header, open_keystore, write_keystore
 from keys.kinds import new_secret, public_half
-from keys.messages import Posting
 from keys.providers import FileProvider
-from keys.transcript import Transcript
 from linkage.agent.client import MatcherClient
 from linkage.agent.config import AgentConfig, load_agent
 from linkage.agent.delegating import give_key, take_key
@@ -135,26 +132,12 @@ def test_a_keystore_of_another_epoch_is_not_overwritten(service: Service) -> Non
             make(service, "dukcapil", config.at(2))
 
 
-def test_a_lost_state_makes_no_second_message(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = Exchange.advance
-    stopped: list[str] = []
-
-    def once(
-        self: Exchange, seen: Transcript, settled: Transcript, ciphertexts: tuple[bytes, ...] = ()
-    ) -> Posting | None:
-        if seen.sent_by("dukcapil") and not stopped:
-            stopped.append("dukcapil")
-            raise MemoryError
-        return plain(self, seen, settled, ciphertexts)
-
+def test_a_lost_state_makes_no_second_message(service: Service) -> None:
+    Stops.at, Stops.posted = 0, True
     with service.running():
-        with monkeypatch.context() as patch:
-            patch.setattr(Exchange, "advance", once)
-            with pytest.raises(MemoryError):
-                make(service, "dukcapil")
-        service.site.linkage_key("dukcapil").with_name("linkage.key.exchange").unlink()
+        with pytest.raises(MemoryError):
+            make(service, "dukcapil", client=Stops)
+        state_of(config_of(service, "dukcapil")).unlink()
         with pytest.raises(KeysError, match="state is an old one"):
             make(service, "dukcapil")
 
