@@ -34,6 +34,7 @@ from linkage.fieldrow import RowForm
 from linkage.job import Refinement
 from linkage.log.entry import parse_entry
 from linkage.log.tiles import parse_entries, parse_tile_path
+from linkage.namerow import NameForm
 from linkage.schema import parse_schema
 from linkage.synthetic import Mix, generate_population, make_registers
 from linkage.ticket import ticket_bytes
@@ -218,10 +219,12 @@ def _sent(
 ) -> dict[str, int]:
     """Return the bytes that both parties sent and were sent, by what they are.
 
-    Questions and answers are gone when a job has ended; with decoys it is always as much.
+    Questions and answers are gone when a job has ended; with decoys it is always as much. The
+    job tells nobody how attributes compare.
     """
     one, other = records.values()
-    n_asked = refinement.candidates * (one + other) + 2 * most_drawn(one, other)
+    n_named, names = refinement.candidates * (one + other), NameForm()
+    n_asked = n_named + 2 * most_drawn(one, other)
     width = RowForm(len(refinement.types), len(refinement.identifiers)).n_bytes
     kept: Counter[str] = Counter()
     for path in artefacts.glob("*/*"):
@@ -231,6 +234,8 @@ def _sent(
         "up: tickets": kept["chunk"],
         "down: questions": n_asked * (1 + ticket_bytes(token_bytes)),
         "up: answers": n_asked * width,
+        "down: shares": n_asked * (1 + ticket_bytes(token_bytes)) + n_named * names.share.itemsize,
+        "up: names": n_named * names.row.itemsize,
         "down: results": kept["result"],
     }
 

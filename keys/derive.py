@@ -28,6 +28,7 @@ class Use(Enum):
     BLOCK = "block"
     EXACT = "exact"
     REFINE = "refine"
+    NAME = "name"
     NOTICE = "notice"
     KEY_CHECK = "kcv"
 
@@ -104,13 +105,22 @@ class LinkageKey:
             left: the party of the two that the job names first.
             right: the other one.
         """
-        label = b"".join(_length_prefixed(part.encode()) for part in (job_id, left, right))
-        return self._expand(Use.REFINE, label, KEY_BYTES)
+        return self._expand(Use.REFINE, _prefixed(job_id, left, right), KEY_BYTES)
+
+    def name_key(self, job_id: str, left: str, right: str, what: str) -> bytes:
+        """Return a key under which a job's records are named to be opened, 32 bytes.
+
+        Args:
+            job_id: the job.
+            left: the party of the two that the job names first.
+            right: the other one.
+            what: what it makes.
+        """
+        return self._expand(Use.NAME, _prefixed(job_id, left, right, what), KEY_BYTES)
 
     def notice_key(self, sender: str, to: str) -> bytes:
         """Return the key under which one party names links to another in a notice, 32 bytes."""
-        label = b"".join(_length_prefixed(part.encode()) for part in (sender, to))
-        return self._expand(Use.NOTICE, label, KEY_BYTES)
+        return self._expand(Use.NOTICE, _prefixed(sender, to), KEY_BYTES)
 
     def key_check(self) -> bytes:
         """Return 8 bytes that are equal at parties with the same key and context."""
@@ -138,6 +148,10 @@ class LinkageKey:
         )
         # The linkage key is uniform already, so HKDF's extract step has nothing to add.
         return HKDFExpand(SHA256(), n_bytes, info).derive(self._secret)
+
+
+def _prefixed(*parts: str) -> bytes:
+    return b"".join(_length_prefixed(part.encode()) for part in parts)
 
 
 def _length_prefixed(part: bytes) -> bytes:

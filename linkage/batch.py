@@ -21,8 +21,6 @@ from linkage.ticket import ticket_bytes
 # spare, large enough that a batch of a million records has about a thousand.
 MAX_CHUNK_BYTES = 1 << 20
 MAX_CHUNKS = 65_536
-# All tickets of a question: 30 million names and more.
-MAX_QUESTION_BYTES = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -218,10 +216,11 @@ class Question:
     Attributes:
         counterpart: the owner of the other records.
         kind: what is asked.
-        index: number of the question among those of this counterpart and kind; of names, the
-            number of the band.
+        index: number of the question among those of this counterpart and kind. One for names
+            has the tickets of the one for fields with its number.
         tickets: the own tickets, as `Tickets.packed` writes them.
         answered: whether the answer has come before.
+        shares: for names, of each ticket that was not drawn, as `NameForm.share` has them.
     """
 
     counterpart: str
@@ -229,3 +228,4 @@ class Question:
     index: int
     tickets: bytes
     answered: bool
+    shares: bytes = b""

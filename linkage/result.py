@@ -4,7 +4,7 @@ The level of a part says what is in it, and nothing else may be:
 
     R0   how many own records were linked, by grade, rounded down; nobody in particular
     R1   the own records that were linked, each once, with a grade
-    R2   the same, and how the attributes of likely pairs compare, without values
+    R2   the same, and how the attributes of linked pairs compare, without values
     R3   a link id for each own record that was linked, with a grade
 """
 
@@ -43,7 +43,7 @@ class Part:
         references: own records that were linked, 16 bytes each, in ascending order.
         grades: as many grades, one byte each: `MATCH` or `UNDETERMINED`.
         link_ids: as many link ids, 16 bytes each.
-        comparisons: rows of an own ticket and one byte for each attribute shown, in
+        comparisons: the key of their checks, and rows as `NameForm.compared` has them, in
             ascending order.
         counts: see `COUNTS`.
     """

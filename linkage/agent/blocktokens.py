@@ -1,12 +1,15 @@
-"""The block tokens of a job, for each of its other parties."""
+"""The block tokens of a job, for each of its other parties, and the keys of its names."""
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keys.derive import LinkageKey
 from linkage.encode.encoder import EncodingKeys
+from linkage.encode.names import NameKeys
 from linkage.encode.oncetokens import Side, keyed_order, once_tokens, within_entries
 from linkage.encode.tickets import TicketBook
 from linkage.schema import LinkageSchema
@@ -45,6 +48,17 @@ def book_of(
     # The two parties, whose names follow the job's.
     parties = name.partition("\0")[2]
     return TicketBook(schema, keys.block_key, name, parties, side, references)
+
+
+def name_keys(key: LinkageKey, meeting: Meeting) -> NameKeys:
+    """Return what two parties name records by in a meeting.
+
+    Args:
+        key: the linkage key.
+        meeting: from `meetings`.
+    """
+    job_id, left, right = meeting[0].split("\0")
+    return NameKeys(partial(key.name_key, job_id, left, right))
 
 
 def block_tokens(

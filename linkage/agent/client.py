@@ -1,6 +1,5 @@
 """The agent's calls to the matcher, in the project's own types."""
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -183,8 +182,8 @@ class MatcherClient:
         """Yield what the party is asked in the second round now."""
         request = refine_pb2.FetchQuestionsRequest(job_id=job_id)
         with translated():
-            messages = self._refine.FetchQuestions(request, timeout=_STREAM_DEADLINE_S)
-            yield from convert.questions_from_proto(messages)
+            for message in self._refine.FetchQuestions(request, timeout=_STREAM_DEADLINE_S):
+                yield convert.question_from_proto(message)
 
     def answer(self, job_id: str, answers: Iterable[tuple[Question, bytes]]) -> None:
         """Send answers, in the order of their questions.
@@ -193,7 +192,7 @@ class MatcherClient:
             job_id: the job.
             answers: questions, and the answer to each.
         """
-        messages = itertools.chain.from_iterable(
+        messages = (
             convert.answer_to_proto(job_id, question, content) for question, content in answers
         )
         with translated():

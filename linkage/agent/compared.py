@@ -1,18 +1,17 @@
-"""How attributes compare (result level R2): rows of own tickets, joined to own records."""
+"""How attributes compare (result level R2): rows about own records, unmasked."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from linkage.agent.blocktokens import book_of, meetings
-from linkage.agent.references import References
+from linkage.agent.blocktokens import meetings, name_keys
 from linkage.agent.session import Session
 from linkage.classify.levels import Agreement
-from linkage.errors import DeniedError, MalformedMessageError, VerificationError
+from linkage.errors import MalformedMessageError, VerificationError
 from linkage.job import REFERENCE_BYTES
+from linkage.namerow import CHECK_KEY_BYTES, NameForm, unpacked_steps
 from linkage.result import Part
 from linkage.schema import LinkageSchema
-from linkage.ticket import Tickets, ticket_bytes
 from linkage.types import NEVER_TOLD
 
 _WORDS = {step: step.name.lower() for step in Agreement}
@@ -21,20 +20,16 @@ _WORDS = {step: step.name.lower() for step in Agreement}
 class Compared:
     """Reads the comparisons of one job.
 
-    The matcher does not know whose comparison is whose. It names each by the ticket that it
-    asked about, and only the ticket's owner finds its record.
+    The matcher has them under masks of the two owners, which take them off.
 
     Args:
         session: the agent at work.
         job_id: the job.
         parties: of the job, in its order.
-        references: the own references.
     """
 
-    def __init__(
-        self, session: Session, job_id: str, parties: Sequence[str], references: References
-    ) -> None:
-        self._session, self._references = session, references
+    def __init__(self, session: Session, job_id: str, parties: Sequence[str]) -> None:
+        self._key = session.key
         party = session.config.party
         others = [name for name in parties if name != party]
         self._meetings = dict(zip(others, meetings(job_id, party, parties), strict=True))
@@ -46,38 +41,37 @@ class Compared:
         return [f"compared_{name}" for name in self._told]
 
     def read(self, part: Part) -> dict[bytes, list[dict[str, str]]]:
-        """Return how the likely pairs of each own record compare, by its reference.
-
-        Only records that were linked are there.
+        """Return how the linked pairs of each own record compare, by its reference.
 
         Raises:
-            VerificationError: a row is none, or about a record that is not ours.
+            VerificationError: a row is none, about a record that was not linked, or changed by
+                the other owner.
         """
-        token_bytes = self._session.codes.block_bytes
-        width = 1 + ticket_bytes(token_bytes)
-        content = np.frombuffer(part.comparisons, np.uint8)
-        if len(content) % (width + len(self._told)):
+        key, content = part.comparisons[:CHECK_KEY_BYTES], part.comparisons[CHECK_KEY_BYTES:]
+        form = NameForm.of_steps(len(self._told)).compared
+        if len(key) != CHECK_KEY_BYTES or len(content) % form.itemsize:
             raise VerificationError("the result has comparisons that are none")
-        rows = content.reshape(-1, width + len(self._told))
-        own = self._references.everything()
-        book = book_of(
-            self._session.schema, self._session.key, self._meetings[part.counterpart], own
-        )
-        try:
-            records = book.records(Tickets.unpacked(rows[:, :width].tobytes(), token_bytes))
-            steps = [[_WORDS[Agreement(step)] for step in row] for row in rows[:, width:].tolist()]
-        except (DeniedError, MalformedMessageError, ValueError) as error:
-            raise VerificationError("the result has comparisons that are not ours") from error
+        rows = np.frombuffer(content, dtype=form)
         linked = {
             part.references[at : at + REFERENCE_BYTES]
             for at in range(0, len(part.references), REFERENCE_BYTES)
         }
+        references = [reference.tobytes() for reference in rows["reference"]]
+        if not linked.issuperset(references):
+            raise VerificationError("the result has comparisons that are not ours")
+        keys = name_keys(self._key, self._meetings[part.counterpart])
+        packed = keys.steps(rows["tag"].astype(np.uint64), rows["steps"])
+        try:
+            steps = unpacked_steps(packed, len(self._told), key)
+        except MalformedMessageError as error:
+            raise VerificationError(
+                f"the comparisons with {part.counterpart} were changed on their way by its agent "
+                "or by the matcher: ask both"
+            ) from error
         found: dict[bytes, list[dict[str, str]]] = {}
-        for record, row in sorted(zip(records.tolist(), steps, strict=True)):
-            reference = own[record * REFERENCE_BYTES : (record + 1) * REFERENCE_BYTES]
-            if reference in linked:
-                compared = dict(zip(self.columns, row, strict=True))
-                found.setdefault(reference, []).append(compared)
+        words = [[_WORDS[Agreement(step)] for step in row] for row in steps.tolist()]
+        for reference, row in sorted(zip(references, words, strict=True)):
+            found.setdefault(reference, []).append(dict(zip(self.columns, row, strict=True)))
         return found
 
 

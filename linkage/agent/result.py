@@ -255,7 +255,7 @@ def _comparisons(
     bands: Mapping[str, str],
     compared: Compared,
 ) -> _Columns:
-    """Return a row for each likely pair of a linked record, or one without comparisons."""
+    """Return a row for each linked pair of a record, or one without comparisons."""
     of_record = compared.read(part)
     rows = [
         (number, steps)

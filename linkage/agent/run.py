@@ -446,7 +446,7 @@ def _fetch(
     check_cosigned(result.note, state, job.spec.agreement_id, job.spec.parties)
     compared = None
     if job.spec.refinement is not None:
-        compared = Compared(session, job.job_id, job.spec.parties, references)
+        compared = Compared(session, job.job_id, job.spec.parties)
     numbers = participants_of(session.store, job.job_id)
     # Who is answered yes or no is answered for all records.
     if numbers is None and "R1" in told.values():

@@ -63,6 +63,7 @@ def _costs(loaded: "LinkageSchema") -> list[str]:
     """Return what is sent of each record in either round."""
     from linkage.agent.session import block_form, refinement_of
     from linkage.fieldrow import RowForm
+    from linkage.namerow import NameForm
     from linkage.ticket import ticket_bytes
 
     form, refinement = block_form(loaded), refinement_of(loaded)
@@ -73,11 +74,13 @@ def _costs(loaded: "LinkageSchema") -> list[str]:
         return [f"sent       {code:,} bytes a record; to each other party {tokens:,} of tokens"]
     tickets = n_tokens * ticket_bytes(form["block_bytes"])
     width = RowForm(len(refinement.types), len(refinement.identifiers)).n_bytes
-    most = refinement.pairs_per_record
+    most, named = refinement.pairs_per_record, refinement.candidates
     up_to = "" if refinement.decoys else "up to "
+    name = NameForm().row.itemsize
     return [
         f"round 1    to each other party up to {n_tokens} tickets a record, {tickets:,} bytes",
         f"round 2    {up_to}{most} pairs a record and party of {width} bytes: {most * width:,}",
+        f"           and {up_to}{named} rows of {name} bytes in which names open: {named * name:,}",
     ]
 
 

@@ -128,8 +128,8 @@ class Band:
 def bands_of(posterior: NDArray[np.float64], threshold: float) -> list[Band]:
     """Return the pairs at or above a probability, in bands, the likeliest first.
 
-    Within a band pairs count as equally likely: the matcher is told who they are in an
-    order that it does not know.
+    Within a band pairs count as equally likely: the matcher is told who they are, and not
+    which of its comparisons are theirs.
 
     Args:
         posterior: probability of each pair, shape (n,).
@@ -140,7 +140,7 @@ def bands_of(posterior: NDArray[np.float64], threshold: float) -> list[Band]:
         pairs = np.flatnonzero((posterior >= least) & (posterior < above))
         left = int(((posterior >= threshold) & (posterior < above)).sum())
         if 0 < len(pairs) < _FEWEST <= left and least > threshold:
-            # An order hides nothing among so few: they count as the next lower ones do.
+            # Nothing is hidden among so few: they count as the next lower ones do.
             continue
         above = least
         bands.append(Band(_of_band(least), pairs))
@@ -163,12 +163,21 @@ def _of_band(least: float) -> float:
     return float(np.nextafter(lowest, np.float32(1)))
 
 
+def band_numbers(posterior: NDArray[np.float64], threshold: float) -> NDArray[np.uint8]:
+    """Return the band of each pair: the place of what stands for it in `band_similarities`.
+
+    Counted from 1; 0 for pairs below the threshold.
+    """
+    similarities, numbers = band_similarities(threshold), np.zeros(len(posterior), np.uint8)
+    for band in bands_of(posterior, threshold):
+        numbers[band.pairs] = similarities.index(band.similarity) + 1
+    return numbers
+
+
 def in_bands(posterior: NDArray[np.float64], threshold: float) -> NDArray[np.float32]:
     """Return the similarity that stands for each pair, 0 for those below the threshold."""
-    similarity = np.zeros(len(posterior), dtype=np.float32)
-    for band in bands_of(posterior, threshold):
-        similarity[band.pairs] = band.similarity
-    return similarity
+    similarities = np.array([0, *band_similarities(threshold)], np.float32)
+    return similarities[band_numbers(posterior, threshold)]
 
 
 def similarity_at(probability: float) -> float:

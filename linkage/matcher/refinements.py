@@ -1,10 +1,10 @@
 """The second round at the matcher: asks owners about their tickets, and keeps the answers.
 
 Each owner sees its own tickets and the name of the other party. Questions are asked in two
-steps, and those of the second take the place of the first's: for the field rows of all
-tickets asked about, then for the references of the likely pairs, all of a band at once. The
-questions to two parties are cut at the same pairs, so that two answers can be joined
-without the rest.
+steps, about the same tickets: for their field rows, then, each with a share, for rows in which
+the references of likely pairs open. The questions to two parties are cut at the same pairs,
+so that two answers of the first step can be joined without the rest; those of the second are
+joined by their tags, as a whole.
 """
 
 import hashlib
@@ -18,11 +18,12 @@ from keys.identity import Identity
 from linkage.batch import MAX_CHUNK_BYTES, Question, QuestionKind
 from linkage.errors import JobStateError, MalformedMessageError
 from linkage.fieldrow import RowForm, split_rows
-from linkage.job import REFERENCE_BYTES, Job, JobState, Refinement
+from linkage.job import Job, JobState, Refinement
 from linkage.log.canonical import JsonObject
 from linkage.matcher.jobs import MATCHER, job_for
 from linkage.matcher.journal import Journal
 from linkage.matcher.match_log import MatchLog
+from linkage.namerow import NameForm, told_types
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import Metadata, RefinementRow
 from linkage.ticket import Tickets, ticket_bytes
@@ -41,12 +42,14 @@ class Asked:
     Attributes:
         own: number of the party that is asked.
         other: number of the other owner.
-        questions: tickets, question by question.
+        n_tickets: about how many tickets.
+        questions: packed tickets for fields, their shares for names, question by question.
     """
 
     own: int
     other: int
-    questions: list[Tickets]
+    n_tickets: int
+    questions: list[bytes]
 
 
 class Refinements:
@@ -79,6 +82,7 @@ class Refinements:
             JobStateError: the job has ended.
         """
         rows, body = [], dict[str, JsonObject]()
+        nothing = not any(of_owner.n_tickets for of_owner in asked)
         for of_owner in asked:
             row, summary = self._keep(job, kind, of_owner)
             rows.append(row)
@@ -89,14 +93,13 @@ class Refinements:
             _check_state(transaction.job(job.job_id), _BEFORE[kind])
             # A start before this one may have come as far.
             transaction.clear_refinements(job.job_id)
-            for row in rows:
+            for row in [] if nothing else rows:
                 transaction.add_refinement(row)
             self._journal.record(
                 transaction, "refine", MATCHER, agreement, entry, job_id=job.job_id
             )
         # Nothing is asked before it is in the published log how much.
         self._log.publish()
-        nothing = not any(row.n_chunks for row in rows)
         state = next(state for state, asks in _ASKS.items() if asks is kind)
         with self._metadata.write() as transaction:
             _check_state(transaction.job(job.job_id), _BEFORE[kind])
@@ -108,26 +111,32 @@ class Refinements:
 
     def _keep(self, job: Job, kind: QuestionKind, asked: Asked) -> tuple[RefinementRow, JsonObject]:
         """Keep the questions that one owner is asked."""
-        digest, n_asked = hashlib.sha256(), 0
-        for index, tickets in enumerate(asked.questions):
-            content = tickets.packed(job.spec.codes.block_bytes)
+        for index, content in enumerate(asked.questions):
             name = _asked_name(kind, asked.own, asked.other, index)
             self._artefacts.write(dataset_of(job.job_id), name, content)
-            digest.update(content)
-            n_asked += len(tickets)
         parties = job.spec.parties
         row = RefinementRow(
             job.job_id, parties[asked.own], parties[asked.other], len(asked.questions), 0
         )
-        return row, {"tickets": n_asked, "digest": digest.hexdigest()}
+        if kind is QuestionKind.NAMES:
+            # No digest of shares: where there are few pairs, an owner that knows its own could
+            # try which of the other's give it, and so learn which are likely.
+            return row, {"tickets": asked.n_tickets}
+        digest = hashlib.sha256(b"".join(asked.questions)).hexdigest()
+        return row, {"tickets": asked.n_tickets, "digest": digest}
 
-    def forget(self, job: Job, kind: QuestionKind | None = None) -> None:
-        """Remove questions and answers that a job is done with; by default all."""
-        dataset = dataset_of(job.job_id)
-        kinds = QuestionKind if kind is None else (kind,)
-        for name in self._artefacts.names(dataset):
-            if any(name.startswith((f"asked-{k.value}-", f"answer-{k.value}-")) for k in kinds):
-                self._artefacts.remove(dataset, name)
+    def forget(self, job: Job) -> None:
+        """Remove all questions and answers of a job."""
+        self._remove(job, *(form.format(kind.value) for form in _KEPT for kind in QuestionKind))
+
+    def forget_rows(self, job: Job) -> None:
+        """Remove the field rows of a job. What was asked about is asked about once more."""
+        self._remove(job, _ANSWER.format(QuestionKind.FIELDS.value))
+
+    def _remove(self, job: Job, *beginnings: str) -> None:
+        for name in self._artefacts.names(dataset_of(job.job_id)):
+            if name.startswith(beginnings):
+                self._artefacts.remove(dataset_of(job.job_id), name)
 
     def questions(self, who: Identity, job_id: str) -> Iterator[Question]:
         """Yield all that a party is asked now, to whoever takes part for it.
@@ -141,9 +150,12 @@ class Refinements:
         for row in rows:
             other = job.spec.parties.index(row.counterpart)
             for index in range(row.n_chunks):
-                name = _asked_name(kind, own, other, index)
-                content = self._artefacts.read(dataset_of(job_id), name)
-                yield Question(row.counterpart, kind, index, content, index < row.next_chunk)
+                tickets = self._asked(job, QuestionKind.FIELDS, own, other, index)
+                shares = b""
+                if kind is QuestionKind.NAMES:
+                    shares = self._asked(job, kind, own, other, index)
+                answered = index < row.next_chunk
+                yield Question(row.counterpart, kind, index, tickets, answered, shares)
 
     def answer(
         self,
@@ -166,13 +178,18 @@ class Refinements:
             return
         if index > row.next_chunk:
             raise MalformedMessageError(f"answer {index}: the next one is {row.next_chunk}")
+        own, other = (job.spec.parties.index(name) for name in (who.party, counterpart))
         # At once, so that a broken answer is refused to its sender and not found by a worker.
-        if len(answer) != self._answer_bytes(job, row, kind, index):
-            raise MalformedMessageError("an answer of another length than was asked for")
+        asked = self._asked(job, kind, own, other, index)
         if kind is QuestionKind.FIELDS:
             form = row_form(job)
+            n = len(Tickets.unpacked(asked, job.spec.codes.block_bytes))
+            _check_length(answer, n * form.n_bytes)
             split_rows(np.frombuffer(answer, np.uint8).reshape(-1, form.n_bytes), form)
-        own, other = (job.spec.parties.index(name) for name in (who.party, counterpart))
+        else:
+            names = name_form(job, own, other)
+            _check_length(answer, len(names.shares(asked)) * names.row.itemsize)
+            self._check_tags(job, own, other, index, names.rows(answer)["tag"])
         self._artefacts.write(dataset_of(job_id), _answer_name(kind, own, other, index), answer)
         with self._metadata.write() as transaction:
             _check_state(transaction.job(job_id), job.state)
@@ -186,47 +203,45 @@ class Refinements:
         if complete:
             self._on_ready()
 
-    def check_length(
-        self,
-        who: Identity,
-        job_id: str,
-        counterpart: str,
-        kind: QuestionKind,
-        index: int,
-        n_bytes: int,
-    ) -> None:
-        """Check that an answer of which so much has come is not too long already.
-
-        Raises:
-            NotFoundError: the job is none of the caller's.
-            JobStateError: the job asks nothing now, or something else.
-            MalformedMessageError: no such question, or it is too long.
-        """
-        job, row = self._row(who, job_id, counterpart, kind, index)
-        if n_bytes > self._answer_bytes(job, row, kind, index):
-            raise MalformedMessageError("an answer of another length than was asked for")
-
     def rows(self, job: Job, own: int, other: int, index: int) -> NDArray[np.uint8]:
         """Return the field rows that an owner sent for a question, shape (n, n_bytes)."""
         name = _answer_name(QuestionKind.FIELDS, own, other, index)
         content = self._artefacts.read(dataset_of(job.job_id), name)
         return np.frombuffer(content, dtype=np.uint8).reshape(-1, row_form(job).n_bytes)
 
-    def names(self, job: Job, own: int, other: int, index: int) -> NDArray[np.uint8]:
-        """Return the references that an owner sent for a band, shape (n, 16).
+    def names(self, job: Job, own: int, other: int) -> Iterator[NDArray[np.void]]:
+        """Yield the rows in which an owner names its records, by ascending tag, in pieces."""
+        with self._metadata.read() as transaction:
+            rows = transaction.refinements(job.job_id)
+        whose = job.spec.parties[own], job.spec.parties[other]
+        for row in rows:
+            if (row.party, row.counterpart) == whose:
+                for index in range(row.n_chunks):
+                    yield self._name_rows(job, own, other, index)
 
-        Zeros stand for a record that its owner names no more.
-        """
+    def _name_rows(self, job: Job, own: int, other: int, index: int) -> NDArray[np.void]:
         name = _answer_name(QuestionKind.NAMES, own, other, index)
         content = self._artefacts.read(dataset_of(job.job_id), name)
-        return np.frombuffer(content, dtype=np.uint8).reshape(-1, REFERENCE_BYTES)
+        return name_form(job, own, other).rows(content)
 
-    def _answer_bytes(self, job: Job, row: RefinementRow, kind: QuestionKind, index: int) -> int:
-        """Return how long the answer to a question must be."""
-        own, other = (job.spec.parties.index(name) for name in (row.party, row.counterpart))
-        asked = self._artefacts.read(dataset_of(job.job_id), _asked_name(kind, own, other, index))
-        width = row_form(job).n_bytes if kind is QuestionKind.FIELDS else REFERENCE_BYTES
-        return len(Tickets.unpacked(asked, job.spec.codes.block_bytes)) * width
+    def _check_tags(
+        self, job: Job, own: int, other: int, index: int, tags: NDArray[np.uint64]
+    ) -> None:
+        """Check that tags ascend, and come after all that were sent before.
+
+        Raises:
+            MalformedMessageError: they do not.
+        """
+        # Questions of a small party may be empty, and so may be their answers.
+        pieces = (self._name_rows(job, own, other, i)["tag"] for i in range(index - 1, -1, -1))
+        before = next(filter(len, pieces), tags[:0])[-1:]
+        whole = np.concatenate([before, tags])
+        if (whole[1:] <= whole[:-1]).any():
+            raise MalformedMessageError("an answer with tags twice, or in another order")
+
+    def _asked(self, job: Job, kind: QuestionKind, own: int, other: int, index: int) -> bytes:
+        name = _asked_name(kind, own, other, index)
+        return self._artefacts.read(dataset_of(job.job_id), name)
 
     def _row(
         self, who: Identity, job_id: str, counterpart: str, kind: QuestionKind, index: int
@@ -272,13 +287,19 @@ def row_form(job: Job) -> RowForm:
     return RowForm(len(refinement.types), len(refinement.identifiers))
 
 
+def name_form(job: Job, own: int, other: int) -> NameForm:
+    """Return what the shares and rows of two parties of a job hold."""
+    return NameForm.between(job.spec, job.spec.parties[own], job.spec.parties[other])
+
+
 def pairs_per_question(job: Job) -> int:
     """Return how many pairs' fields are asked for at once.
 
-    Question and answer fit into one message each: what is answered need not come again
-    where a line breaks.
+    Questions and answers of both kinds fit into one message each: what is answered need not
+    come again where a line breaks.
     """
-    width = max(row_form(job).n_bytes, 1 + ticket_bytes(job.spec.codes.block_bytes))
+    names = NameForm.of_steps(len(told_types(job.spec))).row.itemsize
+    width = max(row_form(job).n_bytes, names, 1 + ticket_bytes(job.spec.codes.block_bytes))
     return min(_MOST_PAIRS, MAX_CHUNK_BYTES // width)
 
 
@@ -287,9 +308,17 @@ def _check_state(job: Job | None, state: JobState) -> None:
         raise JobStateError("the job has ended")
 
 
+def _check_length(answer: bytes, n_bytes: int) -> None:
+    if len(answer) != n_bytes:
+        raise MalformedMessageError("an answer of another length than was asked for")
+
+
+_ASKED, _ANSWER = _KEPT = "asked-{}-", "answer-{}-"
+
+
 def _asked_name(kind: QuestionKind, own: int, other: int, index: int) -> str:
-    return f"asked-{kind.value}-{own}-{other}-{index:06}"
+    return f"{_ASKED.format(kind.value)}{own}-{other}-{index:06}"
 
 
 def _answer_name(kind: QuestionKind, own: int, other: int, index: int) -> str:
-    return f"answer-{kind.value}-{own}-{other}-{index:06}"
+    return f"{_ANSWER.format(kind.value)}{own}-{other}-{index:06}"

@@ -197,28 +197,23 @@ class RefineService(refine_pb2_grpc.RefineServiceServicer):
         """Stream what the caller is asked."""
         questions = self._refinements.questions(_who(context), request.job_id)
         while (question := await asyncio.to_thread(next, questions, None)) is not None:
-            for message in convert.question_to_proto(question):
-                yield message
+            yield convert.question_to_proto(question)
 
     async def SendAnswers(  # noqa: N802
         self, request_iterator: AsyncIterator[refine_pb2.SendAnswersRequest], context: _Context
     ) -> refine_pb2.SendAnswersResponse:
         """Keep answers in order; what arrived before an error stays."""
-        who, content = _who(context), bytearray()
+        who = _who(context)
         async for request in request_iterator:
-            asked = (
+            await asyncio.to_thread(
+                self._refinements.answer,
                 who,
                 request.job_id,
                 request.counterpart,
                 convert.kind_from_proto(request.kind),
                 request.index,
+                request.answer,
             )
-            content += request.answer
-            if request.more:
-                await asyncio.to_thread(self._refinements.check_length, *asked, len(content))
-            else:
-                await asyncio.to_thread(self._refinements.answer, *asked, bytes(content))
-                content.clear()
         return refine_pb2.SendAnswersResponse()
 
 

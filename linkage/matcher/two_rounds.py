@@ -1,15 +1,16 @@
 """Jobs of two rounds: tickets meet, owners are asked, answers scored, likely pairs named.
 
 What the matcher has of a record before it is named are tickets that nothing connects, and
-for those that met the comparison of fields. Likely pairs are named in bands of probability,
-in an order that only their owners know: which comparison was whose it does not learn.
+for those that met the comparison of fields. Likely pairs open in bands of probability, under
+tags that only their owners can tell to be of a ticket: which comparison was whose the matcher
+does not learn, and which of its pairs are likely no owner.
 """
 
 import io
 import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,14 @@ from linkage.batch import QuestionKind
 from linkage.block.met import met_pairs
 from linkage.classify.levels import agreements
 from linkage.compare.candidates import Candidates, concatenate
+from linkage.engine.disclosure import Opened, open_pairs, share_out
 from linkage.engine.questions import Questions, Selection, sampled, select_questions
-from linkage.engine.refinement import Comparison, bands_of, pairs_of_unlike
+from linkage.engine.refinement import (
+    Comparison,
+    band_numbers,
+    band_similarities,
+    pairs_of_unlike,
+)
 from linkage.errors import QuotaExceededError
 from linkage.job import REFERENCE_BYTES, Job
 from linkage.matcher.batches import read_tickets
@@ -28,22 +35,42 @@ from linkage.matcher.refinements import (
     Asked,
     Refinements,
     dataset_of,
+    name_form,
     pairs_per_question,
     refinement_of,
 )
+from linkage.namerow import CHECK_KEY_BYTES, NameForm, packed_steps, told_types
 from linkage.rpc.convert import manifest_from_bytes
 from linkage.solve.counts import in_words
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import BatchRow, Metadata
 from linkage.ticket import Tickets
-from linkage.types import NEVER_TOLD
 
 _NOTES, _BANDS = "notes", "bands"
 
 
 @dataclass(frozen=True)
+class ComparedPairs:
+    """How likely pairs of two parties compare, for those of them who are told (R2).
+
+    Attributes:
+        left: record numbers, over all parties, shape (n,).
+        right: likewise, shape (n,).
+        tag: of each pair, shape (n,).
+        steps: how it compares, under masks that its owners know, shape (n, steps_bytes).
+        key: of the steps' checks.
+    """
+
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    tag: NDArray[np.uint64]
+    steps: NDArray[np.uint8]
+    key: bytes
+
+
+@dataclass(frozen=True)
 class Named:
-    """The records that owners named, party by party in the order of the job.
+    """The records of pairs that opened, party by party in the order of the job.
 
     Attributes:
         sizes: number of records of each party.
@@ -51,6 +78,8 @@ class Named:
         candidates: the likely pairs; record numbers count over all parties.
         notes: what a reader of the links must know.
         doubtful: whether the model doubts itself, so that nothing is sure.
+        closed: pairs that should have opened, and for which an owner's rows did not serve.
+        compared: by left and right party, for pairs of parties of which one is told R2.
     """
 
     sizes: list[int]
@@ -58,6 +87,8 @@ class Named:
     candidates: Candidates
     notes: tuple[str, ...]
     doubtful: bool
+    closed: int
+    compared: Mapping[tuple[int, int], ComparedPairs]
 
 
 class TwoRounds:
@@ -110,13 +141,13 @@ class TwoRounds:
                     f"{job.spec.parties[right]} were not compared: agree on more candidates"
                 )
             self._write(job, _questions_name(left, right), _to_bytes(questions))
-            asked += _asked(questions, left, right, pairs_per_question(job))
+            asked += _asked(job, questions, left, right)
         self._write(job, _NOTES, json.dumps(notes).encode())
         self._refinements.ask(job, QuestionKind.FIELDS, asked)
         return n_met
 
     def score(self, job: Job) -> None:
-        """Score the answers, and ask the owners who the likely pairs are.
+        """Score the answers, and ask the owners who is who, so that likely pairs open.
 
         Raises:
             JobStateError: the job has ended.
@@ -131,79 +162,81 @@ class TwoRounds:
         drawn = np.concatenate([q.drawn[q.pairs] for q in questions])
         n_pairs = pairs_of_unlike([batch_size(batch) for batch in self._batches(job)])
         model, scores = comparison.score(np.concatenate([none, *levels]), drawn, n_pairs)
-        notes = [*json.loads(self._read(job, _NOTES)), *model.notes]
-        asked, similarities, start = list[Asked](), list[list[float]](), 0
-        told = [kind not in NEVER_TOLD for kind in comparison.types]
-        steps = agreements(np.concatenate([none, *levels])[~drawn][:, told])
+        key = os.urandom(CHECK_KEY_BYTES)
+        steps = agreements(np.concatenate([none, *levels])[~drawn][:, told_types(job.spec)])
+        asked, n_likely, start = list[Asked](), 0, 0
         for (left, right), of_pair in zip(_pairs_of(job), questions, strict=True):
             # Pairs by their numbers among the questions.
             met = np.flatnonzero(of_pair.pairs & ~of_pair.drawn)
-            posterior = scores.posterior[start : start + len(met)]
-            bands = [band for band in bands_of(posterior, job.spec.threshold) if len(band.pairs)]
-            likely = np.concatenate([np.zeros(0, np.int64), *(band.pairs for band in bands)])
-            for own, other, tickets in (
-                (left, right, of_pair.left),
-                (right, left, of_pair.right),
-            ):
-                if job.spec.told(job.spec.parties[own]).get(job.spec.parties[other]) == "R2":
-                    rows = _compared_rows(job, tickets.at(met[likely]), steps[start + likely])
-                    self._write(job, _compared_name(own, other), rows)
+            those = slice(start, start + len(met))
             start += len(met)
-            similarities.append([band.similarity for band in bands])
-            for own, other, tickets in (
-                (left, right, of_pair.left),
-                (right, left, of_pair.right),
-            ):
-                asked.append(Asked(own, other, [tickets.at(met[band.pairs]) for band in bands]))
-        kept = {"notes": notes, "doubtful": bool(model.notes), "similarity": similarities}
+            bands = np.zeros(len(of_pair), np.uint8)
+            bands[met] = band_numbers(scores.posterior[those], job.spec.threshold)
+            n_likely += int((bands > 0).sum())
+            form = name_form(job, left, right)
+            packed = np.zeros((len(of_pair), form.steps_bytes), np.uint8)
+            if form.steps_bytes:
+                packed[met] = packed_steps(steps[those], key)
+            # From the system: an owner that foresaw what the other one gets would know the bands.
+            shares = share_out(bands, packed, os.urandom)
+            asked += _shares_asked(job, of_pair, shares, left, right)
+        kept = {
+            "notes": [*json.loads(self._read(job, _NOTES)), *model.notes],
+            "doubtful": bool(model.notes),
+            "likely": n_likely,
+            "key": key.hex(),
+        }
         self._write(job, _BANDS, json.dumps(kept).encode())
         self._refinements.ask(job, QuestionKind.NAMES, asked)
         # What was compared is of no use any more, and nothing of it may lie beside the names.
-        self._refinements.forget(job, QuestionKind.FIELDS)
+        self._refinements.forget_rows(job)
 
     def named(self, job: Job) -> Named:
-        """Return the likely pairs as their owners named them."""
+        """Return the likely pairs as the owners' rows open them."""
         kept = json.loads(self._read(job, _BANDS))
+        similarities = np.array(band_similarities(job.spec.threshold), np.float32)
+        opened = {pair: self._opened(job, *pair, len(similarities)) for pair in _pairs_of(job)}
         ends: list[list[NDArray[np.void]]] = [[] for _ in job.spec.parties]
-        parts: list[tuple[int, int, NDArray[np.void], NDArray[np.void], float]] = []
-        for (left, right), similarities in zip(_pairs_of(job), kept["similarity"], strict=True):
-            for index, similarity in enumerate(similarities):
-                own = self._named(job, left, right, index)
-                other = self._named(job, right, left, index)
-                both = (own != _NOBODY) & (other != _NOBODY)
-                own, other = own[both], other[both]
-                parts.append((left, right, own, other, similarity))
-                ends[left].append(own)
-                ends[right].append(other)
+        for (left, right), of_pair in opened.items():
+            ends[left].append(_as_keys(of_pair.left))
+            ends[right].append(_as_keys(of_pair.right))
         # In the order of the references, so that a restart numbers records alike.
         records = [np.unique(np.concatenate([_NONE, *of_party])) for of_party in ends]
         first = [0, *itertools.accumulate(len(of_party) for of_party in records)]
-        candidates = concatenate(
-            Candidates(
-                (np.searchsorted(records[left], own) + first[left]).astype(np.int32),
-                (np.searchsorted(records[right], other) + first[right]).astype(np.int32),
-                np.full(len(own), similarity, np.float32),
+        candidates, compared = list[Candidates](), dict[tuple[int, int], ComparedPairs]()
+        for (left, right), of_pair in opened.items():
+            own, other = (
+                (np.searchsorted(records[party], _as_keys(references)) + first[party]).astype(
+                    np.int32
+                )
+                for party, references in ((left, of_pair.left), (right, of_pair.right))
             )
-            for left, right, own, other, similarity in parts
-        )
-        references = np.concatenate(records).view(np.uint8).reshape(-1, REFERENCE_BYTES)
-        sizes = [len(of_party) for of_party in records]
+            candidates.append(Candidates(own, other, similarities[of_pair.band - 1]))
+            if of_pair.steps.shape[1]:
+                compared[left, right] = ComparedPairs(
+                    own, other, of_pair.tag, of_pair.steps, bytes.fromhex(kept["key"])
+                )
         return Named(
-            sizes, references, candidates.distinct(), tuple(kept["notes"]), kept["doubtful"]
+            sizes=[len(of_party) for of_party in records],
+            references=np.concatenate(records).view(np.uint8).reshape(-1, REFERENCE_BYTES),
+            candidates=concatenate(candidates).distinct(),
+            notes=tuple(kept["notes"]),
+            doubtful=kept["doubtful"],
+            closed=max(kept["likely"] - sum(map(len, opened.values())), 0),
+            compared=compared,
         )
 
-    def compared(self, job: Job, own: int, other: int) -> bytes:
-        """Return what result level R2 tells an owner: how its likely pairs compare.
-
-        The matcher does not know whose they are; the owner finds its records by the tickets.
-        """
-        return self._read(job, _compared_name(own, other))
+    def _opened(self, job: Job, left: int, right: int, n_bands: int) -> Opened:
+        """Return the pairs of two parties that open, in bands that there are."""
+        ours = self._refinements.names(job, left, right)
+        theirs = self._refinements.names(job, right, left)
+        opened = open_pairs(ours, theirs, name_form(job, left, right))
+        return opened.at(opened.band <= n_bands)
 
     def forget(self, job: Job) -> None:
         """Remove what a job needed until its release, but its result."""
         self._refinements.forget(job)
         names = {_NOTES, _BANDS, *(_questions_name(*pair) for pair in _pairs_of(job))}
-        names |= {_compared_name(*pair) for one in _pairs_of(job) for pair in (one, one[::-1])}
         for name in names & set(self._artefacts.names(dataset_of(job.job_id))):
             self._artefacts.remove(dataset_of(job.job_id), name)
 
@@ -243,16 +276,13 @@ class TwoRounds:
         self, job: Job, comparison: Comparison, questions: Questions, left: int, right: int
     ) -> Iterator[NDArray[np.int8]]:
         """Yield the comparison levels of the pairs that both owners were asked about."""
-        for index, part in enumerate(_parts(questions, pairs_per_question(job))):
+        for index, part in enumerate(_parts(questions, job)):
             of_left, of_right = questions.asks_left[part], questions.asks_right[part]
             both = of_left & of_right
             yield comparison.levels(
                 self._refinements.rows(job, left, right, index)[both[of_left]],
                 self._refinements.rows(job, right, left, index)[both[of_right]],
             )
-
-    def _named(self, job: Job, own: int, other: int, index: int) -> NDArray[np.void]:
-        return self._refinements.names(job, own, other, index).view(_NONE.dtype)[:, 0]
 
     def _questions(self, job: Job, left: int, right: int) -> Questions:
         with np.load(
@@ -284,7 +314,6 @@ class TwoRounds:
 
 
 _NONE = np.zeros(0, dtype=f"V{REFERENCE_BYTES}")
-_NOBODY = np.zeros(1, dtype=_NONE.dtype)[0]
 
 
 def batch_size(batch: BatchRow) -> int:
@@ -292,33 +321,68 @@ def batch_size(batch: BatchRow) -> int:
     return manifest_from_bytes(batch.manifest).n_records
 
 
+def comparisons_of(
+    pairs: ComparedPairs,
+    label: NDArray[np.int32],
+    references: NDArray[np.uint8],
+    of_left: bool,
+) -> bytes:
+    """Return what result level R2 tells one owner: how its linked pairs compare.
+
+    Not how those do that the solver left out. In ascending order.
+
+    Args:
+        pairs: the likely pairs of the owner and one other.
+        label: group of each record, shape (n,).
+        references: of each record, shape (n, 16).
+        of_left: whether the owner is the left one.
+    """
+    linked = np.flatnonzero(label[pairs.left] == label[pairs.right])
+    rows = np.empty(len(linked), NameForm(pairs.steps.shape[1]).compared)
+    rows["reference"] = references[(pairs.left if of_left else pairs.right)[linked]]
+    rows["tag"], rows["steps"] = pairs.tag[linked], pairs.steps[linked]
+    content = rows.view(np.uint8).reshape(len(rows), rows.itemsize)
+    return pairs.key + content[np.lexsort(content.T[::-1])].tobytes()
+
+
 def _pairs_of(job: Job) -> list[tuple[int, int]]:
     return list(itertools.combinations(range(len(job.spec.parties)), 2))
 
 
-def _parts(questions: Questions, step: int) -> list[slice]:
+def _parts(questions: Questions, job: Job) -> list[slice]:
+    step = pairs_per_question(job)
     return [slice(first, first + step) for first in range(0, len(questions), step)]
 
 
-def _asked(questions: Questions, left: int, right: int, step: int) -> Iterator[Asked]:
-    """Yield what each of two owners is asked, cut at the same pairs."""
-    parts = _parts(questions, step)
+def _asked(job: Job, questions: Questions, left: int, right: int) -> Iterator[Asked]:
+    """Yield about which tickets each of two owners is asked, cut at the same pairs."""
+    width = job.spec.codes.block_bytes
     for own, other, tickets, asks in (
         (left, right, questions.left, questions.asks_left),
         (right, left, questions.right, questions.asks_right),
     ):
-        yield Asked(own, other, [tickets.at(part).at(asks[part]) for part in parts])
+        parts = [tickets.at(part).at(asks[part]).packed(width) for part in _parts(questions, job)]
+        yield Asked(own, other, int(asks.sum()), parts)
 
 
-def _compared_rows(job: Job, tickets: Tickets, steps: NDArray[np.int8]) -> bytes:
-    """Return tickets with the steps of their pairs, in an order that says nothing."""
-    packed = np.frombuffer(tickets.packed(job.spec.codes.block_bytes), np.uint8)
-    rows = np.concatenate([packed.reshape(len(tickets), -1), steps.view(np.uint8)], axis=1)
-    return rows[np.lexsort(rows.T[::-1])].tobytes()
+def _shares_asked(
+    job: Job,
+    questions: Questions,
+    shares: tuple[NDArray[np.void], NDArray[np.void]],
+    left: int,
+    right: int,
+) -> Iterator[Asked]:
+    """Yield the shares of the tickets that each of two owners was asked about."""
+    for own, other, of_owner, asks in (
+        (left, right, shares[0], questions.asks_left & ~questions.drawn),
+        (right, left, shares[1], questions.asks_right & ~questions.drawn),
+    ):
+        parts = [of_owner[part][asks[part]].tobytes() for part in _parts(questions, job)]
+        yield Asked(own, other, int(asks.sum()), parts)
 
 
-def _compared_name(own: int, other: int) -> str:
-    return f"compared-{own}-{other}"
+def _as_keys(references: NDArray[np.uint8]) -> NDArray[np.void]:
+    return np.ascontiguousarray(references).view(_NONE.dtype).reshape(-1)
 
 
 def _questions_name(left: int, right: int) -> str:

@@ -10,8 +10,8 @@ import io
 import itertools
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -44,7 +44,7 @@ from linkage.matcher.pair_keys import PairKeys
 from linkage.matcher.refinements import Refinements, dataset_of
 from linkage.matcher.results import results_of, write_results
 from linkage.matcher.retention import Kind, Retention
-from linkage.matcher.two_rounds import TwoRounds, batch_size
+from linkage.matcher.two_rounds import ComparedPairs, TwoRounds, batch_size, comparisons_of
 from linkage.result import MATCH, UNDETERMINED, Part, result_digest
 from linkage.solve.agreed import solve_agreed
 from linkage.solve.counts import floor_of, told_counts
@@ -72,10 +72,14 @@ _RUNNABLE = (
 
 @dataclass(frozen=True)
 class _Records:
-    """The records of a job, party by party in the order of its specification."""
+    """The records of a job, party by party in the order of its specification.
+
+    And how pairs of them compare, for those who are told.
+    """
 
     sizes: list[int]
     references: NDArray[np.uint8]
+    compared: Mapping[tuple[int, int], ComparedPairs] = field(default_factory=dict)
 
     @cached_property
     def party_of(self) -> NDArray[np.uint8]:
@@ -256,7 +260,11 @@ class Worker:
                 self._two_rounds.score(job)
             case JobState.SOLVING:
                 named = self._two_rounds.named(job)
-                records = _Records(named.sizes, named.references)
+                if named.closed:
+                    # For the operator alone: a party that is told nothing could spoil one row,
+                    # and learn from the number whether its pair was likely.
+                    self._log.warning("pairs could not be opened", job=job.job_id, n=named.closed)
+                records = _Records(named.sizes, named.references, named.compared)
                 threshold = similarity_at(job.spec.threshold)
                 # Where a model doubts itself, nothing is sure.
                 sure = 1.0 if named.doubtful else _SURE
@@ -480,7 +488,10 @@ class Worker:
             references, link_ids, own_grades = sides[pair.index(own)]
             return Part(source, level, references, own_grades, link_ids)
         answers = answers_of(groups, records.party_of, records.references, own, [other], sure)
-        compared = self._two_rounds.compared(job, own, other) if level == "R2" else b""
+        compared = b""
+        if level == "R2":
+            pairs = records.compared[min(own, other), max(own, other)]
+            compared = comparisons_of(pairs, groups.label, records.references, own < other)
         return Part(source, level, *answers, comparisons=compared)
 
     def _counts(

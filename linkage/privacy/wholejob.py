@@ -4,7 +4,8 @@ The best case of a matcher gone bad: it holds registers in plain text, runs the 
 among them under keys of its own, and looks for what it gets in what it sees. Of a job of two
 rounds it sees
 
-- records: references of linked records, and which of them are linked in which band;
+- records: references of linked records, and which of them are linked in which band. The tags under
+  which they open are random numbers, and so is what does not open;
 - comparisons: how the fields of a pair compare and how many tickets it shares. Which record a
   comparison is of is not told.
 

@@ -1,10 +1,9 @@
 """Messages to the project's own types and back. Nothing here decides anything."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from linkage.batch import (
     MAX_CHUNK_BYTES,
-    MAX_QUESTION_BYTES,
     Chunk,
     Manifest,
     Question,
@@ -297,66 +296,45 @@ def chunk_to_proto(batch_id: str, index: int, chunk: Chunk) -> batch_pb2.UploadC
     )
 
 
-def questions_from_proto(
-    messages: Iterable[refine_pb2.FetchQuestionsResponse],
-) -> Iterator[Question]:
-    """Yield the questions in messages, each once all of its tickets have come.
+def question_from_proto(message: refine_pb2.FetchQuestionsResponse) -> Question:
+    """Return the question in a message.
 
     Raises:
-        MalformedMessageError: one asks for nothing that this version knows, is too long, or
-            ends early.
+        MalformedMessageError: it asks for nothing that this version knows.
     """
-    tickets = bytearray()
-    for message in messages:
-        tickets += message.tickets
-        if len(tickets) > MAX_QUESTION_BYTES:
-            raise MalformedMessageError("a question of more tickets than can be asked about")
-        if message.more:
-            continue
-        yield Question(
-            message.counterpart,
-            kind_from_proto(message.kind),
-            message.index,
-            bytes(tickets),
-            message.answered,
-        )
-        tickets.clear()
-    if tickets:
-        raise MalformedMessageError("the last question ends early")
+    return Question(
+        message.counterpart,
+        kind_from_proto(message.kind),
+        message.index,
+        message.tickets,
+        message.answered,
+        message.shares,
+    )
 
 
-def question_to_proto(question: Question) -> Iterator[refine_pb2.FetchQuestionsResponse]:
-    """Yield the messages of a question."""
-    for part, more in _parts(question.tickets):
-        yield refine_pb2.FetchQuestionsResponse(
-            counterpart=question.counterpart,
-            kind=kind_to_proto(question.kind),
-            index=question.index,
-            tickets=part,
-            answered=question.answered,
-            more=more,
-        )
+def question_to_proto(question: Question) -> refine_pb2.FetchQuestionsResponse:
+    """Return the message of a question."""
+    return refine_pb2.FetchQuestionsResponse(
+        counterpart=question.counterpart,
+        kind=kind_to_proto(question.kind),
+        index=question.index,
+        tickets=question.tickets,
+        shares=question.shares,
+        answered=question.answered,
+    )
 
 
 def answer_to_proto(
     job_id: str, question: Question, content: bytes
-) -> Iterator[refine_pb2.SendAnswersRequest]:
-    """Yield the messages of the answer to a question."""
-    for part, more in _parts(content):
-        yield refine_pb2.SendAnswersRequest(
-            job_id=job_id,
-            counterpart=question.counterpart,
-            kind=kind_to_proto(question.kind),
-            index=question.index,
-            answer=part,
-            more=more,
-        )
-
-
-def _parts(content: bytes) -> Iterator[tuple[bytes, bool]]:
-    """Yield what fits into one message each, and whether more follows."""
-    for at in range(0, max(len(content), 1), MAX_CHUNK_BYTES):
-        yield content[at : at + MAX_CHUNK_BYTES], at + MAX_CHUNK_BYTES < len(content)
+) -> refine_pb2.SendAnswersRequest:
+    """Return the message of the answer to a question."""
+    return refine_pb2.SendAnswersRequest(
+        job_id=job_id,
+        counterpart=question.counterpart,
+        kind=kind_to_proto(question.kind),
+        index=question.index,
+        answer=content,
+    )
 
 
 def kind_from_proto(number: refine_pb2.QuestionKind.ValueType) -> QuestionKind:

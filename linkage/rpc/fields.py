@@ -92,10 +92,11 @@ FIELDS = {
     "FetchQuestionsRequest.job_id": _JOB_ID,
     "FetchQuestionsResponse.counterpart": _PARTY,
     "FetchQuestionsResponse.tickets": Field(MAX_CHUNK_BYTES, "one-time block tokens and marks"),
+    "FetchQuestionsResponse.shares": Field(MAX_CHUNK_BYTES, "random bytes"),
     "SendAnswersRequest.job_id": _JOB_ID,
     "SendAnswersRequest.counterpart": _PARTY,
     "SendAnswersRequest.answer": Field(
-        MAX_CHUNK_BYTES, "field filters under one-time keys, or references of linked records"
+        MAX_CHUNK_BYTES, "field filters under one-time keys, or tags and masked references"
     ),
     "WatchProgressRequest.job_id": _JOB_ID,
     "WatchProgressResponse.waiting_for": _PARTY,
@@ -111,7 +112,7 @@ FIELDS = {
     "ResultChunk.link_ids": Field(MAX_CHUNK_BYTES, "16 bytes of HMAC output for each link"),
     "ResultChunk.grades": Field(MAX_CHUNK_BYTES, "the grade of each link"),
     "ResultChunk.comparisons": Field(
-        MAX_CHUNK_BYTES, "own one-time tokens and marks, with comparison levels in four steps"
+        MAX_CHUNK_BYTES, "references of own linked records, tags, masked comparison levels"
     ),
     "Told.source": _PARTY,
     "Told.recipient": Field(ID_CHARS, "name of a party, or `coordinator`"),

@@ -24,23 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17linkage/v1/refine.proto\x12\nlinkage.v1\"\'\n\x15\x46\x65tchQuestionsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x95\x01\n\x16\x46\x65tchQuestionsResponse\x12\x13\n\x0b\x63ounterpart\x18\x01 \x01(\t\x12&\n\x04kind\x18\x02 \x01(\x0e\x32\x18.linkage.v1.QuestionKind\x12\r\n\x05index\x18\x03 \x01(\r\x12\x0f\n\x07tickets\x18\x04 \x01(\x0c\x12\x10\n\x08\x61nswered\x18\x05 \x01(\x08\x12\x0c\n\x04more\x18\x06 \x01(\x08\"\x8e\x01\n\x12SendAnswersRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ounterpart\x18\x02 \x01(\t\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.linkage.v1.QuestionKind\x12\r\n\x05index\x18\x04 \x01(\r\x12\x0e\n\x06\x61nswer\x18\x05 \x01(\x0c\x12\x0c\n\x04more\x18\x06 \x01(\x08\"\x15\n\x13SendAnswersResponse*`\n\x0cQuestionKind\x12\x1d\n\x19QUESTION_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14QUESTION_KIND_FIELDS\x10\x01\x12\x17\n\x13QUESTION_KIND_NAMES\x10\x02\x32\xbc\x01\n\rRefineService\x12Y\n\x0e\x46\x65tchQuestions\x12!.linkage.v1.FetchQuestionsRequest\x1a\".linkage.v1.FetchQuestionsResponse0\x01\x12P\n\x0bSendAnswers\x12\x1e.linkage.v1.SendAnswersRequest\x1a\x1f.linkage.v1.SendAnswersResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17linkage/v1/refine.proto\x12\nlinkage.v1\"\'\n\x15\x46\x65tchQuestionsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x97\x01\n\x16\x46\x65tchQuestionsResponse\x12\x13\n\x0b\x63ounterpart\x18\x01 \x01(\t\x12&\n\x04kind\x18\x02 \x01(\x0e\x32\x18.linkage.v1.QuestionKind\x12\r\n\x05index\x18\x03 \x01(\r\x12\x0f\n\x07tickets\x18\x04 \x01(\x0c\x12\x0e\n\x06shares\x18\x05 \x01(\x0c\x12\x10\n\x08\x61nswered\x18\x06 \x01(\x08\"\x80\x01\n\x12SendAnswersRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ounterpart\x18\x02 \x01(\t\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.linkage.v1.QuestionKind\x12\r\n\x05index\x18\x04 \x01(\r\x12\x0e\n\x06\x61nswer\x18\x05 \x01(\x0c\"\x15\n\x13SendAnswersResponse*`\n\x0cQuestionKind\x12\x1d\n\x19QUESTION_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14QUESTION_KIND_FIELDS\x10\x01\x12\x17\n\x13QUESTION_KIND_NAMES\x10\x02\x32\xbc\x01\n\rRefineService\x12Y\n\x0e\x46\x65tchQuestions\x12!.linkage.v1.FetchQuestionsRequest\x1a\".linkage.v1.FetchQuestionsResponse0\x01\x12P\n\x0bSendAnswers\x12\x1e.linkage.v1.SendAnswersRequest\x1a\x1f.linkage.v1.SendAnswersResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'linkage.v1.refine_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUESTIONKIND']._serialized_start=400
-  _globals['_QUESTIONKIND']._serialized_end=496
+  _globals['_QUESTIONKIND']._serialized_start=388
+  _globals['_QUESTIONKIND']._serialized_end=484
   _globals['_FETCHQUESTIONSREQUEST']._serialized_start=39
   _globals['_FETCHQUESTIONSREQUEST']._serialized_end=78
   _globals['_FETCHQUESTIONSRESPONSE']._serialized_start=81
-  _globals['_FETCHQUESTIONSRESPONSE']._serialized_end=230
-  _globals['_SENDANSWERSREQUEST']._serialized_start=233
-  _globals['_SENDANSWERSREQUEST']._serialized_end=375
-  _globals['_SENDANSWERSRESPONSE']._serialized_start=377
-  _globals['_SENDANSWERSRESPONSE']._serialized_end=398
-  _globals['_REFINESERVICE']._serialized_start=499
-  _globals['_REFINESERVICE']._serialized_end=687
+  _globals['_FETCHQUESTIONSRESPONSE']._serialized_end=232
+  _globals['_SENDANSWERSREQUEST']._serialized_start=235
+  _globals['_SENDANSWERSREQUEST']._serialized_end=363
+  _globals['_SENDANSWERSRESPONSE']._serialized_start=365
+  _globals['_SENDANSWERSRESPONSE']._serialized_end=386
+  _globals['_REFINESERVICE']._serialized_start=487
+  _globals['_REFINESERVICE']._serialized_end=675
 # @@protoc_insertion_point(module_scope)

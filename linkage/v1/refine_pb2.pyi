@@ -27,7 +27,7 @@ class _QuestionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Question
     QUESTION_KIND_FIELDS: _QuestionKind.ValueType  # 1
     """Asks for the field row of each ticket's record."""
     QUESTION_KIND_NAMES: _QuestionKind.ValueType  # 2
-    """Asks for the reference of each ticket's record, in an order that the two owners know."""
+    """Has the shares of the tickets that were asked about, and asks for a row for each."""
 
 class QuestionKind(_QuestionKind, metaclass=_QuestionKindEnumTypeWrapper): ...
 
@@ -35,7 +35,7 @@ QUESTION_KIND_UNSPECIFIED: QuestionKind.ValueType  # 0
 QUESTION_KIND_FIELDS: QuestionKind.ValueType  # 1
 """Asks for the field row of each ticket's record."""
 QUESTION_KIND_NAMES: QuestionKind.ValueType  # 2
-"""Asks for the reference of each ticket's record, in an order that the two owners know."""
+"""Has the shares of the tickets that were asked about, and asks for a row for each."""
 Global___QuestionKind: _TypeAlias = QuestionKind  # noqa: Y015
 
 @_typing.final
@@ -65,21 +65,21 @@ class FetchQuestionsResponse(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
     TICKETS_FIELD_NUMBER: _builtins.int
+    SHARES_FIELD_NUMBER: _builtins.int
     ANSWERED_FIELD_NUMBER: _builtins.int
-    MORE_FIELD_NUMBER: _builtins.int
     counterpart: _builtins.str
     """The owner of the other record of these pairs."""
     kind: Global___QuestionKind.ValueType
     index: _builtins.int
-    """Questions are counted for each counterpart and kind, from 0. Of names there is one for each
-    band of probability.
+    """Questions are counted for each counterpart and kind, from 0. A question for names has the
+    tickets of the one for fields with its number.
     """
     tickets: _builtins.bytes
     """The caller's own ticket of each pair: entry, token and mark."""
+    shares: _builtins.bytes
+    """For names, a share for each ticket that is not of a pair drawn at random, in their order."""
     answered: _builtins.bool
     """Whether the answer has come before."""
-    more: _builtins.bool
-    """Whether the next message goes on with the tickets of this question."""
     def __init__(
         self,
         *,
@@ -87,12 +87,12 @@ class FetchQuestionsResponse(_message.Message):
         kind: Global___QuestionKind.ValueType = ...,
         index: _builtins.int = ...,
         tickets: _builtins.bytes = ...,
+        shares: _builtins.bytes = ...,
         answered: _builtins.bool = ...,
-        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "counterpart", b"counterpart", "index", b"index", "kind", b"kind", "more", b"more", "tickets", b"tickets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "counterpart", b"counterpart", "index", b"index", "kind", b"kind", "shares", b"shares", "tickets", b"tickets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -107,17 +107,14 @@ class SendAnswersRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
-    MORE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     counterpart: _builtins.str
     kind: Global___QuestionKind.ValueType
     index: _builtins.int
     answer: _builtins.bytes
-    """A field row for each ticket, in its order; or a reference for each, in the secret order, of
-    zeros for a record that has been named too often.
+    """A field row for each ticket, in its order. For names as many rows as the question has
+    shares: the next of all rows about the counterpart, which ascend by their tags.
     """
-    more: _builtins.bool
-    """Whether the next message goes on with this answer."""
     def __init__(
         self,
         *,
@@ -126,11 +123,10 @@ class SendAnswersRequest(_message.Message):
         kind: Global___QuestionKind.ValueType = ...,
         index: _builtins.int = ...,
         answer: _builtins.bytes = ...,
-        more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "counterpart", b"counterpart", "index", b"index", "job_id", b"job_id", "kind", b"kind", "more", b"more"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "counterpart", b"counterpart", "index", b"index", "job_id", b"job_id", "kind", b"kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,8 @@ if _version_not_supported:
 class RefineServiceStub:
     """The second round. Owners answer about tickets of theirs that met another party's: first with
     one small filter per attribute, under a key that serves one pair and that the matcher never
-    has; then, about the likely pairs, with the references of the records.
+    has; then, about the same tickets and each alike, with the record's reference under masks that
+    come off where the shares of a pair's two owners say that it is likely.
     """
 
     def __init__(self, channel):
@@ -52,7 +53,8 @@ class RefineServiceStub:
 class RefineServiceServicer:
     """The second round. Owners answer about tickets of theirs that met another party's: first with
     one small filter per attribute, under a key that serves one pair and that the matcher never
-    has; then, about the likely pairs, with the references of the records.
+    has; then, about the same tickets and each alike, with the record's reference under masks that
+    come off where the shares of a pair's two owners say that it is likely.
     """
 
     def FetchQuestions(self, request, context):
@@ -93,7 +95,8 @@ def add_RefineServiceServicer_to_server(servicer, server):
 class RefineService:
     """The second round. Owners answer about tickets of theirs that met another party's: first with
     one small filter per attribute, under a key that serves one pair and that the matcher never
-    has; then, about the likely pairs, with the references of the records.
+    has; then, about the same tickets and each alike, with the record's reference under masks that
+    come off where the shares of a pair's two owners say that it is likely.
     """
 
     @staticmethod

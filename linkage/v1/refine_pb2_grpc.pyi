@@ -29,7 +29,8 @@ GRPC_VERSION: str
 class RefineServiceStub:
     """The second round. Owners answer about tickets of theirs that met another party's: first with
     one small filter per attribute, under a key that serves one pair and that the matcher never
-    has; then, about the likely pairs, with the references of the records.
+    has; then, about the same tickets and each alike, with the record's reference under masks that
+    come off where the shares of a pair's two owners say that it is likely.
     """
 
     @_typing.overload
@@ -45,7 +46,8 @@ class RefineServiceStub:
 class RefineServiceAsyncStub(RefineServiceStub):
     """The second round. Owners answer about tickets of theirs that met another party's: first with
     one small filter per attribute, under a key that serves one pair and that the matcher never
-    has; then, about the likely pairs, with the references of the records.
+    has; then, about the same tickets and each alike, with the record's reference under masks that
+    come off where the shares of a pair's two owners say that it is likely.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -57,7 +59,8 @@ class RefineServiceAsyncStub(RefineServiceStub):
 class RefineServiceServicer(metaclass=_abc_1.ABCMeta):
     """The second round. Owners answer about tickets of theirs that met another party's: first with
     one small filter per attribute, under a key that serves one pair and that the matcher never
-    has; then, about the likely pairs, with the references of the records.
+    has; then, about the same tickets and each alike, with the record's reference under masks that
+    come off where the shares of a pair's two owners say that it is likely.
     """
 
     @_abc_1.abstractmethod

@@ -20,7 +20,7 @@ from linkage.agent.spool import Spool
 from linkage.batch import Question, QuestionKind
 from linkage.encode.tickets import TicketBook
 from linkage.job import Job, JobState
-from linkage.ticket import Tickets, concatenate
+from linkage.ticket import DRAWN, Tickets, concatenate
 
 FIELDS, NAMES = QuestionKind.FIELDS, QuestionKind.NAMES
 FAR = datetime.date(2999, 1, 1)
@@ -122,7 +122,7 @@ def answers_to(
 ) -> list[tuple[Question, bytes]]:
     with service.client(party) as client:
         answerer = answerer_of(service, party, client.job(job_id))
-    return [(question, answerer.answer(question)) for question in questions]
+    return list(answerer.answers(questions))
 
 
 def tickets_in(question: Question, service: Service) -> Tickets:
@@ -160,13 +160,29 @@ class Matcher:
         index: int,
         tickets: Tickets,
         counterpart: str | None = None,
+        shares: bytes = b"",
     ) -> Question:
         content = tickets.packed(self._width)
         whom = self._other if counterpart is None else counterpart
-        return Question(whom, kind, index, content, False)
+        return Question(whom, kind, index, content, False, shares)
 
-    def ask(self, kind: QuestionKind, index: int, tickets: Tickets) -> bytes:
-        return self.agent.answer(self.question(kind, index, tickets))
+    def ask(self, index: int, tickets: Tickets) -> bytes:
+        """Ask for fields."""
+        return self.agent.answer(self.question(FIELDS, index, tickets))
+
+    def name(self, parts: list[Tickets], shares: list[bytes] | None = None) -> bytes:
+        """Ask who is who, with a share for each ticket that is not drawn."""
+        given = [some_shares(i, part) for i, part in enumerate(parts)] if shares is None else shares
+        questions = [
+            self.question(NAMES, index, part, shares=of_part)
+            for index, (part, of_part) in enumerate(zip(parts, given, strict=True))
+        ]
+        return b"".join(answer for _, answer in self.agent.answers(questions))
+
+
+def some_shares(seed: int, tickets: Tickets) -> bytes:
+    """Shares of tickets, without steps."""
+    return np.random.default_rng(seed).bytes(8 * int((tickets.entry != DRAWN).sum()))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

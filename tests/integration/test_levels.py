@@ -5,23 +5,33 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from in_process import TWO_ROUNDS, Service, people
-from refining import answer_as, questions_to, tickets_in, until, upload_for_all
+from numpy.typing import NDArray
+from refining import answer_as, answers_to, questions_to, tickets_in, until, upload_for_all
 
 from linkage.agent.result import READ_ME
 from linkage.agent.run import Outcome, results_of
+from linkage.batch import QuestionKind
 from linkage.cli import padan
+from linkage.encode.names import NameKeys
+from linkage.encode.oncetokens import Side
+from linkage.engine.questions import Questions
 from linkage.errors import DeniedError, NotFoundError, VerificationError
-from linkage.job import JobState
-from linkage.matcher import results
+from linkage.job import Job, JobState
+from linkage.matcher import results, two_rounds
 from linkage.matcher.config import load_config
-from linkage.matcher.refinements import dataset_of
+from linkage.matcher.refinements import Asked, Refinements, dataset_of
+from linkage.matcher.two_rounds import TwoRounds
+from linkage.namerow import NameForm
 from linkage.rpc import convert
 from linkage.rpc.channel import open_channel
 from linkage.store.artefacts import ArtefactStore
+from linkage.ticket import DRAWN, concatenate
 from linkage.v1 import result_pb2, result_pb2_grpc
 
 # One asks, the other provides and is told nothing: passport applications.
@@ -255,16 +265,149 @@ def test_an_agent_takes_no_job_that_tells_more_than_the_agreement_gives(
         service.run("dukcapil", job_id)
 
 
-@pytest.mark.xfail(strict=True, reason="who is asked for names sees which of its tickets met")
-def test_who_is_told_nothing_is_not_asked_which_records_are_likely(service: Service) -> None:
-    job_id = service.request("imigrasi", level="R1")
+class Scored:
+    """Scores a job under several bands, and keeps what either owner would be sent for each."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sent: list[dict[int, bytes]] = []
+        self.likely: dict[int, NDArray[np.bool_]] = {}
+        real, share = two_rounds.band_numbers, two_rounds.share_out
+        score, shares_asked = TwoRounds.score, self._shares_asked
+
+        def numbers(band: int) -> Callable[..., NDArray[np.uint8]]:
+            return lambda posterior, _: np.full(len(posterior), band, np.uint8)
+
+        def scores(rounds: TwoRounds, job: Job) -> None:
+            with pytest.MonkeyPatch.context() as patch:
+                # Asked nothing yet, and with one and the same randomness.
+                patch.setattr(Refinements, "ask", self._keep)
+                patch.setattr(Refinements, "forget_rows", lambda *_: None)
+                patch.setattr(
+                    two_rounds,
+                    "share_out",
+                    lambda bands, steps, _: share(bands, steps, np.random.default_rng(1).bytes),
+                )
+                for bands in (numbers(0), numbers(3), real):
+                    patch.setattr(two_rounds, "band_numbers", bands)
+                    score(rounds, job)
+            monkeypatch.setattr(two_rounds, "share_out", self._share_out(share))
+            monkeypatch.setattr(two_rounds, "_shares_asked", shares_asked(two_rounds._shares_asked))
+            score(rounds, job)
+
+        monkeypatch.setattr(TwoRounds, "score", scores)
+
+    def _keep(self, _job: Job, kind: QuestionKind, asked: list[Asked]) -> None:
+        assert kind is QuestionKind.NAMES
+        self.sent.append({of.own: b"|".join(of.questions) for of in asked})
+
+    def _share_out(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        def share_out(bands: NDArray[np.uint8], *args: Any) -> Any:
+            self._bands = bands
+            return plain(bands, *args)
+
+        return share_out
+
+    def _shares_asked(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        def shares_asked(job: Job, questions: Questions, *args: Any) -> Any:
+            for own, asks in enumerate((questions.asks_left, questions.asks_right)):
+                self.likely[own] = (self._bands > 0)[asks & ~questions.drawn]
+            return plain(job, questions, *args)
+
+        return shares_asked
+
+
+def test_what_an_owner_is_sent_says_nothing_of_which_records_are_likely(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = Scored(monkeypatch)
+    job_id = service.request("imigrasi", level="R2")
     upload_for_all(service, job_id)
     until(service, job_id, JobState.REFINING)
+    asked = {party: questions_to(service, party, job_id) for party in service.site.parties}
     for party in service.site.parties:
         answer_as(service, party, job_id)
     until(service, job_id, JobState.NAMING)
-    named = questions_to(service, "dukcapil", job_id)
-    assert not sum(len(tickets_in(question, service)) for question in named)
+    # Left is told nothing. What it gets is the same, byte by byte, whoever is likely.
+    assert len({sent[0] for sent in scored.sent}) == 1 < len({sent[1] for sent in scored.sent})
+    assert len({len(sent[1]) for sent in scored.sent}) == 1
+    form = NameForm.of_steps(4)
+    for own, party in enumerate(service.site.parties):
+        named = questions_to(service, party, job_id)
+        # It is asked once more about all that it was asked about, and answers for all alike.
+        assert [q.tickets for q in named] == [q.tickets for q in asked[party]]
+        shares = form.shares(b"".join(q.shares for q in named))
+        tickets = concatenate([tickets_in(question, service) for question in named])
+        assert len(shares) == (tickets.entry != DRAWN).sum() == len(scored.likely[own])
+        answers = answers_to(service, party, job_id, named)
+        assert sum(len(rows) for _, rows in answers) == len(shares) * form.row.itemsize
+        # No bit of a share goes with being likely: strangers correlate by 1 / sqrt(n).
+        likely = scored.likely[own]
+        assert 50 < likely.sum() < len(likely) - 50
+        bits = np.unpackbits(shares.view(np.uint8).reshape(len(shares), -1), axis=1)
+        for bit in bits.T:
+            assert abs(np.corrcoef(bit, likely)[0, 1]) < 6 / len(likely) ** 0.5
+    outcome = service.run_all(job_id)["imigrasi"]
+    assert outcome.job.state is JobState.RELEASED
+
+
+def test_a_row_that_does_not_open_is_told_the_operator_and_nobody_else(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a count of them a party that is told nothing could learn whether one was likely."""
+    plain = NameKeys.rows
+
+    def spoilt(self: NameKeys, side: Side, *args: Any) -> NDArray[np.void]:
+        rows = plain(self, side, *args)
+        if side == "left":
+            rows["check"] ^= np.uint64(1)
+        return rows
+
+    monkeypatch.setattr(NameKeys, "rows", spoilt)
+    outcomes = service.run_all(service.request("imigrasi", level="R1"))
+    assert told_nothing(outcomes["dukcapil"])
+    rows = rows_of(outcomes["imigrasi"].files["R1"])
+    assert {row["found"] for row in rows} == {"no"}
+    assert not [note for outcome in outcomes.values() for note in outcome.notes if "open" in note]
+    assert "pairs could not be opened" in capsys.readouterr().out
+
+
+def test_how_a_pair_compares_cannot_be_changed_by_the_other_owner(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds one of two shares: whoever turns a bit of its own turns one of the result."""
+    plain = NameKeys.rows
+
+    def turned(self: NameKeys, side: Side, *args: Any) -> NDArray[np.void]:
+        rows = plain(self, side, *args)
+        if side == "left":
+            rows["steps"][:, 0] ^= 1
+        return rows
+
+    monkeypatch.setattr(NameKeys, "rows", turned)
+    job_id = service.request("imigrasi", level="R2")
+    with pytest.raises(VerificationError, match="comparisons with dukcapil were changed"):
+        service.run_all(job_id)
+
+
+def test_r2_tells_how_linked_pairs_compare_and_not_how_others_do(
+    new_service: Callable[..., Service],
+) -> None:
+    """A pair that was likely, and that a one-to-one solver left out, is told nobody."""
+    ours = with_mother(people(60))
+    again = [row | {"record_id": f"2{row['record_id']}"} for row in ours[:20]]
+    schema = WITH_MOTHER.replace('"many-to-many"', '"one-to-one"')
+    made = new_service(
+        schema,
+        process="P1",
+        results=ONE_WAY,
+        dukcapil=ours + again,
+        imigrasi=with_mother(people(60)),
+    )
+    with made.running():
+        outcomes = made.run_all(made.request("imigrasi", level="R2"))
+    rows = rows_of(outcomes["imigrasi"].files["R2"])
+    assert len(rows) == len({row["record_id"] for row in rows})
+    assert {row["compared_nama"] for row in rows} == {"agree"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Messages and the project's own types: there and back changes nothing."""
 
-import itertools
 from dataclasses import replace
 
 import pytest
@@ -165,40 +164,30 @@ def test_a_chunk_comes_back(batch_id: str, index: int, chunk: Chunk) -> None:
 
 
 QUESTIONS = st.builds(
-    Question, IDS, st.sampled_from(QuestionKind), U32, st.binary(max_size=70), st.booleans()
+    Question,
+    IDS,
+    st.sampled_from(QuestionKind),
+    U32,
+    st.binary(max_size=70),
+    st.booleans(),
+    st.binary(max_size=70),
 )
 
 
-@given(st.lists(QUESTIONS, max_size=4), st.integers(1, 80))
-def test_questions_come_back(questions: list[Question], most: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convert, "MAX_CHUNK_BYTES", most)
-        messages = [m for question in questions for m in convert.question_to_proto(question)]
-    for message in messages:
-        check_fields(message)
-        assert len(message.tickets) <= most
-    assert list(convert.questions_from_proto(messages)) == questions
+@given(QUESTIONS)
+def test_a_question_comes_back(question: Question) -> None:
+    message = convert.question_to_proto(question)
+    check_fields(message)
+    assert convert.question_from_proto(message) == question
 
 
-@given(QUESTIONS, st.binary(max_size=70), st.integers(1, 80))
-def test_an_answer_comes_in_parts(question: Question, content: bytes, most: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convert, "MAX_CHUNK_BYTES", most)
-        messages = list(convert.answer_to_proto("ab" * 16, question, content))
-    assert b"".join(message.answer for message in messages) == content
-    assert all(len(message.answer) <= most for message in messages)
-    assert [message.more for message in messages] == [True] * (len(messages) - 1) + [False]
-    of_whom = {(m.counterpart, convert.kind_from_proto(m.kind), m.index) for m in messages}
-    assert of_whom == {(question.counterpart, question.kind, question.index)}
-
-
-def test_a_question_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    part = refine_pb2.FetchQuestionsResponse(counterpart="b", kind=1, tickets=bytes(60), more=True)
-    with pytest.raises(MalformedMessageError, match="ends early"):
-        list(convert.questions_from_proto([part]))
-    monkeypatch.setattr(convert, "MAX_QUESTION_BYTES", 100)
-    with pytest.raises(MalformedMessageError, match="more tickets than"):
-        list(convert.questions_from_proto(itertools.repeat(part)))
+@given(QUESTIONS, st.binary(max_size=70))
+def test_an_answer_says_what_it_answers(question: Question, content: bytes) -> None:
+    message = convert.answer_to_proto("ab" * 16, question, content)
+    check_fields(message)
+    assert (message.job_id, message.answer) == ("ab" * 16, content)
+    of_whom = message.counterpart, convert.kind_from_proto(message.kind), message.index
+    assert of_whom == (question.counterpart, question.kind, question.index)
 
 
 @pytest.mark.parametrize("kind", QuestionKind)
@@ -213,10 +202,8 @@ def test_an_unknown_kind_of_question_is_refused(number: int) -> None:
     with pytest.raises(MalformedMessageError, match="knows no such kind"):
         convert.kind_from_proto(number)  # type: ignore[arg-type]
     with pytest.raises(MalformedMessageError, match="knows no such kind"):
-        list(
-            convert.questions_from_proto(
-                [refine_pb2.FetchQuestionsResponse(counterpart="b", kind=number)]  # type: ignore[arg-type]
-            )
+        convert.question_from_proto(
+            refine_pb2.FetchQuestionsResponse(counterpart="b", kind=number)  # type: ignore[arg-type]
         )
 
 

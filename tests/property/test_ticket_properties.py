@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from linkage.block.met import MetPairs, met_pairs
+from linkage.encode.names import NameKeys
 from linkage.encode.oncetokens import Side, keyed_order, parts_of, rotated, within_entries
-from linkage.encode.pairkeys import pair_keys, secret_order
+from linkage.encode.pairkeys import pair_keys
 from linkage.encode.tickets import TicketBook
 from linkage.errors import DeniedError, MalformedMessageError
 from linkage.schema import LinkageSchema, parse_schema
@@ -443,12 +444,12 @@ def test_turning_places_round_keeps_who_is_there_and_who_is_not(
         assert places[own].max() < copies
 
 
-# Keys and the order of names
+# Keys and tags
 
 
 @settings(max_examples=20, deadline=None)
 @given(SEEDS, st.integers(2, 25))
-def test_both_owners_of_a_pair_have_one_key_and_one_order_and_no_two_pairs_one_key(
+def test_both_owners_of_a_pair_have_one_key_and_one_tag_and_no_two_pairs_one_of_them(
     seed: int, n: int
 ) -> None:
     left, right = two_owners(seed, n, n)
@@ -456,11 +457,9 @@ def test_both_owners_of_a_pair_have_one_key_and_one_order_and_no_two_pairs_one_k
     keys = pair_keys(key, found.left)
     assert (keys == pair_keys(key, found.right)).all()
     assert len(np.unique(keys, axis=0)) == len(found)
-    mixed = np.random.default_rng(seed).permutation(len(found))
-    order = secret_order(key, found.left)
-    assert (order == secret_order(key, found.right)).all()
-    # The order is of the pairs, and not of how the matcher puts them.
-    assert (mixed[secret_order(key, found.left.at(mixed))] == order).all()
+    names = NameKeys(key_of)
+    assert (names.tags(found.left) == names.tags(found.right)).all()
+    assert len(np.unique(names.tags(left.all))) == len(left.all)
     # An owner that is asked about its own tickets that met nothing has other keys for them.
     theirs = {(int(e), int(t)) for e, t in zip(found.left.entry, found.left.token, strict=True)}
     alone = [
@@ -486,21 +485,6 @@ def test_keys_of_draws_are_of_no_ticket_and_of_another_job_others() -> None:
     ]
     whole = np.concatenate(every)
     assert len(np.unique(whole, axis=0)) == len(whole)
-
-
-def test_the_secret_order_says_nothing_of_tokens_or_entries() -> None:
-    rng = np.random.default_rng(5)
-    tickets = Tickets(
-        rng.integers(0, 4, 4_000).astype(np.uint8),
-        np.sort(rng.integers(0, 2**40, 4_000, dtype=np.uint64)),
-        rng.integers(0, 2**63, 4_000, dtype=np.uint64),
-    )
-    order = secret_order(key_of("x"), tickets)
-    assert sorted(order.tolist()) == list(range(4_000))
-    # Spearman's correlation of strangers has deviation 1 / sqrt(n).
-    correlation = np.corrcoef(order, np.arange(4_000))[0, 1]
-    assert abs(correlation) < 6 / math.sqrt(4_000)
-    assert (order != secret_order(key_of("y"), tickets)).any()
 
 
 # Layout

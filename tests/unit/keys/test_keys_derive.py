@@ -56,7 +56,16 @@ def parts_of(use: bytes, context: KeyContext, label: bytes) -> list[bytes]:
 
 
 def derived(one: LinkageKey) -> dict[str, bytes]:
-    return {"name": one.space_key("name"), "date": one.space_key("date"), "kcv": one.key_check()}
+    return {
+        "name": one.space_key("name"),
+        "date": one.space_key("date"),
+        "kcv": one.key_check(),
+        "pairs": one.refine_key("j", "a", "b"),
+        "tags": one.name_key("j", "a", "b", "tag"),
+        "masks": one.name_key("j", "a", "b", "left mask"),
+        "next": one.name_key("k", "a", "b", "left mask"),
+        "sides": one.name_key("j", "b", "a", "left mask"),
+    }
 
 
 @pytest.mark.parametrize("context", [CONTEXT, *OTHER_CONTEXTS.values()])

@@ -113,9 +113,61 @@ def pair_key(key: bytes, entry: int, token: int) -> bytes:
     return encrypted(key, token, entry) + encrypted(key, token, entry | 1 << 8)
 
 
-def place_of(key: bytes, entry: int, token: int) -> int:
-    """What a pair is sorted by where its records are named."""
-    return first_word(encrypted(key, token, entry | 2 << 8))
+def tag_of(key: bytes, entry: int, token: int) -> int:
+    """The tag of a ticket."""
+    return first_word(encrypted(name_key(key, "tag"), token, entry))
+
+
+def name_key(key: bytes, what: str) -> bytes:
+    """A key under which records are named, in these vectors."""
+    return hashlib.sha256(key + what.encode()).digest()
+
+
+def xored(*parts: bytes) -> bytes:
+    """Bit by bit the exclusive or of byte strings as long as the first."""
+    whole = int.from_bytes(parts[0], "big")
+    for part in parts[1:]:
+        whole ^= int.from_bytes(part[: len(parts[0])], "big")
+    return whole.to_bytes(len(parts[0]), "big")
+
+
+def name_row(key: bytes, side: str, tag: int, share: tuple[int, bytes], reference: bytes) -> bytes:
+    """The row that names the record of a ticket, as docs/protocol.md has it."""
+    other = {"left": "right", "right": "left"}[side]
+
+    def made(what: str, word: int) -> bytes:
+        return encrypted(name_key(key, what), tag, word)
+
+    number, steps = share
+    theirs = [(number + (v if side == "left" else -v)) % WORD for v in (1, 2, 3)]
+    return b"".join(
+        [
+            tag.to_bytes(8, "little"),
+            made(f"{side} check", number)[:8],
+            xored(reference, made(f"{side} mask", number)),
+            *(made(f"{other} check", one)[:8] for one in theirs),
+            *(made(f"{other} mask", one) for one in theirs),
+            xored(steps, made(f"{side} steps", 0)) if steps else b"",
+        ]
+    )
+
+
+def opened(left: bytes, right: bytes) -> tuple[int, bytes, bytes] | None:
+    """The band and both references of two rows of one tag, if they open."""
+    for band in range(3):
+        checks = [row[32 + 8 * band : 40 + 8 * band] for row in (left, right)]
+        if checks == [right[8:16], left[8:16]]:
+            masks = [row[56 + 16 * band : 72 + 16 * band] for row in (left, right)]
+            return band + 1, xored(left[16:32], masks[1]), xored(right[16:32], masks[0])
+    return None
+
+
+def shares_of(desc: str, n: int) -> list[tuple[int, bytes]]:
+    """A share for each of some tickets; the last two next to the end of the numbers."""
+    blocks = [hashlib.sha256(f"{desc} share {i}".encode()).digest() for i in range(n)]
+    numbers = [first_word(block) for block in blocks]
+    numbers[-2:] = [WORD - 1, 1][: len(numbers[-2:])]
+    return [(number, block[8:14]) for number, block in zip(numbers, blocks, strict=True)]
 
 
 def draws_of(references: Sequence[bytes], meeting: str, side: str) -> list[int]:
@@ -154,7 +206,8 @@ def cases() -> Iterator[Case]:
                 for ticket in sorted(of_entry, key=lambda ticket: ticket[1]):
                     made.append(ticket)
                     whose.append(of_entry[ticket][0])
-            named = sorted(made, key=lambda ticket: place_of(key, *ticket[:2]))
+            tags = [tag_of(key, *ticket[:2]) for ticket in made]
+            shares = shares_of(f"{number} {side}", len(made))
             yield {
                 "desc": f"{desc}, {side}",
                 "number": 2 * number + (side == "right"),
@@ -163,6 +216,9 @@ def cases() -> Iterator[Case]:
                 "parties": parties,
                 "key": key.hex(),
                 "references": [reference.hex() for reference in references],
+                "shares": [
+                    share.to_bytes(8, "little").hex() + steps.hex() for share, steps in shares
+                ],
                 # As text: JSON readers differ on whole numbers of 64 bits.
                 "values": [[str(value) for value in row] for row in values],
                 "expect": {
@@ -174,7 +230,10 @@ def cases() -> Iterator[Case]:
                     ],
                     "records": whose,
                     "keys": [pair_key(key, *ticket[:2]).hex() for ticket in made],
-                    "order": [made.index(ticket) for ticket in named],
+                    "rows": [
+                        name_row(key, side, tag, share, references[record]).hex()
+                        for tag, share, record in zip(tags, shares, whose, strict=True)
+                    ],
                     "draws": draws_of(references, meeting, side),
                 },
             }

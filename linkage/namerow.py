@@ -1,0 +1,157 @@
+"""What an owner is sent and sends where likely pairs are named: shares and rows, their layout.
+
+A share is 8 random bytes for a ticket; where somebody is told how attributes compare, as many
+more as the steps of a comparison and their check take. Of a pair that met, right's share is
+left's plus its band: 0 for a pair that is not likely, 1 for the likeliest, up to 3; and of the
+steps the exclusive or of both. Each by itself is random.
+
+A row is an answer to a share. It is 104 bytes and the steps, one for each ticket, in the order
+of the tags, numbers little-endian:
+
+    tag         8    of the ticket: both owners know whose it is, and the matcher does not
+    check       8    of the own share
+    reference  16    the own one, under the mask of the own share
+    checks    3*8    what the check at the other is if the pair is of band 1, 2, 3
+    masks    3*16    what then unmasks its reference
+    steps       n    the own share of the steps, under a mask of its own
+
+Owners make rows (`encode.names`), the matcher opens them (`engine.disclosure`): neither
+imports the other, and the matcher needs no key.
+"""
+
+import hmac
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linkage.errors import MalformedMessageError
+from linkage.job import REFERENCE_BYTES, JobSpec
+from linkage.types import NEVER_TOLD
+
+N_BANDS = 3
+TAG_BYTES = 8
+CHECK_KEY_BYTES = 16
+_CHECK_BYTES = 4
+_STEPS_PER_BYTE = 4
+_STEP_BITS = np.array([0, 2, 4, 6], dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class NameForm:
+    """What shares, rows and told comparisons hold.
+
+    Attributes:
+        steps_bytes: length of the steps of a comparison with their check, 0 where nobody is
+            told them.
+    """
+
+    steps_bytes: int = 0
+
+    @classmethod
+    def between(cls, spec: JobSpec, one: str, other: str) -> "NameForm":
+        """Return the form for two parties of a job."""
+        levels = spec.told(one).get(other), spec.told(other).get(one)
+        return cls.of_steps(sum(told_types(spec))) if "R2" in levels else cls()
+
+    @classmethod
+    def of_steps(cls, n_steps: int) -> "NameForm":
+        """Return the form for so many attributes of which a party is told how they compare."""
+        return cls(-(-n_steps // _STEPS_PER_BYTE) + _CHECK_BYTES)
+
+    @property
+    def share(self) -> np.dtype[np.void]:
+        """A share."""
+        return np.dtype([("share", "<u8"), ("steps", "u1", (self.steps_bytes,))])
+
+    @property
+    def row(self) -> np.dtype[np.void]:
+        """An answer to a share."""
+        return np.dtype(
+            [
+                ("tag", "<u8"),
+                ("check", "<u8"),
+                ("reference", "u1", (REFERENCE_BYTES,)),
+                ("checks", "<u8", (N_BANDS,)),
+                ("masks", "u1", (N_BANDS, REFERENCE_BYTES)),
+                ("steps", "u1", (self.steps_bytes,)),
+            ]
+        )
+
+    @property
+    def compared(self) -> np.dtype[np.void]:
+        """What a result says of a linked pair: own reference, tag, steps under both masks."""
+        return np.dtype(
+            [
+                ("reference", "u1", (REFERENCE_BYTES,)),
+                ("tag", "<u8"),
+                ("steps", "u1", (self.steps_bytes,)),
+            ]
+        )
+
+    def shares(self, content: bytes) -> NDArray[np.void]:
+        """Return shares from their bytes.
+
+        Raises:
+            MalformedMessageError: it is not a whole number of them.
+        """
+        return _read(content, self.share, "shares")
+
+    def rows(self, content: bytes) -> NDArray[np.void]:
+        """Return rows from their bytes.
+
+        Raises:
+            MalformedMessageError: it is not a whole number of them.
+        """
+        return _read(content, self.row, "rows")
+
+
+def told_types(spec: JobSpec) -> list[bool]:
+    """Return of each attribute that is compared whether anybody may be told how it compares."""
+    if spec.refinement is None:
+        return []
+    kinds = (*spec.refinement.types, *spec.refinement.identifiers)
+    return [kind not in NEVER_TOLD for kind in kinds]
+
+
+def packed_steps(steps: NDArray[np.int8], key: bytes) -> NDArray[np.uint8]:
+    """Return steps and their check, shape (n, steps_bytes).
+
+    Four steps are a byte, the first lowest; then come the first 4 bytes of HMAC-SHA-256 of
+    these. An owner holds one of two shares, and could turn the bits of what the other is told.
+
+    Args:
+        steps: of 0 to 3, shape (n, n_steps).
+        key: of the check, which no owner has before the result, 16 bytes.
+    """
+    n, k = steps.shape
+    whole = np.zeros((n, -(-k // _STEPS_PER_BYTE), _STEPS_PER_BYTE), dtype=np.uint8)
+    whole.reshape(n, whole.shape[1] * _STEPS_PER_BYTE)[:, :k] = steps
+    packed = np.bitwise_or.reduce(whole << _STEP_BITS, axis=2)
+    return np.concatenate([packed, _checks(packed, key)], axis=1)
+
+
+def unpacked_steps(packed: NDArray[np.uint8], n_steps: int, key: bytes) -> NDArray[np.uint8]:
+    """Return the steps that `packed_steps` packed, shape (n, n_steps).
+
+    Raises:
+        MalformedMessageError: a check is wrong.
+    """
+    steps, checks = packed[:, :-_CHECK_BYTES], packed[:, -_CHECK_BYTES:]
+    if (_checks(steps, key) != checks).any():
+        raise MalformedMessageError("steps that the other owner has changed")
+    parts = steps[:, :, None] >> _STEP_BITS & np.uint8(3)
+    return parts.reshape(len(packed), steps.shape[1] * _STEPS_PER_BYTE)[:, :n_steps]
+
+
+def _checks(packed: NDArray[np.uint8], key: bytes) -> NDArray[np.uint8]:
+    # Comparisons come in few kinds.
+    kinds, kind_of = np.unique(packed, axis=0, return_inverse=True)
+    made = b"".join(hmac.digest(key, kind.tobytes(), "sha256")[:_CHECK_BYTES] for kind in kinds)
+    return np.frombuffer(made, np.uint8).reshape(-1, _CHECK_BYTES)[kind_of.reshape(-1)]
+
+
+def _read(content: bytes, form: np.dtype[np.void], what: str) -> NDArray[np.void]:
+    if len(content) % form.itemsize:
+        raise MalformedMessageError(f"not a whole number of {what}")
+    return np.frombuffer(content, dtype=form)
