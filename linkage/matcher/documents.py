@@ -164,21 +164,27 @@ class Documents:
 
     def _keep(self, terms: Terms, envelope: Envelope, sealed: Sequence[bytes]) -> None:
         """Keep the ciphertexts that a document names: its entry says that they can be had."""
+        named = set[bytes]()
         try:
             if envelope.payload_type == DELEGATION_TYPE:
-                wanted = read_delegation(terms, envelope).ciphertext
-                if [hashlib.sha256(one).digest() for one in sealed] != [wanted]:
+                named.add(read_delegation(terms, envelope).ciphertext)
+                if {hashlib.sha256(one).digest() for one in sealed} != named:
                     raise KeysError("the sealed key does not come with its delegation")
             else:
                 message = read_message(terms, envelope)
                 if isinstance(message, Seal):
                     check_sealed(message, sealed)
+                    named.update(message.sealed.values())
         except KeysError as error:
             raise MalformedMessageError(str(error)) from error
+        if not named:
+            return  # of a commit: its days begin with the first share, however long others take
         dataset = _dataset(terms.agreement_id, terms.epoch)
         self._retention.create(dataset, "sealed", terms.agreement_id)
         for one in sealed:
-            self._artefacts.write(dataset, hashlib.sha256(one).hexdigest(), one)
+            digest = hashlib.sha256(one)
+            if digest.digest() in named:
+                self._artefacts.write(dataset, digest.hexdigest(), one)
 
 
 def _check_lawful(agreement: Agreement, today: datetime.date) -> None:

@@ -462,7 +462,9 @@ def test_sealed_shares_are_kept_whole_or_not_at_all_and_go_to_the_parties_only(
     with members.running():
         submit(members, making.document.to_bytes())
         for party in making.PARTIES:
-            submit(members, making.next_of(party, []).envelope.to_bytes())
+            submit(members, making.next_of(party, []).envelope.to_bytes(), b"no share")
+        # What no message names is not kept, and the days of what is begin with the first share.
+        assert not list((members.config.data / "artefacts").glob("sealed-*"))
         seals = {party: making.next_of(party, []) for party in making.PARTIES}
         first = seals[making.PARTIES[0]]
         (ciphertext,) = first.ciphertexts
