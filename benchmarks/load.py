@@ -3,14 +3,17 @@
 A matcher runs as a process of its own, and so does every agent. All agents send a batch of
 made-up codes to one job, as fast as the matcher takes them, again and again in new jobs until the
 time is over; beside them signed lookups come at random moments of a given mean rate. Each takes
-from the moment at which it should have left to its answer. Nothing may fail.
+from the moment at which it should have left to its answer. Nothing may fail, and the memory of the
+matcher may not grow from minute to minute. The matcher's own metrics say how long lookups took
+there, without what the counter, which shares the processors, makes them wait.
 """
 
 import asyncio
 import multiprocessing
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.lookup import CALLER, OWNER, grant_lookups, lookup_site, upload_register
+from benchmarks.metrics import answered_within, shares_between, with_metrics
 from benchmarks.processes import MemoryWatch
 from benchmarks.schemes import Scheme
 from linkage.agent.client import MatcherClient
@@ -48,8 +52,11 @@ _SEED, _PATIENCE_S = 1, 60.0
 # Lookups are signed ahead in portions: a request is good for minutes, and signing is the
 # counter's time and not the matcher's.
 _AHEAD_S = 5.0
+_SWITCH_S = 0.0005
 # Lookups come from so many counters, each with a connection of its own, as real ones have.
 _COUNTERS = 8
+# How often the memory is told, and what is compared at the end: first and last minute, or less.
+_MEMORY_S, _MOST_COMPARED_S = 10.0, 60.0
 _OWN_CONNECTION = (*CLIENT_OPTIONS, ("grpc.use_local_subchannel_pool", 1))
 
 
@@ -82,10 +89,13 @@ class LoadResult:
         asked: number of lookups.
         errors: what failed, of uploads and lookups.
         latency_ms: milliseconds of lookups by percentile.
-        late_ms: by how much a lookup left late at most, for want of a free processor here.
+        late_ms: by how much a lookup left late, by percentile, for want of a free processor
+            here; it counts in its latency all the same.
+        at_matcher: share of lookups that the matcher answered within so many milliseconds.
         uploads: what each agent sent.
         idle_mib: resident memory of the matcher with the register, before the load.
         peak_mib: the largest.
+        memory_mib: the largest of every ten seconds of the load.
     """
 
     scheme: str
@@ -95,19 +105,34 @@ class LoadResult:
     asked: int
     errors: tuple[str, ...]
     latency_ms: dict[str, float]
-    late_ms: float
+    late_ms: dict[str, float]
+    at_matcher: dict[str, float]
     uploads: tuple[Uploaded, ...]
     idle_mib: float
     peak_mib: float
+    memory_mib: tuple[float, ...]
 
     @property
     def mib_per_s(self) -> float:
         """Bytes that all agents sent together, in MiB a second."""
         return sum(one.n_bytes / one.seconds for one in self.uploads) / (1 << 20)
 
+    @property
+    def ends_mib(self) -> tuple[float, float]:
+        """The largest memory of the first minute, or third, of the load, and of the last."""
+        n = min(int(_MOST_COMPARED_S / _MEMORY_S), -(-len(self.memory_mib) // 3))
+        return max(self.memory_mib[:n], default=0.0), max(self.memory_mib[-n:], default=0.0)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the figures under their public names."""
-        return {**asdict(self), "mib_per_s": self.mib_per_s, "most_p99_ms": MOST_P99_MS}
+        first, last = self.ends_mib
+        return {
+            **asdict(self),
+            "mib_per_s": self.mib_per_s,
+            "first_mib": first,
+            "last_mib": last,
+            "most_p99_ms": MOST_P99_MS,
+        }
 
 
 def measure_load(
@@ -132,6 +157,7 @@ def measure_load(
     with tempfile.TemporaryDirectory(prefix="padan-load-") as folder:
         on_step("preparing folders, certificates, agreement and keys of ten parties")
         site = lookup_site(Path(folder), scheme, _UPLOADERS, _ONE_ROUND)
+        metrics = with_metrics(site)
         with MemoryWatch(lambda words: "matcher" if "serve" in words else None) as watch:
             try:
                 site.start_matcher()
@@ -146,7 +172,9 @@ def measure_load(
                     f"{AGENTS} agents upload {n_records:,} codes each, and {rate_per_s:.0f} "
                     f"lookups a second come, for {seconds:.0f} s"
                 )
+                before, begin = answered_within(metrics), time.monotonic()
                 uploads, asked = _load(site, codes, n_records, rate_per_s, seconds)
+                after, end = answered_within(metrics), time.monotonic()
             finally:
                 site.stop_matcher()
         took, late, failed = asked
@@ -157,20 +185,35 @@ def measure_load(
             seconds=seconds,
             asked=len(took),
             errors=(*failed, *(one.error for one in uploads if one.error)),
-            latency_ms={
-                name: float(np.quantile(took, share)) * 1e3
-                for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
-            },
-            late_ms=late * 1e3,
+            latency_ms=_percentiles_ms(took),
+            late_ms=_percentiles_ms(late),
+            at_matcher=shares_between(before, after),
             uploads=tuple(uploads),
             idle_mib=idle_mib,
             peak_mib=watch.peak_mib.get("matcher", 0.0),
+            memory_mib=_over_time(watch.seen_mib["matcher"], begin, end),
         )
+
+
+def _percentiles_ms(seconds: NDArray[np.float64]) -> dict[str, float]:
+    return {
+        name: float(np.quantile(seconds, share)) * 1e3
+        for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
+    }
+
+
+def _over_time(seen: Sequence[tuple[float, float]], begin: float, end: float) -> tuple[float, ...]:
+    """Return the largest memory of every ten seconds."""
+    steps = range(max(int((end - begin) / _MEMORY_S), 1))
+    of = {
+        step: [mib for at, mib in seen if int((at - begin) // _MEMORY_S) == step] for step in steps
+    }
+    return tuple(max(mib) for mib in of.values() if mib)
 
 
 def _load(
     site: DemoSite, codes: CodeId, n_records: int, rate_per_s: float, seconds: float
-) -> tuple[list[Uploaded], tuple[NDArray[np.float64], float, list[str]]]:
+) -> tuple[list[Uploaded], tuple[NDArray[np.float64], NDArray[np.float64], list[str]]]:
     # Fresh processes: gRPC does not survive a fork.
     context = multiprocessing.get_context("spawn")
     with context.Pool(AGENTS) as pool:
@@ -227,12 +270,14 @@ def _upload_batch(client: MatcherClient, job_id: str, codes: CodeId, n_records: 
 
 async def _ask(
     site: DemoSite, codes: CodeId, rate_per_s: float, seconds: float
-) -> tuple[NDArray[np.float64], float, list[str]]:
-    """Send signed lookups at random moments; return seconds, the greatest delay, and errors."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
+    """Send signed lookups at random moments; return seconds, delays of leaving, and errors."""
+    # What is signed ahead, on another thread, hands over to the answers that come meanwhile.
+    sys.setswitchinterval(_SWITCH_S)
     session = _session(site.root, CALLER)
     rng = np.random.default_rng([_SEED, 3])
     gaps = rng.exponential(1 / rate_per_s, int(rate_per_s * seconds))
-    took, late, failed = np.zeros(len(gaps)), 0.0, list[str]()
+    took, late, failed = np.zeros(len(gaps)), np.zeros(len(gaps)), list[str]()
     with open_channel(site.address, session.tls) as plain:
         log = MatcherClient(plain, _PATIENCE_S)
 
@@ -266,7 +311,7 @@ async def _ask(
                     messages = messages if next_ones is None else await next_ones
                     next_ones = asyncio.create_task(asyncio.to_thread(signed, ahead))
                 await asyncio.sleep(max(moment - time.monotonic(), 0.0))
-                late = max(late, time.monotonic() - moment)
+                late[number] = time.monotonic() - moment
                 waiting.append(asyncio.create_task(one(number, messages[number % ahead])))
             await asyncio.gather(*waiting)
             if next_ones is not None:

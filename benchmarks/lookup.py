@@ -22,6 +22,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.metrics import answered_within, shares_between, with_metrics
 from benchmarks.processes import MemoryWatch
 from benchmarks.schemes import Scheme
 from keys.dsse import sign
@@ -68,6 +69,7 @@ class LookupResult:
         upload_s: seconds from the first chunk to a register that answers.
         latency_ms: milliseconds by percentile.
         late_ms: by how much a lookup left late at most, for want of a free processor here.
+        at_matcher: share of lookups that the matcher answered within so many milliseconds.
         overlooked: probability, as computed, that a record whose code is just a match is
             overlooked.
         planted: lookups of planted duplicates whose codes are a match, by the mean agreement.
@@ -83,6 +85,7 @@ class LookupResult:
     upload_s: float
     latency_ms: dict[str, float]
     late_ms: float
+    at_matcher: dict[str, float]
     overlooked: float
     planted: dict[str, int]
     found: dict[str, int]
@@ -131,6 +134,7 @@ def measure_lookup(
     """
     with tempfile.TemporaryDirectory(prefix="padan-lookup-") as folder:
         site = lookup_site(Path(folder), scheme)
+        metrics = with_metrics(site)
         with MemoryWatch(lambda words: "matcher" if "serve" in words else None) as watch:
             try:
                 site.start_matcher()
@@ -144,7 +148,9 @@ def measure_lookup(
                 grant_lookups(site)
                 on_step(f"{rate_per_s:.0f} lookups a second for {seconds:.0f} s")
                 asked = _asked(codes, n_records, int(rate_per_s * seconds) + _WARM_UP)
+                before = answered_within(metrics)
                 answers, took, late = asyncio.run(_ask(site, codes, asked, rate_per_s, exhaustive))
+                after = answered_within(metrics)
             finally:
                 site.stop_matcher()
         counts = _counts(asked[_WARM_UP:], answers[_WARM_UP:], codes.code_bits, n_records)
@@ -159,6 +165,7 @@ def measure_lookup(
                 for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
             },
             late_ms=late * 1e3,
+            at_matcher=shares_between(before, after),
             overlooked=answers[0].overlooked,
             planted=counts[0],
             found=counts[1],

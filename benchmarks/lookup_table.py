@@ -1,6 +1,7 @@
 """The lookup result as a table that people read."""
 
 from benchmarks.lookup import BARS, LookupResult
+from benchmarks.metrics import share_rows
 from benchmarks.report import Table, figure
 
 
@@ -37,6 +38,7 @@ def lookup_table(result: LookupResult) -> Table:
         rows=[
             *[[f"{name} ms", figure(ms, 2)] for name, ms in result.latency_ms.items()],
             ["left late, at most, ms", figure(result.late_ms, 2)],
+            *share_rows(result.at_matcher),
             *found,
             ["strangers with another answer than no", f"{wrong} of {strangers}"],
             ["upload s", figure(result.upload_s, 1)],

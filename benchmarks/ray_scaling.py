@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from math import isqrt
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ _COUNTERPARTS = 10
 _SEED = 1
 _TRIED = 16_384
 _FULL_S, _SMALL_S = 60.0, 5.0
+# So much longer than it has to be a job is on a thread, and so much more when it is made longer.
+_MARGIN = 1.1
 _SPARE_STORE_BYTES = 512 * 2**20
 
 
@@ -92,9 +94,14 @@ def measure_scaling(seconds: float) -> tuple[int, list[Run]]:
     executor_of("ray", 1, "auto")
     warm_up()
     measure("trial", 1, LocalExecutor(1), inputs_of(64))
-    trial = measure("trial", 1, LocalExecutor(1), inputs_of(_TRIED))
-    inputs = inputs_of(isqrt(int(seconds / trial.seconds * _TRIED**2)))
-    runs = [measure("local", 1, LocalExecutor(1), inputs)]
+    inputs = inputs_of(_TRIED)
+    local = measure("local", 1, LocalExecutor(1), inputs)
+    # Larger sets are compared faster than a trial tells, and by Ray's worker than by a thread.
+    while local.seconds < _MARGIN * seconds:
+        wanted = _MARGIN**2 * seconds / local.seconds
+        inputs = inputs_of(ceil(inputs.sizes[0] * wanted**0.5))
+        local = measure("local", 1, LocalExecutor(1), inputs)
+    runs = [local]
     codes_bytes = sum(party.words.nbytes for party in inputs.parties)
     with _cluster(2 * codes_bytes + _SPARE_STORE_BYTES) as cluster:
         for workers in (1, 2):

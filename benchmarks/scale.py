@@ -11,15 +11,26 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import ceil, floor, log10
 from typing import Any
 
 from benchmarks.peer_env import ROOT
+from benchmarks.picture import Axis, Panel, Series, draw
 from benchmarks.report import Table, figure
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
+# Of the curve of costs: its last size is no bar's.
+CURVE = (*SIZES, 2_000_000)
 # Seconds and MiB that a million records on each side may take, by scheme.
 BARS = {"saul:8192/5": (180, 6 * 1_024), "saul:4096/4": (120, 4 * 1_024)}
 LEAST_COMPLETENESS = 0.98
+# What is drawn: seconds, and last the memory.
+_COSTS = (
+    ("in all", "seconds"),
+    ("joining", "joining_s"),
+    ("ranking", "ranking_s"),
+    ("", "peak_mib"),
+)
 
 
 @dataclass
@@ -94,6 +105,34 @@ def scale_table(result: ScaleResult) -> Table:
         rows,
         notes,
     )  # fmt: skip
+
+
+def scale_picture(result: ScaleResult) -> str:
+    """Return seconds and memory against the size as SVG, on scales of powers of ten."""
+    places = [
+        Series(
+            name,
+            number,
+            [
+                (
+                    log10(run["left"]),
+                    log10(run[key]),
+                    f"{int(run['left']):,}: {figure(run[key], 1)}",
+                )
+                for run in result.runs
+                if run[key] > 0
+            ],
+            line=True,
+        )
+        for number, (name, key) in enumerate(_COSTS)
+    ]
+    points = [point for one in places for point in one.points]
+    across, up = ([point[axis] for point in points] for axis in (0, 1))
+    x = Axis("log10 of records on each side", floor(min(across)), ceil(max(across)), 1.0)
+    y = Axis("log10", floor(min(up)), ceil(max(up)), 1.0)
+    panels = [Panel("Seconds", places[:-1]), Panel("Peak MiB", places[-1:])]
+    title = f"Costs of linking two registers with {result.scheme}, {result.threads} threads"
+    return draw(title, panels, x, y)
 
 
 def _run(*arguments: str) -> str:
