@@ -129,8 +129,8 @@ class ResultChunk(_message.Message):
     """One byte for each reference: 1 undetermined, 2 match."""
     level: _job_pb2.ResultLevel.ValueType
     comparisons: _builtins.bytes
-    """R2: for each likely pair an own ticket, and a byte for each attribute that is shown:
-    0 missing, 1 disagree, 2 partial, 3 agree.
+    """R2: the key of the steps' check, then for each linked pair in ascending order the own
+    reference, its tag, and how each attribute compares, under masks that both owners know.
     """
     @_builtins.property
     def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
