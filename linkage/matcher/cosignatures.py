@@ -98,6 +98,7 @@ class Cosignatures:
             DeniedError: the party has no key to cosign with.
             MalformedMessageError: the note is of no checkpoint that is cosigned now, or has
                 no line of the party.
+            UnavailableError: the disk takes no more.
         """
         party, now = self._principal(identity.party), time_of(self._clock)
         keys = cosigning_keys(party, now)
@@ -121,10 +122,11 @@ class Cosignatures:
                 known = self._notes.get(size)
                 if known is None or parse_note(known).text != sent.text:
                     raise MalformedMessageError("not a checkpoint that is cosigned now: ask again")
-                self._notes[size] = add_cosignatures(known, lines, keys)
+                cosigned = add_cosignatures(known, lines, keys)
+                self._files.write(size, cosigned)
+                self._notes[size] = cosigned
                 if size in self._began:
                     self._late_s.append(self._monotonic() - self._began[size])
-                self._files.write(size, self._notes[size])
         except SignatureError as error:
             raise MalformedMessageError(str(error)) from error
         self._on_line()

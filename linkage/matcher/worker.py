@@ -186,6 +186,8 @@ class Worker:
             self._wake.wait(_POLL_S)
             self._wake.clear()
             try:
+                # What was committed while the disk took no more waits for nobody else's entry.
+                self._match_log.publish()
                 for job_id in self._runnable():
                     if not self._stopping.is_set():
                         self._run_one(job_id)

@@ -5,6 +5,8 @@ trailing metadata, so that the client raises the same class again. Anything else
 becomes INTERNAL with a fixed text: what went wrong inside is for the operator.
 """
 
+import errno
+
 import grpc
 
 from linkage import errors
@@ -34,11 +36,15 @@ STATUS_OF: dict[type[errors.LinkageError], grpc.StatusCode] = {
     errors.SplitViewError: grpc.StatusCode.DATA_LOSS,
 }
 _CLASS_OF = {error.__name__: error for error in STATUS_OF}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 def status_of(error: BaseException) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str], ...]]:
     """Return status code, text and trailing metadata for an error of a handler."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        # What a call had written it finds again when it is made again.
+        error = errors.UnavailableError("the matcher's disk takes no more: its operator is told")
     if not isinstance(error, errors.LinkageError):
         return grpc.StatusCode.INTERNAL, INTERNAL_TEXT, ()
     trailing = [(ERROR_KEY, type(error).__name__)]

@@ -7,6 +7,8 @@ there all the same, and whether it is of this log is for the reader to check.
 from contextlib import suppress
 from pathlib import Path
 
+from linkage.errors import UnavailableError
+
 
 class CosignedFiles:
     """The cosigned checkpoints of one log.
@@ -19,11 +21,18 @@ class CosignedFiles:
         self._folder = folder
 
     def write(self, size: int, note: bytes) -> None:
-        """Keep a checkpoint, in the place of an earlier one of its size."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Keep a checkpoint, in the place of an earlier one of its size.
+
+        Raises:
+            UnavailableError: the disk takes no more.
+        """
         temporary = self._folder / f"{size}.part"
-        temporary.write_bytes(note)
-        temporary.replace(self._folder / str(size))
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(note)
+            temporary.replace(self._folder / str(size))
+        except OSError as error:
+            raise UnavailableError(f"cannot keep a cosignature: {error.strerror}") from error
 
     def read(self) -> dict[int, bytes]:
         """Return all that are there, by the size they are named by."""
