@@ -298,7 +298,7 @@ class _Work:
             changed = self._draw.choice(_CHANGES)
             self._request(self._one_of(PARTIES), replace(self._spec, **changed))
         given_up = self._request(PARTIES[0])
-        self._jobs.cancel(PARTIES[0], given_up.job_id)
+        self._jobs.cancel(self._peers[PARTIES[0]].identity, given_up.job_id)
         left_alone = self._request(PARTIES[1])
         self._upload(PARTIES[1], left_alone)
         self._misuse(PARTIES[0])
@@ -341,9 +341,10 @@ class _Work:
         body = job.job_id.encode() + manifest.digest()
         content = self._signed(party, "/linkage.v1.BatchService/OpenBatch", body)
         batch, _ = self._batches.open(self._peers[party], job.job_id, manifest, content)
+        who = self._peers[party].identity
         for index, chunk in enumerate(chunks):
-            self._batches.put_chunk(party, batch, index, chunk)
-        self._batches.commit(party, batch)
+            self._batches.put_chunk(who, batch, index, chunk)
+        self._batches.commit(who, batch)
         self._ledger.refresh()
 
     def _misuse(self, party: str) -> None:
