@@ -99,7 +99,7 @@ def test_an_office_asks_for_a_job_and_carries_it_through(
         with service.client("imigrasi") as head:
             assert head.job(job.job_id).state is JobState.AWAITING_COSIGNATURES
             witness = service.session("imigrasi").witness
-            witness.attend(head, job.job_id)
+            witness.attend(head, job.job_id, lambda _: None)
         outcomes = own.result(), other.result()
     expected = {f"{number:05}" for number in range(30, 40)}
     assert [{row["record_id"] for row in links(outcome)} for outcome in outcomes] == [expected] * 2
