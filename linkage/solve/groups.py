@@ -12,14 +12,16 @@ are never joined while a record of the one is known to be no record of the other
 
 One wrong pair between two groups of many makes many wrong links. So a pair that is not certain
 joins two groups only with support: at least as many pairs lead from the one to the other as the
-smaller one has records. A record that is alone needs no more than its pair. Pairs without
-support wait, and are tried again when groups have grown.
+smaller one has records. A record that is alone needs no more than its pair. So the best pair that
+may join two groups does, until none may: one that lacks support waits until groups have grown.
 """
 
+import heapq
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+from numba import int64, njit
+from numba.typed import Dict
 from numpy.typing import NDArray
 
 from linkage.compare.candidates import Candidates, concatenate
@@ -30,8 +32,6 @@ from linkage.solve.known import NOTHING, Known
 
 # Parties of a group are kept as a 64-bit set.
 MAX_PARTIES = 64
-# How often pairs without support are tried; real data need a handful.
-_MOST_PASSES = 50
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def _kept_apart(
 
 
 @njit(cache=True, nogil=True)
-def _neighbours(
+def _pairs_by_record(
     left: NDArray[np.int32], right: NDArray[np.int32], n: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return the other ends of each record's pairs, record by record, and where each begins."""
@@ -227,31 +227,9 @@ def _neighbours(
 
 
 @njit(cache=True, nogil=True)
-def _supported(
-    parent: NDArray[np.int32],
-    size: NDArray[np.int32],
-    next_member: NDArray[np.int32],
-    first: NDArray[np.int64],
-    ends: NDArray[np.int32],
-    a: int,
-    b: int,
-) -> bool:
-    """Return whether as many pairs join two groups as the smaller one has records."""
-    if size[a] > size[b]:
-        a, b = b, a
-    missing = size[a]
-    if missing == 1:
-        return True
-    # A group is called by its smallest record, which is the first of its list.
-    record = a
-    while record >= 0:
-        for entry in range(first[record], first[record + 1]):
-            if _find(parent, ends[entry]) == b:
-                missing -= 1
-                if missing == 0:
-                    return True
-        record = next_member[record]
-    return False
+def _between(a: int, b: int) -> int:
+    """Return one number for two groups, whichever is named first."""
+    return (min(a, b) << 32) | max(a, b)
 
 
 @njit(cache=True, nogil=True)
@@ -295,57 +273,82 @@ def _join(
             last[record] = entry
         first[record] = entry
         length[record] += 1
-    # Members of each group, to count the pairs between two.
-    size, last_member = np.ones(n, dtype=np.int32), np.arange(n).astype(np.int32)
-    next_member = np.full(n, -1, dtype=np.int32)
+    # Between every two groups: how many pairs there are, and the best of those that wait for
+    # support. Groups are named by `name` there. Kept only where a pair may have to wait.
     counted = len(left) if uncertain.any() else 0
-    pairs_of, ends = _neighbours(left[:counted], right[:counted], n)
+    first_end, ends = _pairs_by_record(left[:counted], right[:counted], n)
+    count, best = Dict.empty(int64, int64), Dict.empty(int64, int64)
+    for pair in range(counted):
+        groups = _between(left[pair], right[pair])
+        count[groups] = count.get(groups, 0) + 1
+    name, size, n_ends = np.arange(n), np.ones(n, dtype=np.int64), np.diff(first_end)
+    next_member, last_member = np.full(n, -1, dtype=np.int64), np.arange(n)
     taken = np.zeros(len(left), dtype=np.bool_)
-    # Pairs to be tried, and how large their groups were together when they lacked support.
-    waiting, sizes = np.arange(len(left)), np.zeros(len(left), dtype=np.int32)
-    n_waiting = len(left)
-    for _ in range(_MOST_PASSES):
-        n_kept, joins = 0, 0
-        for at in range(n_waiting):
-            pair = waiting[at]
-            a = _find(parent, left[pair])
-            b = _find(parent, right[pair])
-            if a == b:
+    # Pairs that waited and have support now: better than all that are still to come.
+    ready = [0]
+    ready.pop()
+    at = 0
+    while at < len(left) or len(ready) > 0:
+        if len(ready) > 0:
+            pair = heapq.heappop(ready)
+        else:
+            pair, at = at, at + 1
+        a = _find(parent, left[pair])
+        b = _find(parent, right[pair])
+        if a == b:
+            continue
+        apart = (parties[a] & parties[b]) != 0
+        if not apart and len(non_links):
+            apart = _kept_apart(parent, first, following, length, non_links, a, b)
+        if apart:
+            if pair < n_known:
+                return parent, taken, pair
+            continue
+        if uncertain[pair]:
+            groups = _between(name[a], name[b])
+            if count[groups] < min(size[a], size[b]):
+                best[groups] = min(best.get(groups, pair), pair)
                 continue
-            apart = (parties[a] & parties[b]) != 0
-            if not apart and len(non_links):
-                apart = _kept_apart(parent, first, following, length, non_links, a, b)
-            if apart:
-                if pair < n_known:
-                    return parent, taken, pair
-                continue
-            if uncertain[pair]:
-                both = size[a] + size[b]
-                if sizes[at] == both or not _supported(
-                    parent, size, next_member, pairs_of, ends, a, b
-                ):
-                    waiting[n_kept], sizes[n_kept] = pair, both
-                    n_kept += 1
+        # The smaller number becomes the root, so that a label never depends on order.
+        root, leaf = min(a, b), max(a, b)
+        parent[leaf] = root
+        parties[root] |= parties[leaf]
+        if first[leaf] >= 0:
+            if first[root] < 0:
+                first[root] = first[leaf]
+            else:
+                following[last[root]] = first[leaf]
+            last[root] = last[leaf]
+            length[root] += length[leaf]
+        taken[pair] = True
+        if counted == 0:
+            continue
+        # What is known of the group with fewer pairs goes over to the other one, so that a pair
+        # is looked at only when its group has doubled.
+        fewer = root if n_ends[root] < n_ends[leaf] else leaf
+        old_name, name[root] = name[fewer], name[root + leaf - fewer]
+        size[root] += size[leaf]
+        n_ends[root] += n_ends[leaf]
+        member, last_one = fewer, int(last_member[fewer])
+        while True:
+            for entry in range(first_end[member], first_end[member + 1]):
+                other = _find(parent, ends[entry])
+                old, new = _between(old_name, name[other]), _between(name[root], name[other])
+                if other == root or old not in count:
                     continue
-            # The smaller number becomes the root, so that a label never depends on order.
-            root, leaf = min(a, b), max(a, b)
-            parent[leaf] = root
-            parties[root] |= parties[leaf]
-            if first[leaf] >= 0:
-                if first[root] < 0:
-                    first[root] = first[leaf]
-                else:
-                    following[last[root]] = first[leaf]
-                last[root] = last[leaf]
-                length[root] += length[leaf]
-            next_member[last_member[root]] = leaf
-            last_member[root] = last_member[leaf]
-            size[root] += size[leaf]
-            taken[pair] = True
-            joins += 1
-        n_waiting = n_kept
-        if not joins or not n_waiting:
-            break
+                count[new] = count.get(new, 0) + count[old]
+                del count[old]
+                if old in best:
+                    best[new] = min(best.get(new, best[old]), best[old])
+                    del best[old]
+                if new in best and count[new] >= min(size[root], size[other]):
+                    heapq.heappush(ready, best[new])
+                    del best[new]
+            if member == last_one:
+                break
+            member = int(next_member[member])
+        next_member[last_member[root]] = leaf
+        last_member[root] = last_member[leaf]
     for record in range(n):
         parent[record] = _find(parent, record)
     return parent, taken, -1

@@ -176,24 +176,24 @@ def test_groups_above_a_threshold_are_those_solved_again(
 def plainly_supported(
     party_of: list[int], pairs: list[Pair], single: frozenset[int], certain: float
 ) -> list[int]:
-    """Join pair by pair, going through those that lacked support again until none joins."""
+    """Join by the best pair that may, until none may."""
     groups = [{record} for record in range(len(party_of))]
-    waiting = sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))
-    while True:
-        before, still = len(groups), list[Pair]()
-        for i, j, similarity in waiting:
-            a, b = (next(group for group in groups if record in group) for record in (i, j))
-            shared = {party_of[r] for r in a} & {party_of[r] for r in b}
-            if a is b or shared & single:
-                continue
-            between = sum((x in a and y in b) or (x in b and y in a) for x, y, _ in pairs)
-            if similarity < certain and between < min(len(a), len(b)):
-                still.append((i, j, similarity))
-                continue
-            groups = [group for group in groups if group is not a and group is not b] + [a | b]
-        if len(groups) == before:
-            return [min(next(g for g in groups if r in g)) for r in range(len(party_of))]
-        waiting = still
+    in_order = sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))
+
+    def of(record: int) -> set[int]:
+        return next(group for group in groups if record in group)
+
+    def may_join(pair: Pair) -> bool:
+        a, b = of(pair[0]), of(pair[1])
+        if a is b or {party_of[r] for r in a} & {party_of[r] for r in b} & single:
+            return False
+        between = sum((x in a and y in b) or (x in b and y in a) for x, y, _ in pairs)
+        return pair[2] >= certain or between >= min(len(a), len(b))
+
+    while pair := next(filter(may_join, in_order), None):
+        a, b = of(pair[0]), of(pair[1])
+        groups = [group for group in groups if group is not a and group is not b] + [a | b]
+    return [min(of(record)) for record in range(len(party_of))]
 
 
 @given(problems(), SIMILARITIES)
@@ -204,6 +204,17 @@ def test_groups_with_support_are_those_of_the_definition(problem: Problem, certa
     )
     assert groups.label.tolist() == plainly_supported(party_of, pairs, single, certain)
     assert len(groups.joined) == len(party_of) - len(set(groups.label.tolist()))
+
+
+def test_support_that_comes_late_joins_however_long_the_chain_is() -> None:
+    # Groups of two in a row, each joined to the next by a pair, and by another one to the first.
+    n = 200
+    sure = [(2 * i, 2 * i + 1, 0.9) for i in range(n)]
+    chain = [(2 * i + 1, 2 * i + 2, 0.6) for i in range(n - 1)]
+    to_first = [(0, 2 * i, 0.5) for i in range(1, n)]
+    pairs = candidates_of([*sure, *chain, *to_first])
+    label = solve_groups(pairs, np.zeros(2 * n, np.uint8), frozenset(), certain=0.8).label
+    assert set(label.tolist()) == {0}
 
 
 def test_one_doubtful_pair_does_not_join_two_groups() -> None:
