@@ -46,10 +46,10 @@ from linkage.matcher.results import results_of, write_results
 from linkage.matcher.retention import Kind, Retention
 from linkage.matcher.two_rounds import ComparedPairs, TwoRounds, batch_size, comparisons_of
 from linkage.result import MATCH, UNDETERMINED, Part, result_digest
-from linkage.solve.agreed import solve_agreed
+from linkage.solve.agreed import Solution, solve_surely
 from linkage.solve.counts import floor_of, told_counts
-from linkage.solve.groups import Groups, grades_of, pairs_between
-from linkage.solve.links import answers_of, links_of_pair
+from linkage.solve.groups import pairs_between
+from linkage.solve.links import answers_of, grades_of, links_of_pair
 from linkage.store.artefacts import ArtefactStore
 from linkage.store.metadata import BatchRow, Metadata, Transaction
 from linkage.tracing import span
@@ -252,8 +252,8 @@ class Worker:
         )
         self._enter(job.job_id, JobState.SOLVING)
         # Grades come with the second round: codes alone do not tell how sure a link is.
-        groups = _solved(job, uploads.records, candidates, job.spec.threshold)
-        self._release(job, uploads.records, groups, (), sure=0.0)
+        found = _solved(job, uploads.records, candidates, job.spec.threshold)
+        self._release(job, uploads.records, found, (), sure=0.0)
         self._forget(job)
 
     def _two_round_job(self, job: Job) -> None:
@@ -270,8 +270,8 @@ class Worker:
                 threshold = similarity_at(job.spec.threshold)
                 # Where a model doubts itself, nothing is sure.
                 sure = 1.0 if named.doubtful else _SURE
-                groups = _solved(job, records, named.candidates, threshold, CERTAIN)
-                self._release(job, records, groups, named.notes, sure=sure)
+                found = _solved(job, records, named.candidates, threshold, CERTAIN, sure)
+                self._release(job, records, found, named.notes, sure=sure)
                 self._forget(job)
             case _:
                 n_tickets = self._two_rounds.n_tickets(job)
@@ -394,14 +394,14 @@ class Worker:
         self._match_log.publish()
 
     def _release(
-        self, job: Job, records: _Records, groups: Groups, notes: tuple[str, ...], *, sure: float
+        self, job: Job, records: _Records, found: Solution, notes: tuple[str, ...], *, sure: float
     ) -> None:
         self._create("result", results_of(job.job_id), job)
         digests = dict[str, Json]()
-        for recipient, parts in self._parts(job, records, groups, sure=sure).items():
+        for recipient, parts in self._parts(job, records, found).items():
             salt = write_results(self._artefacts, results_of(job.job_id), recipient, parts)
             digests[recipient] = result_digest(salt, parts).hex()
-        n_links = pairs_between(groups.label, records.party_of)
+        n_links = pairs_between(found.label, records.party_of)
         body: JsonObject = {
             "job": job.job_id,
             "method": METHOD_VERSION,
@@ -456,13 +456,11 @@ class Worker:
         if not decision.allowed:
             raise NotAllowedError(decision)
 
-    def _parts(
-        self, job: Job, records: _Records, groups: Groups, *, sure: float
-    ) -> dict[str, list[Part]]:
+    def _parts(self, job: Job, records: _Records, found: Solution) -> dict[str, list[Part]]:
         """Return what everybody is told, by recipient: what nobody is told is not even made."""
         told: dict[str, list[Part]] = {}
         for source, recipient, level in job.spec.results:
-            part = self._part(job, records, groups, (recipient, source, level), sure=sure)
+            part = self._part(job, records, found, (recipient, source, level))
             told.setdefault(recipient, []).append(part)
         return told
 
@@ -470,39 +468,36 @@ class Worker:
         self,
         job: Job,
         records: _Records,
-        groups: Groups,
+        found: Solution,
         wanted: tuple[str, str, str],
-        *,
-        sure: float,
     ) -> Part:
         recipient, source, level = wanted
         parties = job.spec.parties
         if level == "R0":
-            return Part(source, level, counts=self._counts(job, records, groups, wanted, sure))
+            return Part(source, level, counts=self._counts(job, records, found, wanted))
         own, other = parties.index(recipient), parties.index(source)
         if level == "R3":
             pair = min(own, other), max(own, other)
             key = self._pair_keys.key(job.spec.agreement_id, (parties[pair[0]], parties[pair[1]]))
-            grades = grades_of(groups, sure)
+            grades = grades_of(found.label, found.surely)
             sides = links_of_pair(
-                groups.label, records.party_of, records.references, grades, pair, key
+                found.label, records.party_of, records.references, grades, pair, key
             )
             references, link_ids, own_grades = sides[pair.index(own)]
             return Part(source, level, references, own_grades, link_ids)
-        answers = answers_of(groups, records.party_of, records.references, own, [other], sure)
+        answers = answers_of(found, records.party_of, records.references, own, [other])
         compared = b""
         if level == "R2":
             pairs = records.compared[min(own, other), max(own, other)]
-            compared = comparisons_of(pairs, groups.label, records.references, own < other)
+            compared = comparisons_of(pairs, found.label, records.references, own < other)
         return Part(source, level, *answers, comparisons=compared)
 
     def _counts(
         self,
         job: Job,
         records: _Records,
-        groups: Groups,
+        found: Solution,
         wanted: tuple[str, str, str],
-        sure: float,
     ) -> tuple[int, ...]:
         """Return what is told of how many records were linked.
 
@@ -516,7 +511,7 @@ class Worker:
             of_party = source
             others = [number for number, party in enumerate(parties) if party != source]
         _, grades = answers_of(
-            groups, records.party_of, records.references, parties.index(of_party), others, sure
+            found, records.party_of, records.references, parties.index(of_party), others
         )
         with self._metadata.read() as transaction:
             batches = {batch.party: batch for batch in transaction.batches_of(job.job_id)}
@@ -564,11 +559,18 @@ class Worker:
 
 
 def _solved(
-    job: Job, records: _Records, candidates: Candidates, threshold: float, certain: float = 0.0
-) -> Groups:
+    job: Job,
+    records: _Records,
+    candidates: Candidates,
+    threshold: float,
+    certain: float = 0.0,
+    sure: float = 0.0,
+) -> Solution:
     """Return the groups of a job; pairs that are not certain join groups only with support."""
     n_parties, cardinality = len(records.sizes), job.spec.cardinality
-    return solve_agreed(candidates, records.party_of, n_parties, cardinality, threshold, certain)
+    return solve_surely(
+        candidates, records.party_of, n_parties, cardinality, threshold, certain, sure
+    )
 
 
 def _bands_of(job: Job, sure: float) -> JsonObject:

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from linkage.compare.candidates import Candidates, concatenate
 from linkage.errors import InputError
-from linkage.result import MATCH, UNDETERMINED
 from linkage.schema import Cardinality
 from linkage.solve.known import NOTHING, Known
 
@@ -127,23 +126,6 @@ def single_parties(cardinality: Cardinality, n_parties: int) -> frozenset[int]:
             return frozenset({0})
         case "many-to-many":
             return frozenset()
-
-
-def grades_of(groups: Groups, sure: float) -> NDArray[np.uint8]:
-    """Return the grade of each record's group: a match if all its joins are sure.
-
-    Args:
-        groups: the groups.
-        sure: similarity from which a pair is.
-
-    Returns:
-        `MATCH` or `UNDETERMINED` for each record, shape (n_records,).
-    """
-    grades = np.full(len(groups.label), MATCH, dtype=np.uint8)
-    unsure = groups.joined.similarity < np.float32(sure)
-    grades[groups.label[groups.joined.left[unsure]]] = UNDETERMINED
-    of_group: NDArray[np.uint8] = grades[groups.label]
-    return of_group
 
 
 def pairs_between(label: NDArray[np.int32], party_of: NDArray[np.uint8]) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linkage.result import LINK_ID_BYTES, MATCH, UNDETERMINED
-from linkage.solve.groups import Groups
+from linkage.solve.agreed import Solution
 
 
 def links_of_pair(
@@ -54,26 +54,40 @@ def _link_id(key: bytes, group: bytes) -> bytes:
     return hmac.digest(key, group, "sha256")[:LINK_ID_BYTES]
 
 
+def grades_of(label: NDArray[np.int32], surely: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Return the grade of each record's group: a match if sure pairs alone make all of it.
+
+    Args:
+        label: group of each record, called by its smallest record, shape (n,).
+        surely: its group where only sure pairs count, likewise.
+
+    Returns:
+        `MATCH` or `UNDETERMINED` for each record, shape (n_records,).
+    """
+    grades = np.full(len(label), MATCH, dtype=np.uint8)
+    grades[label[surely != surely[label]]] = UNDETERMINED
+    of_group: NDArray[np.uint8] = grades[label]
+    return of_group
+
+
 def answers_of(
-    groups: Groups,
+    found: Solution,
     party_of: NDArray[np.uint8],
     references: NDArray[np.uint8],
     own: int,
     others: Sequence[int],
-    sure: float,
 ) -> tuple[bytes, bytes]:
     """Return the records of a party that were linked with some of others, and their grades.
 
-    A record is a match if joins that are all sure lead from it to a record of another party:
-    what else joined its group, or how many, changes nothing.
+    A record is a match if sure pairs alone would join it to a record of another party: what else
+    joined its group, or how many, changes nothing.
 
     Args:
-        groups: the groups.
+        found: the groups.
         party_of: party number of each record, shape (n,).
         references: record references, shape (n, 16).
         own: number of the party.
         others: numbers of the other parties that count.
-        sure: similarity from which a join is.
 
     Returns:
         References in ascending order, and a grade for each.
@@ -81,7 +95,7 @@ def answers_of(
     rows = np.flatnonzero(party_of == own)
     linked, surely = (
         np.isin(label[rows], label[np.isin(party_of, others)])
-        for label in (groups.label, groups.above(sure).label)
+        for label in (found.label, found.surely)
     )
     grades = np.where(surely, MATCH, UNDETERMINED).astype(np.uint8)[linked]
     rows = rows[linked]

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from linkage.compare.candidates import Candidates
 from linkage.result import LINK_ID_BYTES, MATCH, UNDETERMINED
+from linkage.solve.agreed import Solution, solve_surely
 from linkage.solve.groups import (
     Groups,
     pairs_in_groups,
     single_parties,
     solve_groups,
 )
-from linkage.solve.links import answers_of, links_of_pair
+from linkage.solve.links import answers_of, grades_of, links_of_pair
 
 Pair = tuple[int, int, float]
 # Exact in float32, with many ties.
@@ -387,8 +388,9 @@ def test_an_answer_says_whether_a_record_was_linked_and_how_surely(
     references = references_of(len(groups.label))
     parties = np.array(party_of, np.uint8)
     surely = groups.above(sure_from).label
+    found = Solution(groups.label, surely)
     for own, other in permutations(range(max(party_of) + 1), 2):
-        named, grades = answers_of(groups, parties, references, own, [other], sure_from)
+        named, grades = answers_of(found, parties, references, own, [other])
         rows_of = {named[i : i + 16]: grades[i // 16] for i in range(0, len(named), 16)}
         assert list(rows_of) == sorted(rows_of)
         assert len(rows_of) == len(grades)
@@ -415,7 +417,21 @@ def test_an_answer_about_one_counterpart_reads_like_one_about_many(
         candidates = candidates_of([(0, i + 1, s) for i, s in enumerate(counterparts)])
         party_of = np.array([0] + [1] * len(counterparts), np.uint8)
         groups = solve_groups(candidates, party_of, frozenset())
-        return answers_of(groups, party_of, references_of(size, 7), 0, [1], 0.75)
+        found = Solution(groups.label, groups.above(0.75).label)
+        return answers_of(found, party_of, references_of(size, 7), 0, [1])
 
     best = 0.875 if sure_ones else 0.625
     assert answers([best]) == answers([best] * n + [0.5] * n_unsure)
+
+
+def test_a_match_is_none_whose_support_was_doubtful() -> None:
+    pairs = candidates_of([(0, 1, 0.999), (2, 3, 0.999), (1, 2, 0.96), (0, 3, 0.6)])
+    party_of = np.zeros(4, np.uint8)
+    found = solve_surely(pairs, party_of, 1, "many-to-many", 0.5, 0.99, 0.95)
+    assert found.label.tolist() == [0, 0, 0, 0]
+    assert found.surely.tolist() == [0, 0, 2, 2]
+    assert grades_of(found.label, found.surely).tolist() == [UNDETERMINED] * 4
+    # Without the doubtful pair they are two groups of which all is sure.
+    apart = solve_surely(pairs, party_of, 1, "many-to-many", 0.95, 0.99, 0.95)
+    assert apart.label.tolist() == [0, 0, 2, 2]
+    assert grades_of(apart.label, apart.surely).tolist() == [MATCH] * 4
