@@ -206,6 +206,7 @@ def gates_table(result: GatesResult) -> Table:
             "! is above its limit; ? is void, for the attack did not break its control.",
             "control: the same attack on plain filters; of A7 on a job that tells more.",
             "The first column is the default, in two rounds; the second its codes in one round.",
+            "A7 in one round is an attack on tokens: these schemas send none.",
             *[f"{name}: not here ({why})." for name, why in result.skipped.items()],
             *[f"Not as it must be: {line}." for line in result.failed],
         ],

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from linkage.agent.attack import WholeJob
 from linkage.agent.config import SourceConfig
 from linkage.agent.encoding import RecordNormaliser
-from linkage.agent.jobview import job_view, one_round_views
+from linkage.agent.jobview import job_view, token_view
 from linkage.agent.source import Source
 from linkage.errors import RecordError
 from linkage.normalise.columns import FlaggedColumn
 from linkage.privacy.graph import Overlap
 from linkage.privacy.made import take
 from linkage.privacy.outcome import Outcome
-from linkage.privacy.wholejob import KNOWN, AttackedJob, JobView, attack_whole_job, control_rate
+from linkage.privacy.wholejob import KNOWN, AttackedJob, attack_whole_job, control_rate
 from linkage.schema import LinkageSchema
 
 Columns = Mapping[str, FlaggedColumn]
@@ -120,32 +120,33 @@ def attack_registers(
         right: the other one.
         seed: of all draws but the keys.
         on_attack: told what is being done.
+
+    Returns:
+        The figures; none of a job of one round that sends no tokens, for A1 to A5 attack codes.
     """
     outcomes, control = list[Outcome](), None
+    if schema.match.rounds == 1 and not schema.block and not schema.exact_attributes:
+        return outcomes
     for setting, plain, knows_both in (
         ("both plain registers", (left, right), True),
         ("half of the persons of both", _half_of(left, right, seed), True),
         ("one plain register", (left, left), False),
     ):
         on_attack(f"A7 whole job, {setting}")
-        for what, job in attacked_jobs(schema, (left, right), plain, seed).items():
-            # The strongest attacker shows that the attack works.
-            control = control or control_rate(job, seed)
-            named = f"{setting}, {what}" if what else setting
-            outcomes += attack_whole_job(named, job, KNOWN, control, seed, knows_both=knows_both)
+        job = attacked_job(schema, (left, right), plain, seed)
+        # The strongest attacker shows that the attack works.
+        control = control or control_rate(job, seed)
+        outcomes += attack_whole_job(setting, job, KNOWN, control, seed, knows_both=knows_both)
     return outcomes
 
 
-def attacked_jobs(
+def attacked_job(
     schema: LinkageSchema,
     registers: tuple[Register, Register],
     plain: tuple[Register, Register],
     seed: int,
-) -> dict[str, AttackedJob]:
+) -> AttackedJob:
     """Run a job of two registers, and another one of what an attacker has of them.
-
-    Returns:
-        By what the attacker uses of it: of two rounds all at once, named "".
 
     Args:
         schema: the linkage schema.
@@ -153,18 +154,19 @@ def attacked_jobs(
         plain: those of the attacker.
         seed: of what is drawn.
     """
-    views = one_round_views if schema.match.rounds == 1 else _two_round_view
-    seen = views(schema, registers[0][0], registers[1][0], seed)
-    own = views(schema, plain[0][0], plain[1][0], seed + 1)
-    persons = registers[0][1], plain[0][1]
-    shared = np.intersect1d(plain[0][1], plain[1][1])
-    return {what: AttackedJob(seen[what], own[what], *persons, shared) for what in seen}
-
-
-def _two_round_view(
-    schema: LinkageSchema, left: Columns, right: Columns, seed: int
-) -> dict[str, JobView]:
-    return {"": job_view(schema, left, right, seed)}
+    seen, own = (
+        token_view(schema, left[0], right[0])
+        if schema.match.rounds == 1
+        else job_view(schema, left[0], right[0], seed + number)
+        for number, (left, right) in enumerate((registers, plain))
+    )
+    return AttackedJob(
+        seen=seen,
+        own=own,
+        person=registers[0][1],
+        own_person=plain[0][1],
+        shared=np.intersect1d(plain[0][1], plain[1][1]),
+    )
 
 
 def _half_of(left: Register, right: Register, seed: int) -> tuple[Register, Register]:

@@ -17,21 +17,17 @@ from linkage.agent.refining import RefinedFile, refine_files
 from linkage.agent.session import refinement_of
 from linkage.block.shared import equal_pairs, meeting_pairs
 from linkage.classify.levels import N_LEVELS
-from linkage.compare.bits import as_words
 from linkage.encode.encoder import Encoder, schema_id
 from linkage.encode.oncetokens import BlockValues, Side
 from linkage.engine.refinement import Comparison, band_similarities, bands_of, pairs_of_unlike
 from linkage.normalise.columns import FlaggedColumn
 from linkage.privacy.jobgraph import JobGraph
-from linkage.privacy.pairwise import signed_agreement
 from linkage.privacy.wholejob import JobView
 from linkage.schema import LinkageSchema
 
 Columns = Mapping[str, FlaggedColumn]
 # Steps in which an attacker takes the number of common tickets: it moves by chance.
 _COUNT_STEPS = (2, 4, 8, 12, 16, 20, 25, 30, 40)
-# Steps in which it takes the likeness of codes.
-_LIKENESS_STEPS = 20
 _SIDES: tuple[Side, Side] = "left", "right"
 
 
@@ -72,16 +68,13 @@ def job_view(schema: LinkageSchema, left: Columns, right: Columns, seed: int) ->
     )
 
 
-def one_round_views(
-    schema: LinkageSchema, left: Columns, right: Columns, seed: int
-) -> dict[str, JobView]:
-    """Run a job of one round under a key of its own; return what the matcher sees, by what it uses.
+def token_view(schema: LinkageSchema, left: Columns, right: Columns) -> JobView:
+    """Run a job of one round under a key of its own; return what tokens show the matcher of it.
 
     Args:
         schema: the linkage schema, of one round.
         left: normalised words of the left party's records.
         right: those of the right party's.
-        seed: of the order among codes that are equally alike.
     """
     blocked = schema.blocked()
     key = LinkageKey(os.urandom(32), KeyContext("gate", schema_id(schema), "gate", 1))
@@ -96,40 +89,18 @@ def one_round_views(
         own, other = (party.exact[:, slot : slot + 1] for party in encoded)
         tokens = [*tokens, _ends(equal_pairs(own, other))]
     sizes = len(encoded[0].codes), len(encoded[1].codes)
-    codes = [as_words(party.codes) for party in encoded]
-    alike = _alike(codes[0], codes[1], np.random.default_rng(seed))
-    told = JobGraph.of(sizes, of_entries)
-    graphs = {"codes" if not tokens else "tokens and codes": [*tokens, *alike]}
-    if tokens:
-        graphs["tokens"] = tokens
-    no_left, no_features = np.zeros(0, np.int32), np.zeros((0, 0), np.int64)
-    return {
-        name: JobView(JobGraph.of(sizes, labels), told, no_left, no_features)
-        for name, labels in graphs.items()
-    }
+    return JobView(
+        links=JobGraph.of(sizes, tokens),
+        told=JobGraph.of(sizes, of_entries),
+        left=np.zeros(0, np.int32),
+        features=np.zeros((0, 0), np.int64),
+    )
 
 
 def _ends(pairs: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the records of pairs that are packed as left << 32 | right."""
     low = np.uint64(0xFFFFFFFF)
     return (pairs >> np.uint64(32)).astype(np.int32), (pairs & low).astype(np.int32)
-
-
-def _alike(
-    left: NDArray[np.uint64], right: NDArray[np.uint64], rng: np.random.Generator
-) -> list[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """Return the pairs of the most alike codes, twice as many as records, in steps of likeness."""
-    agreement = signed_agreement(left, right)
-    n_kept = min(2 * min(agreement.shape), agreement.size)
-    at = np.argpartition(agreement, agreement.size - n_kept, axis=None)[-n_kept:]
-    # Shuffled first, so that ties say nothing of the order of the files.
-    at = rng.permutation(at)
-    at = at[np.argsort(agreement.ravel()[at], kind="stable")]
-    lefts, rights = np.unravel_index(at, agreement.shape)
-    return [
-        (lefts[step].astype(np.int32), rights[step].astype(np.int32))
-        for step in np.array_split(np.arange(n_kept), _LIKENESS_STEPS)
-    ]
 
 
 def _file(schema: LinkageSchema, key: LinkageKey, columns: Columns) -> RefinedFile:

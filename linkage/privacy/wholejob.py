@@ -9,8 +9,8 @@ rounds it sees
 - comparisons: how the fields of a pair compare and how many tickets it shares. Which record a
   comparison is of is not told.
 
-Of a job of one round it sees which records share a token of which entry or slot, and how alike
-the codes of each pair are.
+Of a job of one round it sees which records share a token of which entry or slot. Of codes, which it
+sees too, A1 to A5 are the attacks.
 
 Records are named by matching the graphs of links, or of what is shared. Comparisons are named by
 likeness: rare levels that agree count more. The control of two rounds is the same job told as if
