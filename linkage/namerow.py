@@ -1,16 +1,18 @@
 """What an owner is sent and sends where likely pairs are named: shares and rows, their layout.
 
-A share is 8 random bytes for a ticket; where somebody is told how attributes compare, as many
-more as the steps of a comparison and their check take. Of a pair that met, right's share is
-left's plus its band: 0 for a pair that is not likely, 1 for the likeliest, up to 3; and of the
-steps the exclusive or of both. Each by itself is random.
+A share is four random words for a ticket: the own one, and one for each band, by which the
+other's record opens. Of a pair of band v, 1 the likeliest and 3 the least, the own word of
+either is the v-th of the other; all else, and all of pairs that are not likely, was drawn for
+itself. So the four words of an owner never say anything, and none can be computed from others.
+Where somebody is told how attributes compare, as many bytes more as the steps of a comparison and
+their check take: right's are left's, exclusive or the steps.
 
 A row is an answer to a share. It is 104 bytes and the steps, one for each ticket, in the order
 of the tags, numbers little-endian:
 
     tag         8    of the ticket: both owners know whose it is, and the matcher does not
-    check       8    of the own share
-    reference  16    the own one, under the mask of the own share
+    check       8    of the own word
+    reference  16    the own one, under the mask of the own word
     checks    3*8    what the check at the other is if the pair is of band 1, 2, 3
     masks    3*16    what then unmasks its reference
     steps       n    the own share of the steps, under a mask of its own
@@ -62,7 +64,13 @@ class NameForm:
     @property
     def share(self) -> np.dtype[np.void]:
         """A share."""
-        return np.dtype([("share", "<u8"), ("steps", "u1", (self.steps_bytes,))])
+        return np.dtype(
+            [
+                ("own", "<u8"),
+                ("opens", "<u8", (N_BANDS,)),
+                ("steps", "u1", (self.steps_bytes,)),
+            ]
+        )
 
     @property
     def row(self) -> np.dtype[np.void]:

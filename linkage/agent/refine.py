@@ -162,6 +162,10 @@ class Answerer:
         own = tickets.entry != DRAWN
         if len(shares) != own.sum():
             raise MalformedMessageError("not as many shares as tickets")
+        words = np.sort(np.column_stack([shares["own"], shares["opens"]]), axis=1)
+        # Each equal word more is a way of opening that a matcher could tell from others.
+        if (words[:, 1:] == words[:, :-1]).any():
+            raise MalformedMessageError("a share that has a word twice")
         self._guard.check_shares(question)
         tags = self._name_keys[question.counterpart].tags(tickets.at(own))
         return _Named(tags, records[own], shares)

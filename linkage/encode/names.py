@@ -1,16 +1,17 @@
 """Rows in which an owner names the records of tickets, to be opened where pairs are likely.
 
 Both owners of equal tickets have the keys, the matcher none. With F(label; a, b) the block
-AES-256(K_label, a || b) of two words, T the tag of a ticket and s its own share, a row has
+AES-256(K_label, a || b) of two words, T the tag of a ticket and s the own word of its share, a
+row has
 
     T = first word of F(tag; token, entry)
     check of s = first word of F(side check; T, s),  mask of s = F(side mask; T, s)
 
-for the own side, and the same of the other side for the shares that the other owner has if
-the pair is of band v: s + v at the left owner, s - v at the right one. So where right's share
-is left's plus v, each has what unmasks the other's reference; for any other difference all
-that there is in both rows are values of a keyed function at unlike places, each as good as a
-random number. The order and the tag follow from the ticket alone, by a key that the
+for the own side, and the same of the other side for the words that are the other owner's own
+if the pair is of band 1, 2 or 3. So where either's own word is the other's v-th, each has what
+unmasks the other's reference; for any others all that there is in both rows are values of a
+keyed function at unlike places, each as good as a random number. Who opens a pair that was not
+dealt has guessed a word. The order and the tag follow from the ticket alone, by a key that the
 matcher lacks: it does not know which of its tickets a row is about.
 
 The own share of the steps is masked by F(side steps; T, 0), which both owners can take off.
@@ -27,7 +28,6 @@ from linkage.namerow import N_BANDS, NameForm
 from linkage.ticket import Tickets
 
 _OTHER: dict[Side, Side] = {"left": "right", "right": "left"}
-_BANDS = np.arange(1, N_BANDS + 1, dtype=np.uint64)
 
 
 class NameKeys:
@@ -69,16 +69,15 @@ class NameKeys:
             references: of the records, shape (n, 16).
         """
         form, other = NameForm(shares["steps"].shape[1]), _OTHER[side]
-        own = shares["share"].astype(np.uint64)
+        own, opens = (shares[name].astype(np.uint64) for name in ("own", "opens"))
         rows = np.empty(len(tags), dtype=form.row)
         rows["tag"] = tags
         rows["check"] = self._values(side, "check", tags, own)[:, 0]
         rows["reference"] = references ^ _bytes(self._values(side, "mask", tags, own))
-        theirs = own[:, None] + _BANDS if side == "left" else own[:, None] - _BANDS
         for band in range(N_BANDS):
-            share = theirs[:, band]
-            rows["checks"][:, band] = self._values(other, "check", tags, share)[:, 0]
-            rows["masks"][:, band] = _bytes(self._values(other, "mask", tags, share))
+            word = opens[:, band]
+            rows["checks"][:, band] = self._values(other, "check", tags, word)[:, 0]
+            rows["masks"][:, band] = _bytes(self._values(other, "mask", tags, word))
         rows["steps"] = shares["steps"] ^ self._steps_mask(side, tags, form)
         return rows
 

@@ -1,9 +1,10 @@
 """Conditional disclosure at the matcher: owners get shares, and likely pairs open.
 
 Whoever is asked learns nothing from a share, and has to answer for every ticket alike. What
-comes back opens where the two shares of a pair differ by a band, and says no more of any
-other pair than that there is one (Gertner, Ishai, Kushilevitz and Malkin 1998: conditional
-disclosure of secrets). The matcher has no key: it compares checks and takes masks off.
+comes back opens where the two shares of a pair were dealt the words of a band, and says no
+more of any other pair than that there is one (Gertner, Ishai, Kushilevitz and Malkin 1998:
+conditional disclosure of secrets). The matcher has no key: it compares checks and takes masks
+off.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +21,9 @@ def share_out(
 ) -> tuple[NDArray[np.void], NDArray[np.void]]:
     """Return the left and the right owners' shares of questions.
 
-    Left's are what is drawn, whatever the bands. An owner that is asked alone gets either.
+    Left's are what is drawn, whatever the bands. An owner that is asked alone gets either. Words
+    that open are dealt and not computed: were one the sum of another and the band, an owner that
+    answers as though its own were greater would open pairs that are not likely.
 
     Args:
         bands: of each question, 0 where it is no likely pair, shape (n,).
@@ -28,10 +31,13 @@ def share_out(
         random: returns so many random bytes, which no owner may foresee.
     """
     form = NameForm(steps.shape[1]).share
-    left = np.frombuffer(random(len(bands) * form.itemsize), dtype=form)
-    right = left.copy()
-    right["share"] += bands
-    right["steps"] ^= steps
+    left, drawn = (np.frombuffer(random(len(bands) * form.itemsize), form) for _ in range(2))
+    right = drawn.copy()
+    likely = np.flatnonzero(bands)
+    band = bands[likely] - 1
+    right["opens"][likely, band] = left["own"][likely]
+    right["own"][likely] = left["opens"][likely, band]
+    right["steps"] = left["steps"] ^ steps
     return left, right
 
 

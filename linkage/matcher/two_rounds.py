@@ -28,7 +28,7 @@ from linkage.engine.refinement import (
     band_similarities,
     pairs_of_unlike,
 )
-from linkage.errors import QuotaExceededError
+from linkage.errors import DeniedError, QuotaExceededError
 from linkage.job import REFERENCE_BYTES, Job
 from linkage.matcher.batches import read_tickets
 from linkage.matcher.refinements import (
@@ -39,7 +39,7 @@ from linkage.matcher.refinements import (
     pairs_per_question,
     refinement_of,
 )
-from linkage.namerow import CHECK_KEY_BYTES, NameForm, packed_steps, told_types
+from linkage.namerow import CHECK_KEY_BYTES, N_BANDS, NameForm, packed_steps, told_types
 from linkage.rpc.convert import manifest_from_bytes
 from linkage.solve.counts import in_words
 from linkage.store.artefacts import ArtefactStore
@@ -78,7 +78,8 @@ class Named:
         candidates: the likely pairs; record numbers count over all parties.
         notes: what a reader of the links must know.
         doubtful: whether the model doubts itself, so that nothing is sure.
-        closed: pairs that should have opened, and for which an owner's rows did not serve.
+        closed: by left and right party, how many pairs should have opened, and did not by the
+            rows of an owner.
         compared: by left and right party, for pairs of parties of which one is told R2.
     """
 
@@ -87,7 +88,7 @@ class Named:
     candidates: Candidates
     notes: tuple[str, ...]
     doubtful: bool
-    closed: int
+    closed: Mapping[tuple[str, str], int]
     compared: Mapping[tuple[int, int], ComparedPairs]
 
 
@@ -164,7 +165,7 @@ class TwoRounds:
         model, scores = comparison.score(np.concatenate([none, *levels]), drawn, n_pairs)
         key = os.urandom(CHECK_KEY_BYTES)
         steps = agreements(np.concatenate([none, *levels])[~drawn][:, told_types(job.spec)])
-        asked, n_likely, start = list[Asked](), 0, 0
+        asked, dealt, start = list[Asked](), list[list[int]](), 0
         for (left, right), of_pair in zip(_pairs_of(job), questions, strict=True):
             # Pairs by their numbers among the questions.
             met = np.flatnonzero(of_pair.pairs & ~of_pair.drawn)
@@ -172,7 +173,7 @@ class TwoRounds:
             start += len(met)
             bands = np.zeros(len(of_pair), np.uint8)
             bands[met] = band_numbers(scores.posterior[those], job.spec.threshold)
-            n_likely += int((bands > 0).sum())
+            dealt.append(_of_bands(bands))
             form = name_form(job, left, right)
             packed = np.zeros((len(of_pair), form.steps_bytes), np.uint8)
             if form.steps_bytes:
@@ -183,7 +184,7 @@ class TwoRounds:
         kept = {
             "notes": [*json.loads(self._read(job, _NOTES)), *model.notes],
             "doubtful": bool(model.notes),
-            "likely": n_likely,
+            "dealt": dealt,
             "key": key.hex(),
         }
         self._write(job, _BANDS, json.dumps(kept).encode())
@@ -192,10 +193,25 @@ class TwoRounds:
         self._refinements.forget_rows(job)
 
     def named(self, job: Job) -> Named:
-        """Return the likely pairs as the owners' rows open them."""
+        """Return the likely pairs as the owners' rows open them.
+
+        Raises:
+            DeniedError: more open than were dealt.
+        """
         kept = json.loads(self._read(job, _BANDS))
         similarities = np.array(band_similarities(job.spec.threshold), np.float32)
-        opened = {pair: self._opened(job, *pair, len(similarities)) for pair in _pairs_of(job)}
+        opened, closed = dict[tuple[int, int], Opened](), dict[tuple[str, str], int]()
+        for pair, dealt in zip(_pairs_of(job), kept["dealt"], strict=True):
+            opened[pair] = self._opened(job, *pair)
+            parties = job.spec.parties[pair[0]], job.spec.parties[pair[1]]
+            # By chance a word of 64 bits is not guessed.
+            if any(n > most for n, most in zip(_of_bands(opened[pair].band), dealt, strict=True)):
+                raise DeniedError(
+                    "NAMES_NOT_DEALT",
+                    f"more pairs of {' and '.join(parties)} opened than could: their agents have "
+                    "not answered by the protocol",
+                )
+            closed[parties] = sum(dealt) - len(opened[pair])
         ends: list[list[NDArray[np.void]]] = [[] for _ in job.spec.parties]
         for (left, right), of_pair in opened.items():
             ends[left].append(_as_keys(of_pair.left))
@@ -222,16 +238,15 @@ class TwoRounds:
             candidates=concatenate(candidates).distinct(),
             notes=tuple(kept["notes"]),
             doubtful=kept["doubtful"],
-            closed=max(kept["likely"] - sum(map(len, opened.values())), 0),
+            closed=closed,
             compared=compared,
         )
 
-    def _opened(self, job: Job, left: int, right: int, n_bands: int) -> Opened:
-        """Return the pairs of two parties that open, in bands that there are."""
+    def _opened(self, job: Job, left: int, right: int) -> Opened:
+        """Return the pairs of two parties that open."""
         ours = self._refinements.names(job, left, right)
         theirs = self._refinements.names(job, right, left)
-        opened = open_pairs(ours, theirs, name_form(job, left, right))
-        return opened.at(opened.band <= n_bands)
+        return open_pairs(ours, theirs, name_form(job, left, right))
 
     def forget(self, job: Job) -> None:
         """Remove what a job needed until its release, but its result."""
@@ -343,6 +358,11 @@ def comparisons_of(
     rows["tag"], rows["steps"] = pairs.tag[linked], pairs.steps[linked]
     content = rows.view(np.uint8).reshape(len(rows), rows.itemsize)
     return pairs.key + content[np.lexsort(content.T[::-1])].tobytes()
+
+
+def _of_bands(bands: NDArray[np.uint8]) -> list[int]:
+    """Return how many pairs are of each band, from the first."""
+    return [int(n) for n in np.bincount(bands, minlength=N_BANDS + 1)[1:]]
 
 
 def _pairs_of(job: Job) -> list[tuple[int, int]]:

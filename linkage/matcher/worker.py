@@ -262,10 +262,16 @@ class Worker:
                 self._two_rounds.score(job)
             case JobState.SOLVING:
                 named = self._two_rounds.named(job)
-                if named.closed:
-                    # For the operator alone: a party that is told nothing could spoil one row,
-                    # and learn from the number whether its pair was likely.
-                    self._log.warning("pairs could not be opened", job=job.job_id, n=named.closed)
+                for parties, n in named.closed.items():
+                    if n:
+                        # For the operator alone: a party that is told nothing could spoil one
+                        # row, and learn from the number whether its pair was likely.
+                        self._log.warning(
+                            "pairs could not be opened",
+                            job=job.job_id,
+                            parties=" ".join(parties),
+                            n=n,
+                        )
                 records = _Records(named.sizes, named.references, named.compared)
                 threshold = similarity_at(job.spec.threshold)
                 # Where a model doubts itself, nothing is sure.

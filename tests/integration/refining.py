@@ -20,9 +20,12 @@ from linkage.agent.spool import Spool
 from linkage.batch import Question, QuestionKind
 from linkage.encode.tickets import TicketBook
 from linkage.job import Job, JobState
+from linkage.namerow import NameForm
 from linkage.ticket import DRAWN, Tickets, concatenate
 
 FIELDS, NAMES = QuestionKind.FIELDS, QuestionKind.NAMES
+# Where nobody is told R2.
+SHARE_BYTES = NameForm().share.itemsize
 FAR = datetime.date(2999, 1, 1)
 TODAY = datetime.date(2026, 1, 1)
 _PATIENCE_S = 60.0
@@ -182,7 +185,7 @@ class Matcher:
 
 def some_shares(seed: int, tickets: Tickets) -> bytes:
     """Shares of tickets, without steps."""
-    return np.random.default_rng(seed).bytes(8 * int((tickets.entry != DRAWN).sum()))
+    return np.random.default_rng(seed).bytes(SHARE_BYTES * int((tickets.entry != DRAWN).sum()))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -21,7 +21,7 @@ from linkage.cli import padan
 from linkage.encode.names import NameKeys
 from linkage.encode.oncetokens import Side
 from linkage.engine.questions import Questions
-from linkage.errors import DeniedError, NotFoundError, VerificationError
+from linkage.errors import DeniedError, JobStateError, NotFoundError, VerificationError
 from linkage.job import Job, JobState
 from linkage.matcher import results, two_rounds
 from linkage.matcher.config import load_config
@@ -369,6 +369,24 @@ def test_a_row_that_does_not_open_is_told_the_operator_and_nobody_else(
     assert {row["found"] for row in rows} == {"no"}
     assert not [note for outcome in outcomes.values() for note in outcome.notes if "open" in note]
     assert "pairs could not be opened" in capsys.readouterr().out
+
+
+def test_more_pairs_than_the_matcher_dealt_end_the_job_by_name(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever foresaw what the matcher drew, or had both owners' words, could open any."""
+    plain = two_rounds.share_out
+
+    def all_likely(bands: NDArray[np.uint8], *args: Any) -> Any:
+        return plain(np.full_like(bands, 3), *args)
+
+    monkeypatch.setattr(two_rounds, "share_out", all_likely)
+    job_id = service.request("imigrasi", level="R1")
+    with pytest.raises(JobStateError, match="more pairs of dukcapil and imigrasi opened"):
+        service.run_all(job_id)
+    with service.client("dukcapil") as client:
+        job = client.job(job_id)
+    assert (job.state, job.reason_code) == (JobState.FAILED, "NAMES_NOT_DEALT")
 
 
 def test_how_a_pair_compares_cannot_be_changed_by_the_other_owner(

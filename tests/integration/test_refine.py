@@ -16,6 +16,7 @@ from refining import (
     FAR,
     FIELDS,
     NAMES,
+    SHARE_BYTES,
     TODAY,
     Matcher,
     answer_as,
@@ -845,10 +846,11 @@ def test_an_agent_takes_no_other_shares_of_the_same_tickets(
     if restart:
         matcher.agent = matcher.restarted()
     turned_bit = bytes([shares[1][0] ^ 1]) + shares[1][1:]
-    swapped = shares[0][8:16] + shares[0][:8] + shares[0][16:]
-    for other in ([shares[0], turned_bit], [swapped, shares[1]]):
+    one, other = slice(SHARE_BYTES), slice(SHARE_BYTES, 2 * SHARE_BYTES)
+    swapped = shares[0][other] + shares[0][one] + shares[0][2 * SHARE_BYTES :]
+    for given in ([shares[0], turned_bit], [swapped, shares[1]]):
         with pytest.raises(DeniedError, match="ASKED_ANEW"):
-            matcher.name(parts, other)
+            matcher.name(parts, given)
     assert matcher.name(parts, shares) == names
 
 
@@ -861,7 +863,7 @@ def test_two_runs_of_an_agent_at_once_take_one_set_of_shares(matcher: Matcher) -
     other.ask(0, tickets)
     matcher.name([tickets])
     with pytest.raises(DeniedError, match="ASKED_ANEW"):
-        other.name([tickets], [bytes(24)])
+        other.name([tickets], [some_shares(9, tickets)])
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -901,11 +903,14 @@ def test_an_agent_takes_a_share_for_each_ticket_that_was_not_drawn(
     tickets = concatenate([matcher.some(0, 2), Tickets.drawn(3)])
     matcher.ask(0, tickets)
     with pytest.raises(MalformedMessageError, match="as many shares"):
-        matcher.name([tickets], [bytes(8 * n)])
+        matcher.name([tickets], [bytes(SHARE_BYTES * n)])
     with pytest.raises(MalformedMessageError, match="whole number"):
-        matcher.name([tickets], [bytes(15)])
+        matcher.name([tickets], [bytes(2 * SHARE_BYTES - 1)])
     # Who was drawn has no row.
-    assert len(matcher.name([tickets], [bytes(16)])) == 2 * NAME_ROW
+    assert len(matcher.name([tickets])) == 2 * NAME_ROW
+    # Words that stand twice would tell the matcher more ways of opening apart.
+    with pytest.raises(MalformedMessageError, match="a word twice"):
+        matcher.name([tickets], [bytes(2 * SHARE_BYTES)])
 
 
 def test_two_runs_of_an_agent_at_once_take_one_question_in_a_place(matcher: Matcher) -> None:
@@ -923,7 +928,7 @@ def test_an_agent_is_asked_in_order_and_leaves_no_place_out(matcher: Matcher, in
     with pytest.raises(DeniedError, match="OUT_OF_ORDER"):
         matcher.ask(index, matcher.some(50, 52))
     asks = [(0, parts[0]), (1, parts[1]), (index, parts[1])]
-    questions = [matcher.question(NAMES, i, part, shares=bytes(16)) for i, part in asks]
+    questions = [matcher.question(NAMES, i, p, shares=some_shares(i, p)) for i, p in asks]
     with pytest.raises(DeniedError, match="OUT_OF_ORDER"):
         list(matcher.agent.answers(questions))
 
@@ -931,10 +936,9 @@ def test_an_agent_is_asked_in_order_and_leaves_no_place_out(matcher: Matcher, in
 def test_an_agent_begins_with_the_first_place(matcher: Matcher) -> None:
     with pytest.raises(DeniedError, match="OUT_OF_ORDER"):
         matcher.ask(1, matcher.some(0, 2))
+    one = matcher.some(0, 1)
     with pytest.raises(DeniedError, match="OUT_OF_ORDER"):
-        list(
-            matcher.agent.answers([matcher.question(NAMES, 1, matcher.some(0, 1), shares=bytes(8))])
-        )
+        list(matcher.agent.answers([matcher.question(NAMES, 1, one, shares=some_shares(1, one))]))
 
 
 @pytest.mark.parametrize("restart", [False, True])

@@ -1,5 +1,6 @@
 """Names under shares, against their definition: what opens, what does not, what a share says."""
 
+import itertools
 import math
 import runpy
 from collections.abc import Callable, Iterator
@@ -117,7 +118,7 @@ def test_rows_and_what_opens_are_those_of_the_definition(seed: int, n: int, told
                 KEY,
                 side,
                 tag,
-                (int(share["share"]), share["steps"].tobytes()),
+                ([int(share["own"]), *share["opens"].tolist()], share["steps"].tobytes()),
                 asked.references[side][i].tobytes(),
             )
         assert b"".join(plain[side][tag] for tag in sorted(plain[side])) == (
@@ -136,11 +137,57 @@ def test_rows_and_what_opens_are_those_of_the_definition(seed: int, n: int, told
     ]
 
 
-@pytest.mark.parametrize("apart", [0, 4, -1, -2, -3, 2**63, 12345])
-def test_any_other_difference_of_shares_leaves_a_pair_closed(apart: int) -> None:
-    asked = Asked(3, 60, told=True)
-    asked.shares["right"]["share"] = asked.shares["left"]["share"] + np.uint64(apart % 2**64)
-    assert len(asked.opened()) == 0
+def by(d: int) -> Callable[[NDArray[np.uint64]], NDArray[np.uint64]]:
+    """Words that an owner computes from all four of its own, shape (n, 4)."""
+    return lambda words: words + np.uint64(d % 2**64)
+
+
+def own_by(d: int) -> Callable[[NDArray[np.uint64]], NDArray[np.uint64]]:
+    return lambda words: np.column_stack([words[:, :1] + np.uint64(d % 2**64), words[:, 1:]])
+
+
+# What an owner could make of its words: each place with what stands there then.
+COMPUTED = {
+    **{f"all by {d}": by(d) for d in (1, -1, 2, -2, 3, -3)},
+    **{f"own by {d}": own_by(d) for d in (1, -1, 2, -2, 3, -3)},
+    **{
+        "".join(map(str, places)): lambda words, places=places: words[:, places]
+        for places in itertools.product(range(4), repeat=4)
+        if places != (0, 1, 2, 3)
+    },
+}
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_an_owner_that_computes_with_its_words_opens_no_pair_that_was_not_dealt(side: Side) -> None:
+    """Nor one in another band: it may close its own, and no more."""
+    asked = Asked(3, 120, told=False)
+    dealt = pairs_of(asked.opened())
+    assert len(dealt) > 20
+    given = asked.shares[side]
+    for how, computed in COMPUTED.items():
+        words = computed(np.column_stack([given["own"], given["opens"]]))
+        asked.shares[side] = given.copy()
+        asked.shares[side]["own"], asked.shares[side]["opens"] = words[:, 0], words[:, 1:]
+        assert pairs_of(asked.opened()) <= dealt, how
+
+
+def pairs_of(opened: Opened) -> set[tuple[int, int]]:
+    """The tags and bands of pairs."""
+    return set(zip(opened.tag.tolist(), opened.band.tolist(), strict=True))
+
+
+def test_no_word_of_a_pair_is_equal_but_the_two_that_open_it() -> None:
+    asked = Asked(3, 400, told=False)
+    left, right = (
+        np.column_stack([asked.shares[side]["own"], asked.shares[side]["opens"]])
+        for side in ("left", "right")
+    )
+    for ours, theirs, band in zip(left.tolist(), right.tolist(), asked.bands.tolist(), strict=True):
+        assert len({*ours}) == len({*theirs}) == 4
+        expected = {ours[0], ours[band]} if band else set()
+        assert {*ours} & {*theirs} == expected
+        assert not band or (ours[0], ours[band]) == (theirs[band], theirs[0])
 
 
 def test_rows_of_pairs_that_are_closed_have_nothing_in_common_but_their_tags() -> None:
@@ -231,7 +278,7 @@ def test_steps_come_back_and_no_changed_one_does(seed: int, n: int, n_steps: int
 
 def test_what_is_no_whole_number_of_shares_or_rows_is_refused() -> None:
     form = NameForm(6)
-    for read, width in ((form.shares, 14), (form.rows, 110)):
+    for read, width in ((form.shares, 38), (form.rows, 110)):
         assert len(read(bytes(3 * width))) == 3
         with pytest.raises(MalformedMessageError, match="whole number"):
             read(bytes(3 * width - 1))

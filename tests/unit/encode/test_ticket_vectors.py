@@ -95,7 +95,7 @@ def test_rows_that_name_its_records(case: dict[str, Any]) -> None:
     rows = keys.rows(case["side"], keys.tags(made), shares, own)
     assert [row.tobytes().hex() for row in rows] == case["expect"]["rows"]
     # Without steps they end before them.
-    plain = NameForm(0).shares(b"".join(bytes.fromhex(share)[:8] for share in case["shares"]))
+    plain = NameForm(0).shares(b"".join(bytes.fromhex(share)[:32] for share in case["shares"]))
     short = keys.rows(case["side"], keys.tags(made), plain, own)
     assert [row.tobytes().hex() for row in short] == [
         row[: 2 * 104] for row in case["expect"]["rows"]

@@ -131,15 +131,16 @@ def xored(*parts: bytes) -> bytes:
     return whole.to_bytes(len(parts[0]), "big")
 
 
-def name_row(key: bytes, side: str, tag: int, share: tuple[int, bytes], reference: bytes) -> bytes:
+def name_row(
+    key: bytes, side: str, tag: int, share: tuple[Sequence[int], bytes], reference: bytes
+) -> bytes:
     """The row that names the record of a ticket, as docs/protocol.md has it."""
     other = {"left": "right", "right": "left"}[side]
 
     def made(what: str, word: int) -> bytes:
         return encrypted(name_key(key, what), tag, word)
 
-    number, steps = share
-    theirs = [(number + (v if side == "left" else -v)) % WORD for v in (1, 2, 3)]
+    (number, *theirs), steps = share
     return b"".join(
         [
             tag.to_bytes(8, "little"),
@@ -162,12 +163,10 @@ def opened(left: bytes, right: bytes) -> tuple[int, bytes, bytes] | None:
     return None
 
 
-def shares_of(desc: str, n: int) -> list[tuple[int, bytes]]:
-    """A share for each of some tickets; the last two next to the end of the numbers."""
-    blocks = [hashlib.sha256(f"{desc} share {i}".encode()).digest() for i in range(n)]
-    numbers = [first_word(block) for block in blocks]
-    numbers[-2:] = [WORD - 1, 1][: len(numbers[-2:])]
-    return [(number, block[8:14]) for number, block in zip(numbers, blocks, strict=True)]
+def shares_of(desc: str, n: int) -> list[tuple[list[int], bytes]]:
+    """A share for each of some tickets: the own word, those of the bands, and steps."""
+    blocks = [hashlib.sha512(f"{desc} share {i}".encode()).digest() for i in range(n)]
+    return [([first_word(b[at:]) for at in (0, 8, 16, 24)], b[32:38]) for b in blocks]
 
 
 def draws_of(references: Sequence[bytes], meeting: str, side: str) -> list[int]:
@@ -217,7 +216,8 @@ def cases() -> Iterator[Case]:
                 "key": key.hex(),
                 "references": [reference.hex() for reference in references],
                 "shares": [
-                    share.to_bytes(8, "little").hex() + steps.hex() for share, steps in shares
+                    b"".join([*(word.to_bytes(8, "little") for word in words), steps]).hex()
+                    for words, steps in shares
                 ],
                 # As text: JSON readers differ on whole numbers of 64 bits.
                 "values": [[str(value) for value in row] for row in values],
