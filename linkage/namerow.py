@@ -7,12 +7,13 @@ itself. So the four words of an owner never say anything, and none can be comput
 Where somebody is told how attributes compare, as many bytes more as the steps of a comparison and
 their check take: right's are left's, exclusive or the steps.
 
-A row is an answer to a share. It is 104 bytes and the steps, one for each ticket, in the order
+A row is an answer to a share. It is 112 bytes and the steps, one for each ticket, in the order
 of the tags, numbers little-endian:
 
     tag         8    of the ticket: both owners know whose it is, and the matcher does not
     check       8    of the own word
     reference  16    the own one, under the mask of the own word
+    seal        8    of mask and reference: whoever spoils either closes the pair
     checks    3*8    what the check at the other is if the pair is of band 1, 2, 3
     masks    3*16    what then unmasks its reference
     steps       n    the own share of the steps, under a mask of its own
@@ -21,6 +22,7 @@ Owners make rows (`encode.names`), the matcher opens them (`engine.disclosure`):
 imports the other, and the matcher needs no key.
 """
 
+import hashlib
 import hmac
 from dataclasses import dataclass
 
@@ -34,6 +36,7 @@ from linkage.types import NEVER_TOLD
 N_BANDS = 3
 TAG_BYTES = 8
 CHECK_KEY_BYTES = 16
+_SEAL_BYTES = 8
 _CHECK_BYTES = 4
 _STEPS_PER_BYTE = 4
 _STEP_BITS = np.array([0, 2, 4, 6], dtype=np.uint8)
@@ -80,6 +83,7 @@ class NameForm:
                 ("tag", "<u8"),
                 ("check", "<u8"),
                 ("reference", "u1", (REFERENCE_BYTES,)),
+                ("seal", "<u8"),
                 ("checks", "<u8", (N_BANDS,)),
                 ("masks", "u1", (N_BANDS, REFERENCE_BYTES)),
                 ("steps", "u1", (self.steps_bytes,)),
@@ -114,6 +118,24 @@ class NameForm:
         return _read(content, self.row, "rows")
 
 
+def seals(masks: NDArray[np.uint8], references: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return the seals of references, shape (n,): the first 8 bytes of SHA-256(mask || reference).
+
+    Who has no mask learns nothing from one.
+
+    Args:
+        masks: of the own words, shape (n, 16).
+        references: unmasked, shape (n, 16).
+    """
+    content = np.concatenate([masks, references], axis=1).tobytes()
+    width = 2 * REFERENCE_BYTES
+    made = (
+        hashlib.sha256(content[at : at + width]).digest()[:_SEAL_BYTES]
+        for at in range(0, len(content), width)
+    )
+    return np.frombuffer(b"".join(made), "<u8").astype(np.uint64)
+
+
 def told_types(spec: JobSpec) -> list[bool]:
     """Return of each attribute that is compared whether anybody may be told how it compares."""
     if spec.refinement is None:
@@ -139,17 +161,17 @@ def packed_steps(steps: NDArray[np.int8], key: bytes) -> NDArray[np.uint8]:
     return np.concatenate([packed, _checks(packed, key)], axis=1)
 
 
-def unpacked_steps(packed: NDArray[np.uint8], n_steps: int, key: bytes) -> NDArray[np.uint8]:
-    """Return the steps that `packed_steps` packed, shape (n, n_steps).
+def unpacked_steps(
+    packed: NDArray[np.uint8], n_steps: int, key: bytes
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return the steps that `packed_steps` packed, shape (n, n_steps), and which have their check.
 
-    Raises:
-        MalformedMessageError: a check is wrong.
+    An owner may spoil those of one pair, and not what is told of others.
     """
     steps, checks = packed[:, :-_CHECK_BYTES], packed[:, -_CHECK_BYTES:]
-    if (_checks(steps, key) != checks).any():
-        raise MalformedMessageError("steps that the other owner has changed")
     parts = steps[:, :, None] >> _STEP_BITS & np.uint8(3)
-    return parts.reshape(len(packed), steps.shape[1] * _STEPS_PER_BYTE)[:, :n_steps]
+    unpacked = parts.reshape(len(packed), steps.shape[1] * _STEPS_PER_BYTE)[:, :n_steps]
+    return unpacked, (_checks(steps, key) == checks).all(axis=1)
 
 
 def _checks(packed: NDArray[np.uint8], key: bytes) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import numpy as np
 from linkage.agent.blocktokens import meetings, name_keys
 from linkage.agent.session import Session
 from linkage.classify.levels import Agreement
-from linkage.errors import MalformedMessageError, VerificationError
+from linkage.errors import VerificationError
 from linkage.job import REFERENCE_BYTES
 from linkage.namerow import CHECK_KEY_BYTES, NameForm, unpacked_steps
 from linkage.result import Part
@@ -26,6 +26,9 @@ class Compared:
         session: the agent at work.
         job_id: the job.
         parties: of the job, in its order.
+
+    Attributes:
+        notes: what a reader must know of the comparisons that were read.
     """
 
     def __init__(self, session: Session, job_id: str, parties: Sequence[str]) -> None:
@@ -34,6 +37,7 @@ class Compared:
         others = [name for name in parties if name != party]
         self._meetings = dict(zip(others, meetings(job_id, party, parties), strict=True))
         self._told = told_attributes(session.schema)
+        self.notes: list[str] = []
 
     @property
     def columns(self) -> list[str]:
@@ -43,9 +47,10 @@ class Compared:
     def read(self, part: Part) -> dict[bytes, list[dict[str, str]]]:
         """Return how the linked pairs of each own record compare, by its reference.
 
+        Of a pair whose comparison the other owner has spoilt nothing is told, and a note says so.
+
         Raises:
-            VerificationError: a row is none, about a record that was not linked, or changed by
-                the other owner.
+            VerificationError: a row is none, or about a record that was not linked.
         """
         key, content = part.comparisons[:CHECK_KEY_BYTES], part.comparisons[CHECK_KEY_BYTES:]
         form = NameForm.of_steps(len(self._told)).compared
@@ -61,17 +66,20 @@ class Compared:
             raise VerificationError("the result has comparisons that are not ours")
         keys = name_keys(self._key, self._meetings[part.counterpart])
         packed = keys.steps(rows["tag"].astype(np.uint64), rows["steps"])
-        try:
-            steps = unpacked_steps(packed, len(self._told), key)
-        except MalformedMessageError as error:
-            raise VerificationError(
-                f"the comparisons with {part.counterpart} were changed on their way by its agent "
-                "or by the matcher: ask both"
-            ) from error
+        steps, whole = unpacked_steps(packed, len(self._told), key)
+        if not whole.all():
+            self.notes.append(
+                f"of {int((~whole).sum())} pairs with {part.counterpart} it is not told how they "
+                "compare: it was changed on its way by its agent or by the matcher: ask both"
+            )
         found: dict[bytes, list[dict[str, str]]] = {}
-        words = [[_WORDS[Agreement(step)] for step in row] for row in steps.tolist()]
+        words = [
+            [_WORDS[Agreement(step)] for step in row] if valid else []
+            for row, valid in zip(steps.tolist(), whole.tolist(), strict=True)
+        ]
         for reference, row in sorted(zip(references, words, strict=True)):
-            found.setdefault(reference, []).append(dict(zip(self.columns, row, strict=True)))
+            # Without words for a pair whose check is wrong.
+            found.setdefault(reference, []).append(dict(zip(self.columns, row, strict=bool(row))))
         return found
 
 

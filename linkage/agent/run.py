@@ -91,7 +91,7 @@ class Outcome:
         n_records: records uploaded; None where this agent's spool is not at hand.
         n_links: own records that were linked; 0 where only counts or nothing are told.
         files: the files of the result by level; none where nothing is told.
-        notes: what the matcher says is doubtful of the result.
+        notes: what is doubtful of the result: the matcher says so, or it was changed.
         refused: the list of own records that were left out, None where there are none.
         receipt: shows that the log has the result; None where nothing is told.
     """
@@ -241,8 +241,8 @@ def run_job(
     files, n_links, notes = dict[str, Path](), 0, tuple[str, ...]()
     # Who is told nothing has nothing to fetch.
     if job.spec.told(session.config.party):
-        result, files = _fetch(session, client, job, references)
-        n_links, notes = sum(len(part) for part in result.parts), result.notes
+        result, files, notes = _fetch(session, client, job, references)
+        n_links = sum(len(part) for part in result.parts)
     # New links of records about which others have to be told, or were; each row has its state.
     rights.sync()
     # The release has its leaf only now: under this party's line nobody can take it back. The
@@ -433,8 +433,8 @@ def _counted(
 
 def _fetch(
     session: Session, client: MatcherClient, job: Job, references: References
-) -> tuple[VerifiedResult, dict[str, Path]]:
-    """Fetch the own result, verify it, and join it to the own records."""
+) -> tuple[VerifiedResult, dict[str, Path], tuple[str, ...]]:
+    """Fetch the own result, verify it, join it to the own records; say what is doubtful."""
     header, pieces = client.results(job.job_id)
     party = session.config.party
     told = job.spec.told(party)
@@ -457,7 +457,7 @@ def _fetch(
     own = references.numbered(numbers) if numbers is not None else []
     files = write_result(_results(session), result, references, own, compared)
     _receipts(session).write(result)
-    return result, files
+    return result, files, (*result.notes, *(compared.notes if compared is not None else ()))
 
 
 def _results(session: Session) -> Path:

@@ -7,12 +7,13 @@ row has
     T = first word of F(tag; token, entry)
     check of s = first word of F(side check; T, s),  mask of s = F(side mask; T, s)
 
-for the own side, and the same of the other side for the words that are the other owner's own
-if the pair is of band 1, 2 or 3. So where either's own word is the other's v-th, each has what
-unmasks the other's reference; for any others all that there is in both rows are values of a
-keyed function at unlike places, each as good as a random number. Who opens a pair that was not
-dealt has guessed a word. The order and the tag follow from the ticket alone, by a key that the
-matcher lacks: it does not know which of its tickets a row is about.
+for the own side, with a seal of the mask and the reference, and the same of the other side for
+the words that are the other owner's own if the pair is of band 1, 2 or 3. So where either's own
+word is the other's v-th, each has what unmasks the other's reference; for any others all that
+there is in both rows are values of a keyed function at unlike places, each as good as a random
+number. Who opens a pair that was not dealt has guessed a word. The order and the tag follow from
+the ticket alone, by a key that the matcher lacks: it does not know which of its tickets a row is
+about.
 
 The own share of the steps is masked by F(side steps; T, 0), which both owners can take off.
 `linkage.namerow` has the layout.
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linkage.encode.oncetokens import Side, encrypted
-from linkage.namerow import N_BANDS, NameForm
+from linkage.namerow import N_BANDS, NameForm, seals
 from linkage.ticket import Tickets
 
 _OTHER: dict[Side, Side] = {"left": "right", "right": "left"}
@@ -73,7 +74,8 @@ class NameKeys:
         rows = np.empty(len(tags), dtype=form.row)
         rows["tag"] = tags
         rows["check"] = self._values(side, "check", tags, own)[:, 0]
-        rows["reference"] = references ^ _bytes(self._values(side, "mask", tags, own))
+        mask = _bytes(self._values(side, "mask", tags, own))
+        rows["reference"], rows["seal"] = references ^ mask, seals(mask, references)
         for band in range(N_BANDS):
             word = opens[:, band]
             rows["checks"][:, band] = self._values(other, "check", tags, word)[:, 0]

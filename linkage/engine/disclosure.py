@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.namerow import N_BANDS, NameForm
+from linkage.namerow import N_BANDS, NameForm, seals
 
 
 def share_out(
@@ -109,15 +109,20 @@ def _open(left: NDArray[np.void], right: NDArray[np.void]) -> Opened:
             right["checks"][:, at] == left["check"]
         )
         ours, theirs = left[opens], right[opens]
-        parts.append(
-            Opened(
-                ours["reference"] ^ theirs["masks"][:, at],
-                theirs["reference"] ^ ours["masks"][:, at],
-                np.full(len(ours), at + 1, np.uint8),
-                ours["tag"].astype(np.uint64),
-                ours["steps"] ^ theirs["steps"],
-            )
+        of_left = ours["reference"] ^ theirs["masks"][:, at]
+        of_right = theirs["reference"] ^ ours["masks"][:, at]
+        # An owner that sends a wrong mask would have the other one named as somebody else.
+        sealed = (seals(theirs["masks"][:, at], of_left) == ours["seal"]) & (
+            seals(ours["masks"][:, at], of_right) == theirs["seal"]
         )
+        found = Opened(
+            of_left,
+            of_right,
+            np.full(len(ours), at + 1, np.uint8),
+            ours["tag"].astype(np.uint64),
+            ours["steps"] ^ theirs["steps"],
+        )
+        parts.append(found.at(sealed))
     whole = _together(parts)
     return whole.at(np.argsort(whole.tag))
 

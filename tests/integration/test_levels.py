@@ -389,6 +389,28 @@ def test_more_pairs_than_the_matcher_dealt_end_the_job_by_name(
     assert (job.state, job.reason_code) == (JobState.FAILED, "NAMES_NOT_DEALT")
 
 
+def test_an_owner_that_spoils_a_reference_closes_the_pair_and_hurts_nobody_else(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The other party would be told of a record that it did not upload."""
+    plain = NameKeys.rows
+
+    def spoilt(self: NameKeys, side: Side, *args: Any) -> NDArray[np.void]:
+        rows = plain(self, side, *args)
+        if side == "left":
+            rows["masks"][::2, :, 3] ^= 1
+        return rows
+
+    monkeypatch.setattr(NameKeys, "rows", spoilt)
+    outcome = service.run_all(service.request("imigrasi", level="R2"))["imigrasi"]
+    assert {row["record_id"] for row in rows_of(outcome.files["R2"])} < {
+        row["record_id"] for row in applicants()
+    }
+    told = capsys.readouterr().out
+    assert "pairs could not be opened" in told
+    assert "parties=dukcapil imigrasi" in told or "parties='dukcapil imigrasi'" in told
+
+
 def test_how_a_pair_compares_cannot_be_changed_by_the_other_owner(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -398,13 +420,17 @@ def test_how_a_pair_compares_cannot_be_changed_by_the_other_owner(
     def turned(self: NameKeys, side: Side, *args: Any) -> NDArray[np.void]:
         rows = plain(self, side, *args)
         if side == "left":
-            rows["steps"][:, 0] ^= 1
+            rows["steps"][::2, 0] ^= 1
         return rows
 
     monkeypatch.setattr(NameKeys, "rows", turned)
-    job_id = service.request("imigrasi", level="R2")
-    with pytest.raises(VerificationError, match="comparisons with dukcapil were changed"):
-        service.run_all(job_id)
+    outcome = service.run_all(service.request("imigrasi", level="R2"))["imigrasi"]
+    assert [note for note in outcome.notes if "dukcapil" in note and "not told" in note]
+    rows = rows_of(outcome.files["R2"])
+    # What was linked is told, and how it compares of those pairs alone that are as they were.
+    linked = {row["record_id"] for row in applicants() if not row["record_id"].startswith("003")}
+    assert {row["record_id"] for row in rows} == linked
+    assert {row["compared_nama"] for row in rows} == {"", "agree"}
 
 
 def test_r2_tells_how_linked_pairs_compare_and_not_how_others_do(

@@ -98,5 +98,5 @@ def test_rows_that_name_its_records(case: dict[str, Any]) -> None:
     plain = NameForm(0).shares(b"".join(bytes.fromhex(share)[:32] for share in case["shares"]))
     short = keys.rows(case["side"], keys.tags(made), plain, own)
     assert [row.tobytes().hex() for row in short] == [
-        row[: 2 * 104] for row in case["expect"]["rows"]
+        row[: 2 * 112] for row in case["expect"]["rows"]
     ]

@@ -146,6 +146,7 @@ def name_row(
             tag.to_bytes(8, "little"),
             made(f"{side} check", number)[:8],
             xored(reference, made(f"{side} mask", number)),
+            hashlib.sha256(made(f"{side} mask", number) + reference).digest()[:8],
             *(made(f"{other} check", one)[:8] for one in theirs),
             *(made(f"{other} mask", one) for one in theirs),
             xored(steps, made(f"{side} steps", 0)) if steps else b"",
@@ -156,10 +157,13 @@ def name_row(
 def opened(left: bytes, right: bytes) -> tuple[int, bytes, bytes] | None:
     """The band and both references of two rows of one tag, if they open."""
     for band in range(3):
-        checks = [row[32 + 8 * band : 40 + 8 * band] for row in (left, right)]
+        checks = [row[40 + 8 * band : 48 + 8 * band] for row in (left, right)]
         if checks == [right[8:16], left[8:16]]:
-            masks = [row[56 + 16 * band : 72 + 16 * band] for row in (left, right)]
-            return band + 1, xored(left[16:32], masks[1]), xored(right[16:32], masks[0])
+            masks = [row[64 + 16 * band : 80 + 16 * band] for row in (right, left)]
+            made = [xored(row[16:32], mask) for row, mask in zip((left, right), masks, strict=True)]
+            seals = [hashlib.sha256(m + r).digest()[:8] for m, r in zip(masks, made, strict=True)]
+            if seals == [left[32:40], right[32:40]]:
+                return band + 1, made[0], made[1]
     return None
 
 
