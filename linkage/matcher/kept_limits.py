@@ -5,6 +5,11 @@ call. A matcher that is killed forgets of each account at most `STEP` bytes and 
 the half second since it was looked at, of less than that what came in a minute, and the
 suspensions of that half second. One that is stopped forgets nothing; one whose database was
 lost (`padan matcher rebuild`) all of it, for the log does not have it.
+
+A clock may be wrong at a start, and set right while the matcher runs. So a suspension is brought
+back, and kept, for two more days than its grant would serve: under a grant that has ended nothing
+is answered anyway. Bytes are kept of one day only: under a clock that is wrong by a day they begin
+again.
 """
 
 import time
@@ -18,6 +23,7 @@ from linkage.store.metadata import Metadata
 
 STEP = 64 << 20
 _WHOLE_S = 60.0
+_LONGER_S = 2 * 86_400
 
 
 class KeptLimits:
@@ -44,7 +50,7 @@ class KeptLimits:
         self._whole_at = monotonic()
         with metadata.write() as transaction:
             rows = LimitRows(transaction.connection)
-            rows.forget(int(clock()))
+            rows.forget(int(clock()) - _LONGER_S)
             self._day, self._sent = volumes.restore(rows.volumes)
             self._suspended = rows.suspended()
         probing.suspend(self._suspended)

@@ -43,9 +43,14 @@ class LimitRows:
         return {str(grant): int(until) for grant, until in rows}
 
     def suspend(self, grants: Mapping[str, int]) -> None:
-        """Keep grants that were not suspended before, and until when they would serve."""
-        values = [{"grant_id": grant, "until": until} for grant, until in grants.items()]
-        self._connection.execute(insert(tables.suspensions), values)
+        """Keep suspended grants, and until when they would serve; some may be kept already."""
+        table = tables.suspensions
+        for grant, until in grants.items():
+            changed = self._connection.execute(
+                update(table).where(table.c.grant_id == grant).values(until=until)
+            )
+            if changed.rowcount == 0:
+                self._connection.execute(insert(table).values(grant_id=grant, until=until))
 
     def forget(self, before: int) -> None:
         """Forget the suspensions of grants that ended before a time."""

@@ -103,6 +103,38 @@ def test_what_was_suspended_stays_so_until_its_grant_ends(metadata: Metadata) ->
     assert probing.suspends(strict)
     assert not probing.suspends(grant("g3", "refuse"))
     limits.save(whole=True)
-    time.now = END + 1.0
+    time.now = END + 2.0 * DAY_S + 1.0
     _, _, probing = started(metadata, time)
     assert not probing.suspended
+
+
+def suspended(metadata: Metadata) -> dict[str, int]:
+    with metadata.read() as transaction:
+        return LimitRows(transaction.connection).suspended()
+
+
+def test_a_start_with_the_clock_ahead_forgets_no_suspension(metadata: Metadata) -> None:
+    time, strict = Time(), grant("g2", "refuse")
+    with metadata.write() as transaction:
+        LimitRows(transaction.connection).suspend({strict.id: END})
+    for days in (12.0, -5.0):
+        time.now = END - 10.0 * DAY_S + days * DAY_S
+        _, _, probing = started(metadata, time)
+        # The same matcher goes on when its clock is set right.
+        assert probing.suspends(strict)
+    assert suspended(metadata) == {strict.id: END}
+
+
+def test_what_was_kept_though_the_answer_was_lost_is_kept_once_more(metadata: Metadata) -> None:
+    time, watch, strict = Time(), Watch(), grant("g2", "refuse")
+    volumes, limits, probing = started(metadata, time, watch.probing)
+    for _ in range(50):
+        watch.ask(watch.stranger(), hit=False, under=strict)
+    # A commit that took, and whose answer did not come: `save` does not know of it.
+    with metadata.write() as transaction:
+        LimitRows(transaction.connection).suspend(probing.suspended)
+    send(volumes, STEP)
+    limits.save()
+    assert suspended(metadata) == {strict.id: END}
+    day = int(time.now) // DAY_S
+    assert kept(metadata, day) == dict.fromkeys(("party/a", OFFICE.uri), STEP)
