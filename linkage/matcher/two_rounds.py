@@ -196,7 +196,8 @@ class TwoRounds:
         """Return the likely pairs as the owners' rows open them.
 
         Raises:
-            DeniedError: more open than were dealt.
+            DeniedError: more open than were dealt, or one record more often than can be, or more
+                records than a party has.
         """
         kept = json.loads(self._read(job, _BANDS))
         similarities = np.array(band_similarities(job.spec.threshold), np.float32)
@@ -212,12 +213,19 @@ class TwoRounds:
                     "not answered by the protocol",
                 )
             closed[parties] = sum(dealt) - len(opened[pair])
+            for party, references in zip(
+                parties, (opened[pair].left, opened[pair].right), strict=True
+            ):
+                _check_tickets(job, party, references)
         ends: list[list[NDArray[np.void]]] = [[] for _ in job.spec.parties]
         for (left, right), of_pair in opened.items():
             ends[left].append(_as_keys(of_pair.left))
             ends[right].append(_as_keys(of_pair.right))
         # In the order of the references, so that a restart numbers records alike.
         records = [np.unique(np.concatenate([_NONE, *of_party])) for of_party in ends]
+        for batch, of_party in zip(self._batches(job), records, strict=True):
+            if len(of_party) > batch_size(batch):
+                raise _impossible(batch.party, "more records than it uploaded")
         first = [0, *itertools.accumulate(len(of_party) for of_party in records)]
         candidates, compared = list[Candidates](), dict[tuple[int, int], ComparedPairs]()
         for (left, right), of_pair in opened.items():
@@ -358,6 +366,24 @@ def comparisons_of(
     rows["tag"], rows["steps"] = pairs.tag[linked], pairs.steps[linked]
     content = rows.view(np.uint8).reshape(len(rows), rows.itemsize)
     return pairs.key + content[np.lexsort(content.T[::-1])].tobytes()
+
+
+def _check_tickets(job: Job, party: str, references: NDArray[np.uint8]) -> None:
+    """Check that no record is named for more tickets about one counterpart than a record has.
+
+    Nothing binds a reference to a ticket but its owner's word: it could bring all persons of the
+    other one together under one of its own.
+
+    Raises:
+        DeniedError: one is.
+    """
+    of_record = np.unique(_as_keys(references), return_counts=True)[1]
+    if of_record.max(initial=0) > job.spec.codes.block_entries * job.spec.codes.block_copies:
+        raise _impossible(party, "a record for more tickets than a record has")
+
+
+def _impossible(party: str, what: str) -> DeniedError:
+    return DeniedError("NAMES_IMPOSSIBLE", f"the agent of {party} names {what}: ask the party")
 
 
 def _of_bands(bands: NDArray[np.uint8]) -> list[int]:

@@ -1584,6 +1584,39 @@ def test_a_matcher_that_answers_with_another_job_is_not_believed(
         assert client.cancel(first).state is JobState.CANCELLED
 
 
+@pytest.mark.parametrize(
+    ("swapped", "text"),
+    [
+        (lambda own: np.repeat(own[:1], len(own), axis=0), "names a record for more tickets"),
+        (lambda own: np.random.default_rng().integers(0, 256, own.shape), "names more records"),
+    ],
+    ids=["one for all", "a fresh one for each ticket"],
+)
+def test_references_that_cannot_be_an_owners_records_end_the_job_by_its_name(
+    new_service: Callable[..., Service],
+    monkeypatch: pytest.MonkeyPatch,
+    swapped: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    text: str,
+) -> None:
+    plain = NameKeys.rows
+
+    def named(self: NameKeys, side: str, tags: Any, shares: Any, own: Any) -> Any:
+        given = swapped(own).astype(np.uint8) if side == "left" else own
+        return plain(self, side, tags, shares, given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(NameKeys, "rows", named)
+    parties = dict.fromkeys(("dukcapil", "imigrasi", "kemenlu"), people(60))
+    service = new_service(ONE_ENTRY, **parties)
+    with service.running():
+        job_id = service.request("dukcapil")
+        with pytest.raises(JobStateError, match=text):
+            service.run_all(job_id)
+        with service.client("dukcapil") as client:
+            job = client.job(job_id)
+    assert (job.state, job.reason_code) == (JobState.FAILED, "NAMES_IMPOSSIBLE")
+    assert "agent of dukcapil" in job.reason
+
+
 def test_a_source_may_change_and_go_once_it_has_been_encoded(
     new_service: Callable[..., Service],
 ) -> None:
