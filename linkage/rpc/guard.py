@@ -11,7 +11,7 @@ import inspect
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,7 +20,6 @@ import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from keys.identity import Identity
 from linkage.errors import (
     DeniedError,
     LinkageError,
@@ -30,7 +29,7 @@ from linkage.errors import (
 from linkage.rpc.fields import check_fields
 from linkage.rpc.limits import CALLS_AT_HAND, MAX_CALLS, POLICIES
 from linkage.rpc.peer import Admits, Peer, peer_of
-from linkage.rpc.rates import PARTY_SHARE, Rates, Volumes, account_of
+from linkage.rpc.rates import OFFICES_SHARE, Rates, Volumes, accounts_of
 from linkage.rpc.status import status_of
 from linkage.tracing import span
 
@@ -54,7 +53,8 @@ class Guard(grpc.aio.ServerInterceptor):
         calls_at_hand: most calls of one identity at once, over all its connections: nobody takes
             the places of all others. A party and its offices together have no more than are
             left free: alone half of `MAX_CALLS`, and each of n that want all 1/(n+1), so that
-            there is always as much for whoever comes next.
+            there is always as much for whoever comes next. Its offices leave of that what is
+            their head office's (`OFFICES_SHARE`).
     """
 
     def __init__(
@@ -103,6 +103,7 @@ class Guard(grpc.aio.ServerInterceptor):
         # is refused in our words, not in the library's.
         deserialize: Any = handler.request_deserializer
         decode = partial(_decoded, deserialize=deserialize, method=method)
+        of_day = method in POLICIES and POLICIES[method].bulk
 
         # A single message is taken as a stream of one: gRPC would wait for it before we are asked,
         # without a deadline, and who never sends it would hold the place of a call.
@@ -110,12 +111,12 @@ class Guard(grpc.aio.ServerInterceptor):
         async def admitted(messages: AsyncIterator[bytes], context: _Context) -> AsyncIterator[Any]:
             who = peer_of(context).identity
             if handler.request_streaming:
-                yield self._each(messages, who, decode)
+                yield self._each(messages, partial(self._volumes.taken, who, of_day=of_day), decode)
                 return
             request = await anext(aiter(messages), None)
             if request is None:
                 raise MalformedMessageError("the call has no message: use a client of the protocol")
-            with self._volumes.taken(who, len(request)):
+            with self._volumes.taken(who, len(request), of_day=of_day):
                 yield decode(request)
 
         async def unary(messages: AsyncIterator[bytes], context: _Context) -> Any:
@@ -161,8 +162,7 @@ class Guard(grpc.aio.ServerInterceptor):
             peer = peer_of(context)
             if not self._admits(peer) or peer.identity.role not in policy.roles:
                 raise DeniedError("NOT_ADMITTED", _NOT_ADMITTED)
-            account = account_of(peer.identity)
-            if not (self._rates.take(peer.identity.uri) and self._rates.take(account, PARTY_SHARE)):
+            if not self._rates.take_call(peer.identity):
                 raise QuotaExceededError("too many calls at once: wait a second, and call again")
             async with asyncio.timeout(policy.deadline_s):
                 with self._at_hand(peer):
@@ -182,11 +182,14 @@ class Guard(grpc.aio.ServerInterceptor):
             await _abort(context, error)
 
     async def _each(
-        self, messages: AsyncIterator[bytes], who: Identity, decode: Callable[[bytes], Message]
+        self,
+        messages: AsyncIterator[bytes],
+        taken: Callable[[int], AbstractContextManager[None]],
+        decode: Callable[[bytes], Message],
     ) -> AsyncIterator[Message]:
         """Yield the messages of a stream, each counted until the next is asked for."""
         async for message in messages:
-            with self._volumes.taken(who, len(message)):
+            with taken(len(message)):
                 yield decode(message)
 
     @contextmanager
@@ -197,19 +200,24 @@ class Guard(grpc.aio.ServerInterceptor):
             QuotaExceededError: its caller has too many already.
         """
         task, who = asyncio.current_task(), peer.identity.uri
-        account = account_of(peer.identity)
+        accounts = accounts_of(peer.identity)
         if task is None:
             raise RuntimeError("a call without a task")
         if self._n_calls[who] >= self._most_at_hand:
             raise QuotaExceededError(
                 f"{self._most_at_hand} calls at hand: wait until one has ended, and call again"
             )
-        if self._n_calls[account] >= MAX_CALLS - len(self._calls):
+        left = MAX_CALLS - len(self._calls)
+        full = any(self._n_calls[name] >= share * left for name, share in accounts.items())
+        if peer.identity.role == "party":
+            # What its offices leave it is its own also where others have come since.
+            full = full and self._n_calls[who] >= (1 - OFFICES_SHARE) * left
+        if full:
             raise QuotaExceededError(
                 "this party and its offices have as many calls at hand as are left for all others: "
                 "wait until one has ended, and call again"
             )
-        self._n_calls.update((who, account))
+        self._n_calls.update((who, *accounts))
         self._calls[task] = peer
         try:
             yield
@@ -221,7 +229,7 @@ class Guard(grpc.aio.ServerInterceptor):
         finally:
             self._calls.pop(task, None)
             self._cut.discard(task)
-            self._n_calls.subtract((who, account))
+            self._n_calls.subtract((who, *accounts))
 
 
 async def _abort(context: _Context, error: Exception) -> NoReturn:

@@ -48,10 +48,13 @@ class Policy:
     Attributes:
         roles: roles that may call it.
         deadline_s: longest time that the server works on a call.
+        bulk: whether its messages count for the bytes of a day. Those of the others do not, or
+            who has none left could neither end a job nor revoke an office.
     """
 
     roles: frozenset[Role]
     deadline_s: float
+    bulk: bool = False
 
 
 _PARTY: frozenset[Role] = frozenset({"party"})
@@ -70,12 +73,12 @@ POLICIES = {
     "/linkage.v1.JobService/ListJobs": Policy(_MEMBER, 30),
     "/linkage.v1.JobService/CancelJob": Policy(_MEMBER, 30),
     "/linkage.v1.BatchService/OpenBatch": Policy(_MEMBER, 30),
-    "/linkage.v1.BatchService/UploadChunks": Policy(_MEMBER, _HOUR_S),
+    "/linkage.v1.BatchService/UploadChunks": Policy(_MEMBER, _HOUR_S, bulk=True),
     "/linkage.v1.BatchService/CommitBatch": Policy(_MEMBER, 60),
     "/linkage.v1.RefineService/FetchQuestions": Policy(_MEMBER, _HOUR_S),
-    "/linkage.v1.RefineService/SendAnswers": Policy(_MEMBER, 24 * _HOUR_S),
+    "/linkage.v1.RefineService/SendAnswers": Policy(_MEMBER, 24 * _HOUR_S, bulk=True),
     "/linkage.v1.LookupService/OpenRegister": Policy(_PARTY, 30),
-    "/linkage.v1.LookupService/UploadRegister": Policy(_PARTY, _HOUR_S),
+    "/linkage.v1.LookupService/UploadRegister": Policy(_PARTY, _HOUR_S, bulk=True),
     "/linkage.v1.LookupService/CommitRegister": Policy(_PARTY, 60),
     "/linkage.v1.LookupService/Lookup": Policy(_MEMBER, 10),
     "/linkage.v1.LookupService/StreamLookups": Policy(_MEMBER, _HOUR_S),

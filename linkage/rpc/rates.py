@@ -20,6 +20,9 @@ PER_S, BURST = 200.0, 1_000.0
 PARTY_BYTES, OFFICE_BYTES, BYTES_AT_HAND = 64 << 30, 4 << 30, 64 << 20
 # What one caller has at once, so many times a party and its offices have together.
 PARTY_SHARE = 4
+# How much of what a party has its offices may use together: the rest is its head office's alone,
+# which has to end what an office does, and to revoke it.
+OFFICES_SHARE = 0.75
 _DAY_S = 86_400
 
 
@@ -66,12 +69,19 @@ class Rates:
             bucket.tokens -= 1
             return True
 
+    def take_call(self, who: Identity) -> bool:
+        """Count a call of a caller, its own and in whose name it is; return whether it may be."""
+        return self.take(who.uri) and all(
+            self.take(name, share * PARTY_SHARE) for name, share in accounts_of(who).items()
+        )
+
 
 class Volumes:
     """The bytes that callers have sent on a day, and those that are being worked on.
 
-    A party's count is of itself and its offices together; an office has one of its own beside
-    it. Counted in memory; whoever keeps the counts brings them back after a restart.
+    A party's count is of itself and its offices together; beside it are one of its offices
+    together (`OFFICES_SHARE` of it) and one of each office. Counted in memory; whoever keeps the
+    counts brings them back after a restart.
 
     Args:
         party_bytes: most that a party sends on a day (UTC), its offices included.
@@ -112,50 +122,72 @@ class Volumes:
             return self._day, dict(self._sent)
 
     @contextmanager
-    def taken(self, who: Identity, n_bytes: int) -> Iterator[None]:
+    def taken(self, who: Identity, n_bytes: int, *, of_day: bool = True) -> Iterator[None]:
         """Count a message, for as long as it is worked on and for the day.
+
+        Args:
+            who: sent it.
+            n_bytes: its length.
+            of_day: whether it counts for the day.
 
         Raises:
             QuotaExceededError: it is too much; the text says of what, and when it ends.
         """
         with self._lock:
+            if of_day:
+                self._check_day(who, n_bytes)
             self._take(who, n_bytes)
+            if of_day:
+                self._sent.update(dict.fromkeys(_counted_on_days(who), n_bytes))
         try:
             yield
         finally:
             with self._lock:
-                for name in (who.uri, account_of(who)):
+                for name in (who.uri, *accounts_of(who)):
                     self._at_hand[name] -= n_bytes
                     if self._at_hand[name] <= 0:
                         del self._at_hand[name]
 
-    def _take(self, who: Identity, n_bytes: int) -> None:
+    def _check_day(self, who: Identity, n_bytes: int) -> None:
         day = int(self._clock()) // _DAY_S
         if day != self._day:
             self._day, self._sent = day, Counter()
-        party = account_of(who)
-        if self._sent[party] + n_bytes > self._party_bytes:
-            raise QuotaExceededError(
-                f"this party and its offices have sent the {self._party_bytes} bytes of a day: go "
-                "on after midnight (UTC); an upload goes on where it stopped"
-            )
+        for name, share in accounts_of(who).items():
+            most = int(share * self._party_bytes)
+            if self._sent[name] + n_bytes > most:
+                whose = "this party and its offices" if share == 1 else "the offices of this party"
+                raise QuotaExceededError(
+                    f"{whose} have sent the {most} bytes of a day: go on after midnight (UTC); an "
+                    "upload goes on where it stopped"
+                )
         if who.role == "office" and self._sent[who.uri] + n_bytes > self._office_bytes:
             raise QuotaExceededError(
                 f"this office has sent the {self._office_bytes} bytes of a day: go on after "
                 "midnight (UTC); an upload goes on where it stopped"
             )
-        at_hand, most = self._at_hand, self._most_at_hand
-        if at_hand[who.uri] + n_bytes > most or at_hand[party] + n_bytes > PARTY_SHARE * most:
-            raise QuotaExceededError(
-                f"more than {most} bytes at once, or {PARTY_SHARE} times as many of a party and "
-                "its offices: send with fewer calls at a time"
-            )
-        at_hand.update({who.uri: n_bytes, party: n_bytes})
-        self._sent[party] += n_bytes
-        if who.role == "office":
-            self._sent[who.uri] += n_bytes
+
+    def _take(self, who: Identity, n_bytes: int) -> None:
+        most, at_hand = self._most_at_hand, self._at_hand
+        shares = {name: share * PARTY_SHARE for name, share in accounts_of(who).items()}
+        for name, share in {who.uri: 1.0, **shares}.items():
+            if at_hand[name] + n_bytes > share * most:
+                raise QuotaExceededError(
+                    f"more than {most} bytes at once, or {PARTY_SHARE} times as many of a party "
+                    f"and its offices ({OFFICES_SHARE:.0%} of these of its offices): send with "
+                    "fewer calls at a time"
+                )
+        at_hand.update(dict.fromkeys((who.uri, *shares), n_bytes))
 
 
-def account_of(who: Identity) -> str:
-    """Return in whose name somebody's use is counted: an office's in its party's."""
-    return f"party/{who.party}" if who.role == "office" else who.path
+def accounts_of(who: Identity) -> dict[str, float]:
+    """Return in whose names somebody's use is counted beside its own, with the share of each.
+
+    An office's is counted in that of its party's offices, and in its party's.
+    """
+    if who.role == "office":
+        return {f"offices/{who.party}": OFFICES_SHARE, f"party/{who.party}": 1.0}
+    return {who.path: 1.0}
+
+
+def _counted_on_days(who: Identity) -> tuple[str, ...]:
+    return (*accounts_of(who), *((who.uri,) if who.role == "office" else ()))

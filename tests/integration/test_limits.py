@@ -62,24 +62,24 @@ def test_an_office_and_its_party_share_the_bytes_of_a_day(members: Members) -> N
     ):
         for _ in range(2):  # refused as what they are, and counted
             with pytest.raises(MalformedMessageError), translated():
-                call(office, SUBMIT, document(5_000))
+                call(office, UPLOAD, document(5_000))
         with pytest.raises(QuotaExceededError, match="this office has sent"), translated():
-            call(office, SUBMIT, document(5_000))
+            call(office, UPLOAD, document(5_000))
         for _ in range(2):
             with pytest.raises(MalformedMessageError), translated():
-                call(party, SUBMIT, document(14_000))
+                call(party, UPLOAD, document(14_000))
         with pytest.raises(QuotaExceededError, match="goes on where it stopped"), translated():
-            call(party, SUBMIT, document(14_000))
-        assert status(lambda: call(party, SUBMIT, document(14_000))) is (
-            grpc.StatusCode.RESOURCE_EXHAUSTED
-        )
-        # In a stream as well; and nobody else is hindered.
+            call(party, UPLOAD, document(14_000))
         assert status(lambda: call(party, UPLOAD, document(14_000))) is (
             grpc.StatusCode.RESOURCE_EXHAUSTED
         )
+        # What is no upload goes on: a document may revoke whoever sent all that; and nobody else
+        # is hindered.
         call(party, CHECK)
         with pytest.raises(MalformedMessageError), translated():
-            call(other, SUBMIT, document(14_000))
+            call(party, SUBMIT, document(14_000))
+        with pytest.raises(MalformedMessageError), translated():
+            call(other, UPLOAD, document(14_000))
 
 
 @pytest.mark.parametrize("waiting", ["for an answer", "with a message"])
@@ -128,9 +128,13 @@ def test_offices_of_one_party_leave_as_many_calls_as_they_have(
             stack.callback(call.cancel)
             next(call)  # it is at hand
 
-        for _ in range(CALLS_AT_HAND):
+        for _ in range(CALLS_AT_HAND - 1):
             stays_open(office)
-        # Of its own it has none yet: its offices' are counted with them.
+        with pytest.raises(QuotaExceededError, match="left for all others"), translated():
+            stays_open(office)
+        # Its offices' are counted with the party's; what they leave is its own.
+        for _ in range(2):
+            stays_open(party)
         with pytest.raises(QuotaExceededError, match="left for all others"), translated():
             stays_open(party)
         for _ in range(CALLS_AT_HAND // 2):
@@ -154,7 +158,7 @@ def test_the_bytes_of_a_day_are_counted_on_after_a_restart(tmp_path: Path) -> No
             pytest.raises(refused),
             translated(),
         ):
-            call(office, SUBMIT, document(5_000))
+            call(office, UPLOAD, document(5_000))
 
 
 def test_a_bomb_of_gzip_is_refused_by_its_length_unpacked(members: Members) -> None:

@@ -55,25 +55,25 @@ def test_bytes_are_written_by_steps_and_minutes_and_brought_back(metadata: Metad
     time = Time()
     day = int(time.now) // DAY_S
     volumes, limits, _ = started(metadata, time)
-    both = ("party/a", OFFICE.uri)
+    accounts = ("party/a", "offices/a", OFFICE.uri)
     send(volumes, STEP - 1)
     limits.save()
     assert kept(metadata, day) == {}
     send(volumes, 1)
     limits.save()
-    assert kept(metadata, day) == dict.fromkeys(both, STEP)
+    assert kept(metadata, day) == dict.fromkeys(accounts, STEP)
     send(volumes, 5)
     limits.save()
     time.now += 59
     limits.save()
-    assert kept(metadata, day) == dict.fromkeys(both, STEP)
+    assert kept(metadata, day) == dict.fromkeys(accounts, STEP)
     time.now += 1
     limits.save()
-    assert kept(metadata, day) == dict.fromkeys(both, STEP + 5)
+    assert kept(metadata, day) == dict.fromkeys(accounts, STEP + 5)
     send(volumes, 7)
     limits.save(whole=True)
     again, _, _ = started(metadata, time)
-    assert again.sent() == (day, dict.fromkeys(both, STEP + 12))
+    assert again.sent() == (day, dict.fromkeys(accounts, STEP + 12))
 
 
 def test_another_day_begins_with_nothing(metadata: Metadata) -> None:
@@ -85,7 +85,7 @@ def test_another_day_begins_with_nothing(metadata: Metadata) -> None:
     send(volumes, 100)
     limits.save(whole=True)
     day = int(time.now) // DAY_S
-    assert kept(metadata, day) == {"party/a": 100, OFFICE.uri: 100}
+    assert kept(metadata, day) == {"party/a": 100, "offices/a": 100, OFFICE.uri: 100}
     assert kept(metadata, day - 1) == {}
     time.now += DAY_S
     volumes, _, _ = started(metadata, time)
@@ -137,4 +137,4 @@ def test_what_was_kept_though_the_answer_was_lost_is_kept_once_more(metadata: Me
     limits.save()
     assert suspended(metadata) == {strict.id: END}
     day = int(time.now) // DAY_S
-    assert kept(metadata, day) == dict.fromkeys(("party/a", OFFICE.uri), STEP)
+    assert kept(metadata, day) == dict.fromkeys(("party/a", "offices/a", OFFICE.uri), STEP)

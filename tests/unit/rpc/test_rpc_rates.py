@@ -87,16 +87,53 @@ def test_bytes_are_of_a_day_and_those_of_offices_their_party_s_too() -> None:
     assert send(volumes, PARTY, 70)
 
 
+OFFICES = [parse_identity(f"spiffe://x.test/office/a/o{number}") for number in range(5)]
+
+
+def test_offices_that_flood_leave_their_head_office_all_its_calls() -> None:
+    clock = Clock()
+    rates = Rates(2.0, 5.0, clock)
+    for _ in range(30):
+        taken = sum(rates.take_call(office) for office in OFFICES for _ in range(5))
+        assert taken <= 15
+        assert all(rates.take_call(PARTY) for _ in range(2))
+        clock.now += 1.0
+
+
+def test_offices_together_leave_their_head_office_a_quarter_of_the_day() -> None:
+    volumes = Volumes(100, 25, 1_000, Clock())
+    assert [send(volumes, office, 25) for office in OFFICES] == [True] * 3 + [False] * 2
+    with pytest.raises(QuotaExceededError, match="the offices of this party have sent the 75"):
+        volumes.taken(OFFICES[4], 1).__enter__()
+    assert send(volumes, parse_identity("spiffe://x.test/office/b/o"), 25)
+    assert send(volumes, PARTY, 25)
+    assert not send(volumes, PARTY, 1)
+
+
+def test_what_is_not_of_the_day_is_counted_while_it_is_worked_on_alone() -> None:
+    volumes = Volumes(100, 25, 1_000, Clock())
+    assert send(volumes, PARTY, 100)
+    assert not send(volumes, PARTY, 1)
+    day, sent = volumes.sent()
+    with (
+        volumes.taken(PARTY, 1_000, of_day=False),
+        pytest.raises(QuotaExceededError),
+        volumes.taken(PARTY, 1, of_day=False),
+    ):
+        pass
+    assert volumes.sent() == (day, sent)
+
+
 def test_bytes_at_hand_of_all_offices_are_bounded_together() -> None:
     volumes = Volumes(10_000, 10_000, 100, Clock())
-    offices = [parse_identity(f"spiffe://x.test/office/a/o{number}") for number in range(5)]
     with ExitStack() as stack:
-        for office in offices[:4]:
+        for office in OFFICES[:3]:
             stack.enter_context(volumes.taken(office, 100))
-        assert not send(volumes, offices[4], 1)
-        assert not send(volumes, PARTY, 1)
+        assert not send(volumes, OFFICES[3], 1)
+        # Whatever they do, their head office has as much as anybody.
+        assert send(volumes, PARTY, 100)
         assert send(volumes, parse_identity("spiffe://x.test/party/b"), 100)
-    assert send(volumes, offices[4], 100)
+    assert send(volumes, OFFICES[3], 100)
 
 
 def test_bytes_at_hand_are_given_back_whatever_happens() -> None:
