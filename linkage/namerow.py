@@ -101,7 +101,7 @@ class NameForm:
             ]
         )
 
-    def shares(self, content: bytes) -> NDArray[np.void]:
+    def shares(self, content: bytes | bytearray) -> NDArray[np.void]:
         """Return shares from their bytes.
 
         Raises:
@@ -181,7 +181,7 @@ def _checks(packed: NDArray[np.uint8], key: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(made, np.uint8).reshape(-1, _CHECK_BYTES)[kind_of.reshape(-1)]
 
 
-def _read(content: bytes, form: np.dtype[np.void], what: str) -> NDArray[np.void]:
+def _read(content: bytes | bytearray, form: np.dtype[np.void], what: str) -> NDArray[np.void]:
     if len(content) % form.itemsize:
         raise MalformedMessageError(f"not a whole number of {what}")
     return np.frombuffer(content, dtype=form)

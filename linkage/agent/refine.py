@@ -136,27 +136,36 @@ class Answerer:
         Raises:
             DeniedError: they ask for more than the terms allow, or about what is not ours.
         """
-        asked, parts = list[Question](), list[_Named]()
+        asked, ends = list[Question](), [0]
+        # Buffers that grow where they are: what was read is held once.
+        tags, records, shares = bytearray(), bytearray(), bytearray()
         for question in questions:
-            parts.append(self._named(question))
-            # What was read of it is not held twice.
+            of_tags, of_records, of_shares = self._named(question)
+            tags += of_tags.tobytes()
+            records += of_records.astype(np.int32).tobytes()
+            shares += of_shares.tobytes()
+            ends.append(ends[-1] + len(of_tags))
             asked.append(replace(question, tickets=b"", shares=b""))
         if not asked:
             return
         counterpart = asked[0].counterpart
         self._guard.check_names(counterpart)
-        named, sizes = _Named.together(parts), [len(part) for part in parts]
-        order = np.argsort(named.tags)
+        all_tags, all_records = np.frombuffer(tags, np.uint64), np.frombuffer(records, np.int32)
+        all_shares = self._forms[counterpart].shares(shares)
+        order = np.argsort(all_tags)
         keys, side = self._name_keys[counterpart], self._sides[counterpart]
-        ends = list(itertools.accumulate(sizes))
-        for question, size, end in zip(asked, sizes, ends, strict=True):
+        for question, (first, end) in zip(asked, itertools.pairwise(ends), strict=True):
             if not question.answered:
-                those = named.at(order[end - size : end])
-                own = self._references[those.records].view(np.uint8).reshape(-1, REFERENCE_BYTES)
-                yield question, keys.rows(side, those.tags, those.shares, own).tobytes()
+                those = order[first:end]
+                own = self._references[all_records[those]]
+                own_bytes = own.view(np.uint8).reshape(-1, REFERENCE_BYTES)
+                rows = keys.rows(side, all_tags[those], all_shares[those], own_bytes)
+                yield question, rows.tobytes()
 
-    def _named(self, question: Question) -> "_Named":
-        """Return what a question for names is about: of drawn pairs nothing."""
+    def _named(
+        self, question: Question
+    ) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.void]]:
+        """Return tags, own records and shares of a question for names: of drawn pairs nothing."""
         tickets, records = self._read_tickets(question)
         shares = self._forms[question.counterpart].shares(question.shares)
         own = tickets.entry != DRAWN
@@ -168,36 +177,13 @@ class Answerer:
             raise MalformedMessageError("a share that has a word twice")
         self._guard.check_shares(question)
         tags = self._name_keys[question.counterpart].tags(tickets.at(own))
-        return _Named(tags, records[own], shares)
+        return tags, records[own], shares
 
     def _read_tickets(self, question: Question) -> tuple[Tickets, NDArray[np.int64]]:
         if question.counterpart not in self._books:
             raise DeniedError("NOT_A_PARTY", f"asked about pairs with {question.counterpart}")
         tickets = Tickets.unpacked(question.tickets, self._token_bytes)
         return tickets, self._books[question.counterpart].records(tickets)
-
-
-@dataclass(frozen=True)
-class _Named:
-    """Tickets whose records are to be named: their tags, own records and shares."""
-
-    tags: NDArray[np.uint64]
-    records: NDArray[np.int64]
-    shares: NDArray[np.void]
-
-    def __len__(self) -> int:
-        return len(self.tags)
-
-    def at(self, chosen: NDArray[np.int64]) -> "_Named":
-        return _Named(self.tags[chosen], self.records[chosen], self.shares[chosen])
-
-    @classmethod
-    def together(cls, parts: "list[_Named]") -> "_Named":
-        return cls(
-            np.concatenate([part.tags for part in parts]),
-            np.concatenate([part.records for part in parts]),
-            np.concatenate([part.shares for part in parts]),
-        )
 
 
 def answer_all(

@@ -199,6 +199,8 @@ class TwoRounds:
             DeniedError: more open than were dealt, or one record more often than can be, or more
                 records than a party has.
         """
+        # A stop may have come between the last question for names and this.
+        self._refinements.forget_rows(job)
         kept = json.loads(self._read(job, _BANDS))
         similarities = np.array(band_similarities(job.spec.threshold), np.float32)
         opened, closed = dict[tuple[int, int], Opened](), dict[tuple[str, str], int]()

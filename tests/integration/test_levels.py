@@ -21,7 +21,13 @@ from linkage.cli import padan
 from linkage.encode.names import NameKeys
 from linkage.encode.oncetokens import Side
 from linkage.engine.questions import Questions
-from linkage.errors import DeniedError, JobStateError, NotFoundError, VerificationError
+from linkage.errors import (
+    DeniedError,
+    JobStateError,
+    NotFoundError,
+    UnavailableError,
+    VerificationError,
+)
 from linkage.job import Job, JobState
 from linkage.matcher import results, two_rounds
 from linkage.matcher.config import load_config
@@ -348,6 +354,30 @@ def test_what_an_owner_is_sent_says_nothing_of_which_records_are_likely(
             assert abs(np.corrcoef(bit, likely)[0, 1]) < 6 / len(likely) ** 0.5
     outcome = service.run_all(job_id)["imigrasi"]
     assert outcome.job.state is JobState.RELEASED
+
+
+def test_field_rows_never_lie_beside_names_whenever_the_matcher_stopped(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it stopped just before it would have removed them."""
+    forget, opened, calls, beside = Refinements.forget_rows, TwoRounds._opened, [], []
+
+    def stopped(self: Refinements, job: Job) -> None:
+        calls.append(job.job_id)
+        if len(calls) == 1:
+            raise UnavailableError("the disk is away")
+        forget(self, job)
+
+    def opens(self: TwoRounds, job: Job, *args: Any) -> Any:
+        beside.append([n for n in kept(service, job.job_id) if n.startswith("answer-fields")])
+        return opened(self, job, *args)
+
+    monkeypatch.setattr(Refinements, "forget_rows", stopped)
+    monkeypatch.setattr(TwoRounds, "_opened", opens)
+    job_id = service.request("imigrasi", level="R1")
+    assert service.run_all(job_id)["imigrasi"].job.state is JobState.RELEASED
+    assert beside == [[]]
+    assert len(calls) == 2
 
 
 def test_a_row_that_does_not_open_is_told_the_operator_and_nobody_else(
