@@ -13,7 +13,7 @@ from linkage.agent.client import MatcherClient
 from linkage.agent.mirror import Mirror
 from linkage.agreement.cosigners import has_cosigned
 from linkage.agreement.state import State
-from linkage.agreement.witnesses import witnesses_needed
+from linkage.agreement.witnesses import lines_missing
 from linkage.errors import DeniedError, MalformedMessageError, SignatureError
 from linkage.job import JobState
 from linkage.log.checkpoint import parse_checkpoint
@@ -166,6 +166,8 @@ class Witnessed:
 def check_cosigned(note: bytes, state: State, agreement_id: str, parties: Sequence[str]) -> None:
     """Check that all of some parties have cosigned a checkpoint, or who stands in for them.
 
+    By the keys that they had there: what was released stays good whatever keys come and go.
+
     Args:
         note: the checkpoint; that it is the log's is checked elsewhere.
         state: what the own copy of the log says.
@@ -175,10 +177,7 @@ def check_cosigned(note: bytes, state: State, agreement_id: str, parties: Sequen
     Raises:
         SignatureError: naming those who have not.
     """
-    read = parse_note(note)
-    # A key that was replaced since may have signed: that it was the party's is enough here.
-    needed = witnesses_needed(state, agreement_id, parties)
-    missing = needed.missing(lambda party: has_cosigned(read, state.principals.of_party(party)))
+    missing = lines_missing(parse_note(note), state, agreement_id, parties)
     if missing:
         raise SignatureError(
             f"the result came under a checkpoint that {', '.join(missing)} did not cosign"

@@ -93,6 +93,23 @@ class Principal:
         """What log entries name it by: `party/x`, `office/x/y`."""
         return path_of(self.uri)
 
+    def at(self, size: int) -> "Principal | None":
+        """Return it with what the first entries of the log say of it; None where that is nothing.
+
+        Until when a key that was replaced counts is said in time, and stays.
+
+        Args:
+            size: how many entries.
+        """
+        if self.leaf >= size:
+            return None
+        keys = {
+            key.id: replace(key, revoked=_before(key.revoked, size))
+            for key in self.keys.values()
+            if key.since < size
+        }
+        return replace(self, keys=keys, revoked=_before(self.revoked, size))
+
     def counting(self, kind: Kind, time: datetime) -> tuple[Key, ...]:
         """Return its keys of a kind that count at a time, the newest last."""
         if self.revoked is not None:
@@ -276,6 +293,10 @@ def _keys(wanted: Enrolment | KeyRotation, index: int) -> dict[str, Key]:
 
 def _encoded(vkey: str | None) -> bytes | None:
     return None if vkey is None else vkey.encode()
+
+
+def _before(leaf: int | None, size: int) -> int | None:
+    return leaf if leaf is not None and leaf < size else None
 
 
 def _ended(key: Key, until: datetime) -> Key:

@@ -91,6 +91,20 @@ class Agreements:
         """Return an agreement that is or was in force."""
         return self.by_id.get(agreement_id)
 
+    def version_at(self, agreement_id: str, size: int) -> Version | None:
+        """Return the version that was in force by the first entries of the log, if one was.
+
+        Args:
+            agreement_id: the agreement.
+            size: how many entries.
+        """
+        standing = self.by_id.get(agreement_id)
+        for digest in reversed(standing.history if standing is not None else ()):
+            version = self.versions[digest]
+            if version.active is not None and version.active < size:
+                return version
+        return None
+
     def signed(
         self, said: OfParty, log: str, entry: Entry, envelope: Envelope, principals: Principals
     ) -> Standing:

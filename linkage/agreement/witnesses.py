@@ -4,13 +4,20 @@ All parties of a job, or of a grant's agreement, cosign before anything is relea
 silent keeps it waiting, and is named when the job ends. One whose last key to cosign with was
 revoked in the log cannot cosign until it has another: as many of the agreement's other witnesses
 stand in for it as the agreement says, and the log has both the loss and the agreement.
+
+Under a checkpoint lines are judged by what the log said up to there: a key that came later is not
+asked for, and one that was revoked later has signed. Else what was released once could not be
+fetched any more.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from linkage.agreement.cosigners import has_lost
+from linkage.agreement.cosigners import has_cosigned, has_lost
+from linkage.agreement.principals import Principal
 from linkage.agreement.state import State
+from linkage.log.checkpoint import parse_checkpoint
+from linkage.log.note import Note
 
 
 @dataclass(frozen=True)
@@ -46,22 +53,48 @@ class Needed:
         return tuple(dict.fromkeys((*missing, *silent, *too_few)))
 
 
-def witnesses_needed(state: State, agreement_id: str, parties: Sequence[str]) -> Needed:
+def witnesses_needed(
+    state: State, agreement_id: str, parties: Sequence[str], size: int | None = None
+) -> Needed:
     """Return who has to cosign for some parties of an agreement.
 
     Args:
         state: what the log says.
         agreement_id: the agreement.
         parties: for whom something waits.
+        size: by how many of its entries; if absent by all.
     """
-    lost = tuple(party for party in parties if has_lost(state.principals.of_party(party)))
-    standing = state.agreements.get(agreement_id)
-    if not lost or standing is None:
+    size = state.size if size is None else size
+    lost = tuple(party for party in parties if has_lost(_party_at(state, party, size)))
+    version = state.agreements.version_at(agreement_id, size)
+    if not lost or version is None:
         return Needed(tuple(parties))
-    agreed = standing.agreement.witnesses
+    agreed = version.agreement.witnesses
     return Needed(
         tuple(party for party in parties if party not in lost),
         lost,
         tuple(name for name in agreed.names if name not in lost),
         agreed.replacement_quorum,
     )
+
+
+def lines_missing(
+    note: Note, state: State, agreement_id: str, parties: Sequence[str]
+) -> tuple[str, ...]:
+    """Return whose lines a checkpoint lacks, by what the log said under it; none where it is whole.
+
+    Args:
+        note: the checkpoint; that it is the log's is checked elsewhere.
+        state: what the log says, at least up to the checkpoint.
+        agreement_id: the agreement, which says who stands in.
+        parties: who has to have cosigned.
+    """
+    size = parse_checkpoint(note.text).size
+    needed = witnesses_needed(state, agreement_id, parties, size)
+    # A key that was replaced since may have signed: that it was the party's is enough here.
+    return needed.missing(lambda party: has_cosigned(note, _party_at(state, party, size)))
+
+
+def _party_at(state: State, party: str, size: int) -> Principal | None:
+    principal = state.principals.of_party(party)
+    return principal.at(size) if principal is not None else None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from keys.identity import Identity
 from linkage.agreement.cosigners import cosigning_keys, has_cosigned
 from linkage.agreement.principals import Principal
-from linkage.agreement.witnesses import witnesses_needed
+from linkage.agreement.witnesses import lines_missing, witnesses_needed
 from linkage.errors import (
     DeniedError,
     MalformedMessageError,
@@ -139,19 +139,31 @@ class Cosignatures:
             parties: who has to have cosigned.
             above: index of a leaf that it has to cover.
         """
-        needed = witnesses_needed(self._ledger.known, agreement_id, parties)
         for size, note in self._newest():
-            if size > above and not needed.missing(self._signed(note)):
+            if size > above and not self._missing(note, agreement_id, parties):
                 return note
         return None
 
     def missing(self, agreement_id: str, parties: Sequence[str], above: int) -> tuple[str, ...]:
         """Return whose lines are missing under the newest checkpoint that covers a leaf."""
-        needed = witnesses_needed(self._ledger.known, agreement_id, parties)
         for size, note in self._newest():
             if size > above:
-                return needed.missing(self._signed(note))
+                return self._missing(note, agreement_id, parties)
+        needed = witnesses_needed(self._ledger.known, agreement_id, parties)
         return needed.missing(lambda _party: False)
+
+    def _missing(self, note: bytes, agreement_id: str, parties: Sequence[str]) -> tuple[str, ...]:
+        """Return whose lines a checkpoint lacks, by the keys that count now and by those it had.
+
+        Agents judge it by what the log said under it, whenever they fetch: where keys came or
+        went since, a later checkpoint has to be cosigned.
+        """
+        read = parse_note(note)
+        if parse_checkpoint(read.text).size > self._ledger.known.size:
+            self._ledger.refresh()
+        state = self._ledger.known
+        now = witnesses_needed(state, agreement_id, parties).missing(self._signed(note))
+        return now or lines_missing(read, state, agreement_id, parties)
 
     def _newest(self) -> list[tuple[int, bytes]]:
         with self._lock:

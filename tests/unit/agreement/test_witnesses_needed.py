@@ -1,11 +1,14 @@
 """Who has to cosign, and who stands in for a party whose key to cosign with is gone."""
 
-from agreement_world import agreement, uri, usual
+from agreement_world import LOG, World, agreement, amendment, uri, usual
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from linkage.agreement.state import State
-from linkage.agreement.witnesses import Needed, witnesses_needed
+from linkage.agreement.witnesses import Needed, lines_missing, witnesses_needed
+from linkage.log.checkpoint import Checkpoint, format_checkpoint
 from linkage.log.cosignature import Cosigner
+from linkage.log.note import Note, parse_note, sign_note
 from linkage.log.vkey import format_vkey
 
 DOCUMENT = agreement()
@@ -58,3 +61,88 @@ def test_where_the_others_are_too_few_only_a_new_key_helps() -> None:
 def test_who_never_had_a_key_is_waited_for_by_name() -> None:
     world, _ = usual(DOCUMENT)
     assert witnesses_needed(world.state, DOCUMENT.id, PAIR) == Needed(PAIR)
+
+
+def cosigner(party: str, seed: int) -> Cosigner:
+    private = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
+    return Cosigner(f"party/{party}", private, lambda: 1.0)
+
+
+def enrol(world: World, party: str, serial: int, one: Cosigner, **own: str) -> None:
+    key = {"witness_key": format_vkey(one.key)} | own
+    world.rotate(f"party/{party}", ["admin0", "admin1"], serial, **key)
+    assert world.refused is None
+
+
+def released() -> tuple[World, Note]:
+    """A log, and a checkpoint over all of it that both parties have cosigned with their keys."""
+    world, _ = usual(DOCUMENT)
+    signers = [cosigner(party, number) for number, party in enumerate(PAIR, 1)]
+    for party, one in zip(PAIR, signers, strict=True):
+        enrol(world, party, 1, one)
+    text = format_checkpoint(Checkpoint(LOG, world.state.size, bytes(32)))
+    return world, parse_note(sign_note(text, signers))
+
+
+def revoke(world: World, party: str, serial: int) -> None:
+    keys = world.state.principals.by_uri[uri(f"party/{party}")].keys.values()
+    (key_id,) = (one.id for one in keys if one.kind == "witness" and one.revoked is None)
+    world.revoke(f"party/{party}", ["admin0", "admin1"], serial, keys=(key_id,))
+    assert world.refused is None
+
+
+def test_a_key_that_comes_later_is_not_asked_for_under_an_old_checkpoint() -> None:
+    world, note = released()
+    assert lines_missing(note, world.state, DOCUMENT.id, PAIR) == ()
+    private = MLDSA44PrivateKey.from_seed_bytes(bytes([9]) * 32)
+    lattice = Cosigner(f"party/{PAIR[1]}", private, lambda: 1.0)
+    world.rotate(
+        f"party/{PAIR[1]}", ["admin0", "admin1"], 2, witness_ml_dsa_key=format_vkey(lattice.key)
+    )
+    assert world.refused is None
+    assert lines_missing(note, world.state, DOCUMENT.id, PAIR) == ()
+    # Under the next one it is.
+    text = format_checkpoint(Checkpoint(LOG, world.state.size, bytes(32)))
+    signers = [cosigner(party, number) for number, party in enumerate(PAIR, 1)]
+    late = parse_note(sign_note(text, signers))
+    assert lines_missing(late, world.state, DOCUMENT.id, PAIR) == PAIR[1:]
+    late = parse_note(sign_note(text, [*signers, lattice]))
+    assert lines_missing(late, world.state, DOCUMENT.id, PAIR) == ()
+
+
+def test_a_key_that_is_revoked_later_has_signed_an_old_checkpoint() -> None:
+    world, note = released()
+    revoke(world, PAIR[1], 2)
+    assert lines_missing(note, world.state, DOCUMENT.id, PAIR) == ()
+    enrol(world, PAIR[1], 3, cosigner(PAIR[1], 7))
+    assert lines_missing(note, world.state, DOCUMENT.id, PAIR) == ()
+    # What it signs from there on counts no more.
+    text = format_checkpoint(Checkpoint(LOG, world.state.size, bytes(32)))
+    signers = [cosigner(party, number) for number, party in enumerate(PAIR, 1)]
+    late = parse_note(sign_note(text, signers))
+    assert lines_missing(late, world.state, DOCUMENT.id, PAIR) == PAIR[1:]
+
+
+def test_a_whole_party_that_leaves_later_has_signed_an_old_checkpoint() -> None:
+    world, note = released()
+    world.revoke(f"party/{PAIR[1]}", ["admin0", "admin1"], 2)
+    assert world.refused is None
+    assert lines_missing(note, world.state, DOCUMENT.id, PAIR) == ()
+
+
+def test_who_stands_in_is_said_by_the_version_of_that_time() -> None:
+    world, _ = released()
+    size = world.state.size
+    revoke(world, PAIR[1], 2)
+    assert witnesses_needed(world.state, DOCUMENT.id, PAIR, size) == Needed(PAIR)
+    assert witnesses_needed(world.state, DOCUMENT.id, PAIR).lost == PAIR[1:]
+    first = witnesses_needed(world.state, DOCUMENT.id, PAIR)
+    before = world.state.size
+    later = amendment(DOCUMENT)
+    world.register(later)
+    assert world.refused is None
+    at = world.state.agreements.version_at
+    versions = [at(DOCUMENT.id, one) for one in (1, before, before + 1)]
+    digests = [one.digest if one else None for one in versions]
+    assert digests == [None, DOCUMENT.digest(), later.digest()]
+    assert witnesses_needed(world.state, DOCUMENT.id, PAIR, before) == first
