@@ -2,6 +2,8 @@
 
 The whole log is kept. A checkpoint counts if the leaves that came with it give its root, and if
 the leaves that were there before are among them; nothing of that is taken on the matcher's word.
+Several processes may have the same copy open: what is on disk is the copy, each of them first
+takes over what another has kept, and none keeps or goes on from what does not belong to it.
 Beside the leaves are the bodies that the reader may see, each held against its leaf.
 """
 
@@ -9,6 +11,7 @@ import copy
 import fcntl
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import NamedTuple, Protocol
@@ -22,7 +25,8 @@ from linkage.errors import (
 from linkage.log.builder import TileBuilder
 from linkage.log.canonical import JsonObject
 from linkage.log.checkpoint import Checkpoint, verify_checkpoint
-from linkage.log.entry import Entry, format_body, open_body, parse_entry, verify_body
+from linkage.log.entry import Entry, format_body, open_body, parse_body, parse_entry, verify_body
+from linkage.log.hashing import EMPTY_ROOT
 from linkage.log.proof import inclusion_proof
 from linkage.log.vkey import VerifierKey
 from linkage.store.log_files import LogFiles
@@ -79,8 +83,9 @@ class LogCopy:
     def __init__(self, folder: Path, keys: Sequence[VerifierKey]) -> None:
         self.folder, self._files, self._keys = folder, LogFiles(folder), tuple(keys)
         self._builder = TileBuilder()
-        note = self._files.read_checkpoint()
-        self.head = self._kept(note) if note is not None else None
+        # Under which the builder stands; another process may have kept a newer one since.
+        self._note = self._files.read_checkpoint()
+        self.head = self._kept(self._note) if self._note is not None else None
         if self.head is not None:
             for leaf in self.leaves(self.head.size):
                 self._builder.append(leaf)
@@ -97,14 +102,14 @@ class LogCopy:
         """The last checkpoint that was seen, as the log signed it; nothing before the first."""
         return self._files.read_checkpoint() or b""
 
-    def leaves(self, size: int) -> list[bytes]:
-        """Return the first entries of the copy.
+    def leaves(self, size: int, start: int = 0) -> list[bytes]:
+        """Return the first entries of the copy, from one on.
 
         Raises:
             CheckpointError: a file of the copy is damaged.
         """
         try:
-            return self._files.read_entries(size)
+            return self._files.read_entries(size, start)
         except (CheckpointError, UnavailableError) as error:
             raise self.damaged() from error
 
@@ -142,7 +147,8 @@ class LogCopy:
         Args:
             note: the checkpoint.
             source: where they come from.
-            on_new: told each of them in turn, once all are kept.
+            on_new: told each of them in turn, once all are kept, and before them those that
+                another process has kept.
 
         Raises:
             SignatureError: the checkpoint is not signed by the log.
@@ -151,6 +157,7 @@ class LogCopy:
             VerificationError: a body is not what its leaf committed to.
         """
         new = verify_checkpoint(note, self._keys)
+        self._take_over(on_new)
         if self.head is not None and new.origin != self.head.origin:
             raise self._contradiction(note, "it is of another log")
         if new.size <= self.size:
@@ -174,7 +181,7 @@ class LogCopy:
             for one in fetched:
                 _check_body(one)
             self._write(note, new.size, fetched)
-            self._builder, self.head = ahead, new
+            self._builder, self.head, self._note = ahead, new, note
             for one in fetched:
                 on_new(one, parse_entry(one.leaf))
 
@@ -199,13 +206,42 @@ class LogCopy:
         """
         return inclusion_proof(index, size, self._files.nodes())
 
+    def _take_over(self, on_new: Callable[[Logged, Entry], None]) -> None:
+        """Go on to what another process has kept in this copy; raises and tells as `follow`."""
+        note = self._files.read_checkpoint()
+        if note == self._note:
+            return
+        there = self._kept(note) if note is not None else None
+        if note is None or there is None or there.size < self.size:
+            raise self.damaged()
+        ahead, first = copy.deepcopy(self._builder), self.size
+        leaves = self.leaves(there.size, first)
+        for leaf in leaves:
+            ahead.append(leaf)
+        if ahead.root() != there.root:
+            raise self._contradiction(self._note or note, "another process has kept another one")
+        self._builder, self.head, self._note = ahead, there, note
+        for index, leaf in enumerate(leaves, first):
+            on_new(Logged(leaf, *self._kept_body(index)), parse_entry(leaf))
+
     def _write(self, note: bytes, size: int, fetched: "_Fetched") -> None:
-        """Write what is new, unless another run on this copy was there before."""
+        """Write what is new, of which another process may have written some, or more.
+
+        Raises:
+            SplitViewError: what that one wrote is of another history.
+        """
         with (self.folder / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            there = self._files.read_checkpoint()
-            if there is not None and self._kept(there).size >= size:
-                return
+            on_disk = self._files.read_checkpoint()
+            if on_disk != self._note:
+                there = self._kept(on_disk) if on_disk is not None else None
+                if there is None or there.size < self.size:
+                    raise self.damaged()
+                common = min(there.size, size)
+                if self._root_of(fetched, common) != self._root_on_disk(there, common):
+                    raise self._contradiction(note, "another process has seen another history")
+                if there.size >= size:
+                    return
             builder = copy.deepcopy(self._builder)
             for one in fetched:
                 if one.opening:
@@ -215,6 +251,32 @@ class LogCopy:
             for tile, data in builder.partial_tiles():
                 self._files.write_tile(tile, data)
             self._files.write_checkpoint(note)
+
+    def _root_of(self, fetched: "_Fetched", size: int) -> bytes:
+        """Return the root of what is known and the first of what was fetched."""
+        builder = copy.deepcopy(self._builder)
+        for one in islice(fetched, size - self.size):
+            builder.append(one.leaf)
+        return builder.root()
+
+    def _root_on_disk(self, there: Checkpoint, size: int) -> bytes:
+        """Return the root of the first leaves on disk, which have to be of its checkpoint."""
+        builder, root = TileBuilder(), EMPTY_ROOT
+        for leaf in self.leaves(there.size):
+            builder.append(leaf)
+            if builder.size == size:
+                root = builder.root()
+        if builder.root() != there.root:
+            raise self.damaged()
+        return root
+
+    def _kept_body(self, index: int) -> tuple[bytes, bytes]:
+        """Return opening and body of one leaf; empty if they are not here; raises as `bodies`."""
+        data = self._files.read_body(index)
+        try:
+            return (b"", b"") if data is None else parse_body(data)
+        except MalformedMessageError as error:
+            raise self.damaged() from error
 
     def _kept(self, note: bytes) -> Checkpoint:
         """Return the checkpoint on disk, which the log had signed as was asked then."""

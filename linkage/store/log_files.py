@@ -194,19 +194,19 @@ class LogFiles:
                     return narrow(found, tile.level, tile.width)
         raise UnavailableError(f"{tile.path} is not there")
 
-    def read_entries(self, size: int) -> list[bytes]:
-        """Return the first `size` entries of the log.
+    def read_entries(self, size: int, start: int = 0) -> list[bytes]:
+        """Return the first `size` entries of the log, from one on.
 
         Raises:
             UnavailableError: the log on disk is smaller.
             CheckpointError: a file is damaged.
         """
-        entries = []
+        entries, first = [], start // TILE_WIDTH
         for tile in tiles_of(size):
-            if tile.level == ENTRIES:
+            if tile.level == ENTRIES and tile.index >= first:
                 with _reporting_damage(tile):
                     entries += parse_entries(self.read_tile(tile), tile.width)
-        return entries
+        return entries[start - first * TILE_WIDTH :]
 
     def write_body(self, index: int, data: bytes) -> None:
         """Write what a confidential leaf committed to, as a bundle has it."""
