@@ -116,10 +116,14 @@ class MatcherClient:
         return job
 
     def jobs(self, limit: int = 0) -> list[Job]:
-        """Return the newest jobs that the party takes part in."""
+        """Return jobs that the party takes part in, newest first.
+
+        Where the matcher leaves some out, those that go on are there before those that ended.
+        """
         request = job_pb2.ListJobsRequest(limit=limit)
         response = self._call(lambda: self._jobs.ListJobs(request, timeout=_DEADLINE_S))
-        return [convert.job_from_proto(job) for job in response.jobs]
+        jobs = map(convert.job_from_proto, response.jobs)
+        return sorted(jobs, key=lambda job: (job.requested_at, job.job_id), reverse=True)
 
     def cancel(self, job_id: str) -> Job:
         """End a job before its release."""

@@ -147,9 +147,13 @@ class Jobs:
             return _job_seen_by(transaction, who, job_id)
 
     def newest(self, who: Identity, limit: int) -> list[Job]:
-        """Return the newest jobs that a caller takes part in, of a party also its offices'."""
+        """Return the jobs that a caller takes part in, of a party also its offices'.
+
+        Those that go on come first, the newest of them before all others: however many are denied
+        or have ended, none that waits for somebody is left out for them.
+        """
         with self._metadata.read() as transaction:
-            return transaction.jobs_of(who.party, limit, who.path if who.office else "")
+            return transaction.jobs_of(who.party, limit, who.office)
 
     def cancel(self, who: Identity, job_id: str) -> Job:
         """End a job before its release.

@@ -105,7 +105,7 @@ class JobService(job_pb2_grpc.JobServiceServicer):
     async def ListJobs(  # noqa: N802
         self, request: job_pb2.ListJobsRequest, context: _Context
     ) -> job_pb2.ListJobsResponse:
-        """Return the newest jobs."""
+        """Return the jobs that go on, then the newest that ended."""
         limit = min(request.limit or MAX_LISTED, MAX_LISTED)
         jobs = await asyncio.to_thread(self._jobs.newest, _who(context), limit)
         return job_pb2.ListJobsResponse(jobs=[convert.job_to_proto(job) for job in jobs])

@@ -13,13 +13,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from linkage.agreement.values import office_in
 from linkage.job import Job, JobCounts, JobSpec, JobState
 from linkage.store import tables
-from linkage.store.database import Database
+from linkage.store.database import POSTGRESQL, Database
 from linkage.store.migrations import check, prepare
+
+_ENDED = [state.value for state in JobState if state.final]
 
 
 @dataclass(frozen=True)
@@ -274,17 +293,34 @@ class Transaction:
         """Return the jobs in any of some states, oldest first."""
         return self._jobs(tables.jobs.c.state.in_([state.value for state in states]))
 
-    def jobs_of(self, party: str, limit: int, actor: str = "") -> list[Job]:
-        """Return the newest jobs of a party, newest first.
+    def jobs_of(self, party: str, limit: int, office: str = "") -> list[Job]:
+        """Return the jobs of a party: those that go on, then those that ended, newest first.
+
+        One that was denied is of who asked for it alone: it names whom its requester liked.
 
         Args:
             party: one of their parties.
             limit: at most so many.
-            actor: only those in which this takes part for it, as `Job.actor_of` has it.
+            office: only those that this office of it asked for.
         """
-        jobs = reversed(self._jobs())
-        mine = (job for job in jobs if party in job.spec.parties)
-        return [job for job in mine if actor in ("", job.actor_of(party))][:limit]
+        table = tables.jobs
+        asked = table.c.requester == party
+        if office:
+            path = f"/office/{party}/{office}"
+            mine = and_(asked, table.c.actor.endswith(path, autoescape=True))
+        else:
+            mine = or_(asked, table.c.state != JobState.DENIED.value)
+        query = (
+            select(table)
+            .where(mine, self._names(party))
+            .order_by(
+                case((table.c.state.in_(_ENDED), 1), else_=0),
+                table.c.requested_at.desc(),
+                table.c.job_id.desc(),
+            )
+        )
+        rows = self.connection.execute(query.limit(limit)).all()
+        return [self._job_of_row(row) for row in rows]
 
     def set_state(self, job_id: str, state: JobState, code: str = "", reason: str = "") -> None:
         """Move a job to a state."""
@@ -397,6 +433,17 @@ class Transaction:
             select(table.c.number, table.c.pairs).where(table.c.job_id == job_id)
         )
         return {row.number: row.pairs for row in rows}
+
+    def _names(self, party: str) -> ColumnElement[bool]:
+        """Return the condition that a job's specification names a party."""
+        spec = tables.jobs.c.spec
+        if self.connection.dialect.name == POSTGRESQL:
+            parties: ColumnElement[Any] = literal_column("'parties'")
+            of_spec = cast(spec, JSONB).op("->")(parties)
+            names = func.jsonb_array_elements_text(of_spec).table_valued("value")
+        else:
+            names = func.json_each(spec, "$.parties").table_valued("value")
+        return exists(select(names.c.value).where(names.c.value == party))
 
     def _jobs(self, *where: Any) -> list[Job]:
         table = tables.jobs

@@ -330,6 +330,41 @@ def test_jobs_of_a_party_come_newest_first_and_no_others(metadata: Metadata) -> 
     assert [job.job_id for job in mine] == ["j3", "j1", "j0"]
 
 
+def test_jobs_that_go_on_come_before_all_that_ended(metadata: Metadata) -> None:
+    add_job(metadata)
+    for i in range(3):
+        ended = replace(JOB, job_id=f"e{i}", requested_at=JOB.requested_at + i + 1)
+        add_job(metadata, replace(ended, state=JobState.RELEASED), f"e{i}")
+    with metadata.read() as transaction:
+        assert [job.job_id for job in transaction.jobs_of("imigrasi", 2)] == ["j1", "e2"]
+
+
+def test_a_denied_job_is_of_who_asked_for_it_alone(metadata: Metadata) -> None:
+    denied = replace(JOB, state=JobState.DENIED)
+    by_office = RequestRow("r2", bytes(32), "spiffe://d/office/kemenlu/tawau", "00" * 32)
+    add_job(metadata, replace(denied, job_id="d1", requester="kemenlu"))
+    with metadata.write() as transaction:
+        transaction.add_job(replace(denied, job_id="d2", requester="kemenlu"), by_office)
+
+    def listed(party: str, office: str = "") -> list[str]:
+        with metadata.read() as transaction:
+            return [job.job_id for job in transaction.jobs_of(party, 10, office)]
+
+    assert listed("dukcapil") == listed("imigrasi") == []
+    assert listed("kemenlu") == ["d2", "d1"]
+    assert listed("kemenlu", "tawau") == ["d2"]
+    assert listed("kemenlu", "awau") == listed("imigrasi", "tawau") == []
+
+
+def test_only_the_parties_that_a_job_names_see_it(metadata: Metadata) -> None:
+    # A party's name elsewhere in a specification, or a part of one, is none of its parties.
+    spec = replace(SPEC, purpose="ahu", attributes=(("ahu", "ahu"),))
+    add_job(metadata, replace(JOB, spec=spec))
+    with metadata.read() as transaction:
+        for party, n in (("ahu", 0), ("imi", 0), ("dukcapil", 1), ("kemenlu", 1), ("%", 0)):
+            assert len(transaction.jobs_of(party, 10)) == n
+
+
 # Batches
 
 
