@@ -2,7 +2,8 @@
 
 A party enrols an Ed25519 key, and an ML-DSA-44 key beside it. Once it has enrolled a type, it has
 cosigned only when a key of that type has, also after the last one was revoked: who breaks one of
-the two schemes signs nothing in its name. A party that enrolled an Ed25519 key alone goes on with
+the two schemes signs nothing with the keys that are enrolled. Others come by a document, which has
+one Ed25519 signature (ADR 17). A party that enrolled an Ed25519 key alone goes on with
 it.
 """
 

@@ -23,6 +23,7 @@ from linkage.agreement.refusal import Refused
 from linkage.agreement.values import office_in, path_of, role_in
 from linkage.errors import MalformedMessageError
 from linkage.log.canonical import JsonObject, decode_base64
+from linkage.log.vkey import parse_vkey
 
 Kind = Literal["tls", "sign", "seal", "witness", "witness-ml-dsa-44"]
 MAX_ADMINS = 32
@@ -278,8 +279,8 @@ def _keys(wanted: Enrolment | KeyRotation, index: int) -> dict[str, Key]:
     public: tuple[tuple[Kind, bytes | None], ...] = (
         ("sign", decode_base64(wanted.sign_key) if wanted.sign_key else None),
         ("seal", decode_base64(wanted.seal_key) if wanted.seal_key else None),
-        ("witness", _encoded(wanted.witness_key)),
-        ("witness-ml-dsa-44", _encoded(wanted.witness_ml_dsa_key)),
+        ("witness", _vkey_of(wanted.principal, wanted.witness_key)),
+        ("witness-ml-dsa-44", _vkey_of(wanted.principal, wanted.witness_ml_dsa_key)),
     )
     found += [
         Key(hashlib.sha256(raw).hexdigest(), kind, raw, index)
@@ -291,8 +292,13 @@ def _keys(wanted: Enrolment | KeyRotation, index: int) -> dict[str, Key]:
     return {key.id: key for key in found}
 
 
-def _encoded(vkey: str | None) -> bytes | None:
-    return None if vkey is None else vkey.encode()
+def _vkey_of(uri: str, vkey: str | None) -> bytes | None:
+    """Return the verifier key of a witness, whose lines name it and nobody else."""
+    if vkey is None:
+        return None
+    if parse_vkey(vkey).name != path_of(uri):
+        raise Refused("KEY_OF_OTHER_NAME")
+    return vkey.encode()
 
 
 def _before(leaf: int | None, size: int) -> int | None:

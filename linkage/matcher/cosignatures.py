@@ -172,7 +172,7 @@ class Cosignatures:
     def _forget_old(self) -> None:
         """Drop what is old, but not the newest line of anybody: who comes late asks for it."""
         newest = {
-            line.name: size
+            (line.name, line.key_id): size
             for size, note in sorted(self._notes.items())
             for line in parse_note(note).signatures
         }

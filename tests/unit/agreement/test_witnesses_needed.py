@@ -1,5 +1,6 @@
 """Who has to cosign, and who stands in for a party whose key to cosign with is gone."""
 
+import pytest
 from agreement_world import LOG, World, agreement, amendment, uri, usual
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
@@ -146,3 +147,16 @@ def test_who_stands_in_is_said_by_the_version_of_that_time() -> None:
     digests = [one.digest if one else None for one in versions]
     assert digests == [None, DOCUMENT.digest(), later.digest()]
     assert witnesses_needed(world.state, DOCUMENT.id, PAIR, before) == first
+
+
+@pytest.mark.parametrize("name", [f"party/{PAIR[0]}", LOG, PAIR[1], f"office/{PAIR[1]}/tawau"])
+def test_a_key_whose_lines_would_name_somebody_else_is_not_enrolled(name: str) -> None:
+    world, _ = usual(DOCUMENT)
+    private = Ed25519PrivateKey.from_private_bytes(bytes([50]) * 32)
+    lattice = MLDSA44PrivateKey.from_seed_bytes(bytes([50]) * 32)
+    for word, key in (("witness_key", private), ("witness_ml_dsa_key", lattice)):
+        vkey = format_vkey(Cosigner(name, key, lambda: 1.0).key)
+        world.rotate(f"party/{PAIR[1]}", ["admin0", "admin1"], 1, **{word: vkey})
+        assert world.refused == "KEY_OF_OTHER_NAME"
+        world.enrol("party/ahu-baru", **{word: vkey})
+        assert world.refused == "KEY_OF_OTHER_NAME"
