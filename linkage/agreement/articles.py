@@ -399,7 +399,8 @@ class Witnesses(Strict):
     Attributes:
         names: witnesses: every party, and auditors where agreed.
         quorum: how many of them.
-        replacement_quorum: how many of the others replace a witness that is lost.
+        replacement_quorum: how many of those outside a job replace a party of it that is lost;
+            with 0 the job waits for the party's new key.
     """
 
     names: Annotated[tuple[PartyId, ...], Field(min_length=1, max_length=32)]

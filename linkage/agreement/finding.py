@@ -170,6 +170,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{}: every party witnesses the log: add it to witnesses.names.",
         "{}: setiap pihak menjadi saksi log: tambahkan pada witnesses.names.",
     ),
+    "REPLACEMENT_QUORUM": (
+        "{}: with n witnesses beside two parties: 1 + floor(2n/3) to n, or 0 if all are parties.",
+        "{}: dengan n saksi di samping dua pihak: 1 + floor(2n/3) sampai n, 0 bila semua pihak.",
+    ),
     "WITNESS_QUORUM_WEAK": (
         "{}: two histories could pass: at least 1 + floor(2n/3), and as many as the parties.",
         "{}: dua riwayat dapat lolos: paling sedikit 1 + floor(2n/3), dan sebanyak para pihak.",

@@ -244,9 +244,12 @@ def _witnesses(agreement: Agreement) -> Iterator[Finding]:
         yield Finding("WITNESS_MISSING", f"witnesses.names: {party}")
     if agreement.witnesses.quorum < max(least_quorum(len(names)), len(parties)):
         yield Finding("WITNESS_QUORUM_WEAK", "witnesses.quorum")
-    others = len(names) - 1
-    if not min(least_quorum(others), others) <= agreement.witnesses.replacement_quorum <= others:
-        yield Finding("WITNESS_QUORUM_WEAK", "witnesses.replacement_quorum")
+    # Only who is not in a job stands in for a party of it, and a job has two or more.
+    outside = max(len(names) - 2, 0)
+    enough = range(min(least_quorum(outside), outside), outside + 1)
+    waits = agreement.witnesses.replacement_quorum == 0 and parties.issuperset(names)
+    if agreement.witnesses.replacement_quorum not in enough and not waits:
+        yield Finding("REPLACEMENT_QUORUM", "witnesses.replacement_quorum")
 
 
 def _candidates(resolved: Mapping[str, Any]) -> int:

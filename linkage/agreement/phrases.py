@@ -238,8 +238,8 @@ PHRASES: dict[str, tuple[str, str]] = {
         "Semua pihak dan {1} dari {2} saksi menandatangani log sebelum hasil dilepas: {0}.",
     ),
     "replacement_rule": (
-        "{} of the other witnesses replace a witness that is lost.",
-        "{} saksi lainnya mengganti saksi yang hilang.",
+        "{} witnesses outside a job replace a party of it that is lost; with 0 it is waited for.",
+        "{} saksi di luar pekerjaan mengganti pihaknya yang hilang; bila 0, pihak itu ditunggu.",
     ),
     "binding": (
         "What is signed is the document with the digest above; the Indonesian text is binding.",

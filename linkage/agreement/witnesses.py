@@ -2,12 +2,18 @@
 
 All parties of a job, or of a grant's agreement, cosign before anything is released. One that is
 silent keeps it waiting, and is named when the job ends. One whose last key to cosign with was
+<<<<<<< Updated upstream
 revoked in the log cannot cosign until it has another: as many of the agreement's other witnesses
 stand in for it as the agreement says, and the log has both the loss and the agreement.
 
 Under a checkpoint lines are judged by what the log said up to there: a key that came later is not
 asked for, and one that was revoked later has signed. Else what was released once could not be
 fetched any more.
+=======
+revoked in the log cannot cosign until it has another: as many of the agreement's witnesses that are
+no parties of the job stand in for it as the agreement says, and the log has both the loss and the
+agreement. Who signs anyway stands in for nobody: where there are no others, all wait for a new key.
+>>>>>>> Stashed changes
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +33,7 @@ class Needed:
     Attributes:
         needed: each of them.
         lost: those who cannot, and for whom the others stand in.
-        others: witnesses of the agreement that may stand in.
+        others: witnesses of the agreement that may stand in: those that do not sign anyway.
         quorum: how many of them have to, where one is lost.
     """
 
@@ -70,10 +76,11 @@ def witnesses_needed(
     if not lost or version is None:
         return Needed(tuple(parties))
     agreed = version.agreement.witnesses
+    outside = (name for name in agreed.names if name not in parties)
     return Needed(
         tuple(party for party in parties if party not in lost),
         lost,
-        tuple(name for name in agreed.names if name not in lost),
+        tuple(name for name in outside if not has_lost(_party_at(state, name, size))),
         agreed.replacement_quorum,
     )
 

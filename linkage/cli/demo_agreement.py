@@ -125,7 +125,7 @@ def demo_agreement(
         "witnesses": {
             "names": names,
             "quorum": max(least_quorum(len(names)), len(names)),
-            "replacement_quorum": min(least_quorum(len(names) - 1), len(names) - 1),
+            "replacement_quorum": least_quorum(len(names) - 2) if len(names) > 2 else 0,
         },
     }
     fields["purpose"] |= {"code": purpose}

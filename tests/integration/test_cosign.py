@@ -130,7 +130,7 @@ def test_others_stand_in_for_a_party_whose_key_to_cosign_with_was_lost(
             job_id = request_job(service.session("dukcapil"), asking, pair, 600, "R3").job_id
         outcomes = pool.submit(service.run_all, job_id, *pair)
         until(service, job_id, AWAITING)
-        # Two of the others are agreed on: that of the job is not enough.
+        # One outside the job is agreed on: that of the job stands in for nobody.
         mine = [one.key for one in service.site.cosigners["dukcapil"]]
         wait_for(lambda: is_signed_by(head(service), mine) or outcomes.done())
         assert not outcomes.done()

@@ -105,7 +105,11 @@ WRONG: list[tuple[Process, str, Any, str]] = [
     ("P1", "audit.months", 13, "AUDIT_TOO_RARE"),
     ("P1", "witnesses.names", ["imigrasi", "bpk"], "WITNESS_MISSING"),
     ("P3", "witnesses.quorum", 3, "WITNESS_QUORUM_WEAK"),
-    ("P1", "witnesses.replacement_quorum", 0, "WITNESS_QUORUM_WEAK"),
+    ("P1", "witnesses.replacement_quorum", 1, "REPLACEMENT_QUORUM"),
+    ("P1", "witnesses.names", ["imigrasi", "dukcapil", "bpk"], "REPLACEMENT_QUORUM"),
+    ("P2", "witnesses.replacement_quorum", 0, ""),
+    ("P2", "witnesses.replacement_quorum", 2, "REPLACEMENT_QUORUM"),
+    ("P3", "witnesses.replacement_quorum", 1, "REPLACEMENT_QUORUM"),
     ("P7", "parties.0.sign_keys", [public("x")], "ORDER_NOT_COSIGNED"),
 ]
 

@@ -12,7 +12,7 @@ from linkage.log.cosignature import Cosigner
 from linkage.log.note import Note, parse_note, sign_note
 from linkage.log.vkey import format_vkey
 
-DOCUMENT = agreement()
+DOCUMENT = agreement("P3")
 PAIR = tuple(DOCUMENT.by_id)[:2]
 NAMES = DOCUMENT.witnesses.names
 
@@ -41,16 +41,23 @@ def test_without_a_loss_each_party_has_to_cosign() -> None:
     assert needed.missing(lambda _party: True) == ()
 
 
-def test_as_many_of_the_others_as_agreed_stand_in_for_one_that_is_lost() -> None:
+def test_as_many_of_those_outside_the_job_as_agreed_stand_in_for_one_that_is_lost() -> None:
     needed = witnesses_needed(with_lost(PAIR[1]), DOCUMENT.id, PAIR)
-    others = tuple(name for name in NAMES if name != PAIR[1])
+    others = tuple(name for name in NAMES if name not in PAIR)
     assert (needed.needed, needed.lost, needed.others) == (PAIR[:1], PAIR[1:], others)
-    assert needed.quorum == DOCUMENT.witnesses.replacement_quorum > 0
-    # The one that is left has to in any case; with it, as many as agreed.
-    assert needed.missing(lambda _party: False) == others
-    assert needed.missing(lambda party: party != PAIR[0])[:1] == PAIR[:1]
-    assert needed.missing(lambda party: party in others[: needed.quorum]) == ()
-    assert needed.missing(lambda party: party in others[: needed.quorum - 1]) != ()
+    assert needed.quorum == DOCUMENT.witnesses.replacement_quorum == 2
+    # The one that is left has to in any case, and stands in for nobody.
+    assert needed.missing(lambda _party: False) == PAIR[:1] + others
+    assert needed.missing(lambda party: party == PAIR[0]) == others
+    assert needed.missing(lambda party: party in others) == PAIR[:1]
+    assert needed.missing(lambda party: party in (PAIR[0], others[0])) == others[1:]
+    assert needed.missing(lambda party: party in (PAIR[0], *others)) == ()
+
+
+def test_where_all_witnesses_are_of_the_job_it_waits_for_the_new_key() -> None:
+    needed = witnesses_needed(with_lost(NAMES[1]), DOCUMENT.id, NAMES)
+    assert not needed.others
+    assert needed.missing(lambda party: party != NAMES[1]) == NAMES[1:2]
 
 
 def test_where_the_others_are_too_few_only_a_new_key_helps() -> None:
