@@ -42,12 +42,15 @@ def has_cosigned(note: Note, principal: Principal | None, time: datetime | None 
 
 
 def has_lost(principal: Principal | None) -> bool:
-    """Return whether a party cannot cosign: the log has that its last key of a type was revoked."""
-    kinds = {kind: [key.revoked for key in keys] for kind, keys in _by_kind(principal).items()}
-    return any(None not in revoked for revoked in kinds.values())
+    """Return whether a party cannot cosign: the log has that its last key of a type was revoked.
+
+    Those that it replaced go out of use, and do not stand for it.
+    """
+    return any(keys[-1].revoked is not None for keys in _by_kind(principal).values())
 
 
 def _by_kind(principal: Principal | None) -> dict[Kind, list[Key]]:
+    """Return the keys of each type that a party has enrolled, the newest last."""
     found: dict[Kind, list[Key]] = {}
     for key in principal.keys.values() if principal else ():
         if key.kind in _KINDS:

@@ -117,7 +117,7 @@ def cosign(config_path: Path, follow: bool) -> None:
     from linkage.agent.client import MatcherClient
     from linkage.agent.cosigning import Witness
     from linkage.agent.session import load_trust, mirror_of, open_cosigners
-    from linkage.errors import UnavailableError
+    from linkage.errors import DeniedError, MalformedMessageError, UnavailableError
 
     with connected_without_key(config_path) as (config, channel):
         cosigners = open_cosigners(config, open_provider(config.keys.provider))
@@ -128,7 +128,9 @@ def cosign(config_path: Path, follow: bool) -> None:
             time.sleep(_COSIGN_S)
             try:
                 witness.cosign_all(client)
-            except UnavailableError as error:
+            except (UnavailableError, DeniedError, MalformedMessageError) as error:
+                # Only a log that contradicts the own copy ends it: what is refused now, as while
+                # keys change, may be taken later.
                 click.echo(f"{error}: trying again", err=True)
 
 

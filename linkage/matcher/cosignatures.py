@@ -6,6 +6,7 @@ another log later. The newest are kept on disk, for auditors whose trust file as
 what was released has its checkpoint in the database.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -22,7 +23,8 @@ from linkage.errors import (
     VerificationError,
 )
 from linkage.log.checkpoint import add_cosignatures, parse_checkpoint, verify_checkpoint
-from linkage.log.note import is_signed_by, parse_note
+from linkage.log.note import Note, format_note, is_signed_by, parse_note, verified_signatures
+from linkage.log.vkey import VerifierKey
 from linkage.matcher.journal import Clock, time_of
 from linkage.matcher.ledger import Ledger
 from linkage.matcher.match_log import MatchLog
@@ -122,11 +124,13 @@ class Cosignatures:
                 known = self._notes.get(size)
                 if known is None or parse_note(known).text != sent.text:
                     raise MalformedMessageError("not a checkpoint that is cosigned now: ask again")
-                cosigned = add_cosignatures(known, lines, keys)
+                cosigned = _with_newest_alone(add_cosignatures(known, lines, keys), keys)
                 self._files.write(size, cosigned)
                 self._notes[size] = cosigned
-                if size in self._began:
-                    self._late_s.append(self._monotonic() - self._began[size])
+                # Lines sent again, or later than any turn lasts, say nothing of how long to hold.
+                late_s = self._monotonic() - self._began.get(size, -math.inf)
+                if late_s <= _LONGEST_HOLD_S and not is_signed_by(parse_note(known), keys):
+                    self._late_s.append(late_s)
         except SignatureError as error:
             raise MalformedMessageError(str(error)) from error
         self._on_line()
@@ -213,3 +217,20 @@ class Cosignatures:
 
     def _principal(self, party: str) -> Principal | None:
         return self._ledger.known.principals.of_party(party)
+
+
+def _with_newest_alone(data: bytes, keys: Sequence[VerifierKey]) -> bytes:
+    """Return a checkpoint with the line of the newest key of each type of a party alone.
+
+    However many keys a party has rotated, it takes up no room that others' lines need.
+
+    Args:
+        data: the checkpoint.
+        keys: of the party, the newest last.
+    """
+    note = parse_note(data)
+    signed = verified_signatures(note, keys)
+    newest = {key.algorithm: key for key in keys if key in signed}
+    dropped = {(key.name, key.key_id) for key in signed.keys() - set(newest.values())}
+    lines = (one for one in note.signatures if (one.name, one.key_id) not in dropped)
+    return format_note(Note(note.text, tuple(lines)))

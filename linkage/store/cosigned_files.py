@@ -4,6 +4,7 @@ They are not forced to disk: what a crash loses the parties cosign again. A file
 there all the same, and whether it is of this log is for the reader to check.
 """
 
+import errno
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class CosignedFiles:
 
         Raises:
             UnavailableError: the disk takes no more.
+            OSError: it fails otherwise.
         """
         temporary = self._folder / f"{size}.part"
         try:
@@ -32,6 +34,8 @@ class CosignedFiles:
             temporary.write_bytes(note)
             temporary.replace(self._folder / str(size))
         except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
             raise UnavailableError(f"cannot keep a cosignature: {error.strerror}") from error
 
     def read(self) -> dict[int, bytes]:

@@ -1,6 +1,7 @@
 """Parties that are slow come together on one checkpoint, though the log goes on."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -41,8 +42,8 @@ def cosigner_of(party: str) -> Cosigner:
 
 
 def principal_of(party: str) -> Principal:
-    key = Key(party, "witness", format_vkey(cosigner_of(party).key).encode(), 1)
-    return Principal(f"spiffe://padan.test/party/{party}", 1, {key.id: key})
+    key = Key(party, "witness", format_vkey(cosigner_of(party).key).encode(), 0)
+    return Principal(f"spiffe://padan.test/party/{party}", 0, {key.id: key})
 
 
 @pytest.mark.parametrize("trip_s", [0.1, 1.0, 3.0, 4.5])
@@ -55,7 +56,7 @@ def test_slow_parties_cosign_the_same(trip_s: float, tmp_path: Path) -> None:
     known = replace(State(), principals=principals)
     cosignatures = Cosignatures(
         cast("Any", log),
-        cast("Any", SimpleNamespace(known=known)),
+        cast("Any", SimpleNamespace(known=known, refresh=lambda: None)),
         CosignedFiles(tmp_path),
         lambda: 1.0,
         lambda: None,
@@ -77,3 +78,56 @@ def test_slow_parties_cosign_the_same(trip_s: float, tmp_path: Path) -> None:
         else:
             carried[party] = cosignatures.head()
             asks[party] += trip_s
+
+
+def cosignatures_of(principal: Principal, log: GrowingLog, folder: Path) -> Cosignatures:
+    known = replace(State(), principals=Principals()._with(principal))
+    return Cosignatures(
+        cast("Any", log),
+        cast("Any", SimpleNamespace(known=known, refresh=lambda: None)),
+        CosignedFiles(folder),
+        lambda: 1.0,
+        lambda: None,
+        monotonic=lambda: log.now,
+    )
+
+
+def with_lines(note: bytes, cosigners: list[Cosigner]) -> bytes:
+    lines = format_lines([signed_line(parse_note(note).text.encode(), one) for one in cosigners])
+    return add_cosignatures(note, lines, [one.key for one in cosigners])
+
+
+def test_a_party_with_many_keys_takes_up_one_line(tmp_path: Path) -> None:
+    secrets = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in range(40)]
+    cosigners = [Cosigner("party/a", secret, lambda: 1.0) for secret in secrets]
+    until = datetime(2030, 1, 1, tzinfo=UTC)
+    vkeys = [format_vkey(one.key) for one in cosigners]
+    keys = [Key(vkey, "witness", vkey.encode(), 1, until) for vkey in vkeys]
+    principal = Principal("spiffe://padan.test/party/a", 1, {key.id: key for key in keys})
+    cosignatures = cosignatures_of(principal, GrowingLog(), tmp_path)
+    note = cosignatures.head()
+    for sent in ([cosigners[7]], cosigners[:30], [cosigners[39]], cosigners[:5]):
+        cosignatures.add(Identity("padan.test", "party", "a"), with_lines(note, sent))
+    (line,) = (one for one in parse_note(cosignatures.head()).signatures if one.name == "party/a")
+    assert line.key_id == cosigners[39].key.key_id
+
+
+def test_lines_sent_again_or_for_what_is_over_make_no_turn_longer(tmp_path: Path) -> None:
+    log = GrowingLog()
+    cosignatures = cosignatures_of(principal_of("a"), log, tmp_path)
+    identity, first = Identity("padan.test", "party", "a"), cosignatures.head()
+    sent = with_lines(first, [cosigner_of("a")])
+    cosignatures.add(identity, sent)
+    log.now = 4.0
+    cosignatures.add(identity, sent)
+    second = cosignatures.head()
+    assert second != first
+    log.now = 20.0
+    cosignatures.add(identity, with_lines(second, [cosigner_of("a")]))
+    assert list(cosignatures._late_s) == [0.0]
+
+
+def test_only_a_full_disk_is_a_reason_to_try_again(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FileExistsError):
+        CosignedFiles(tmp_path / "file").write(1, b"")

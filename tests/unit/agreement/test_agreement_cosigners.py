@@ -7,7 +7,7 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from linkage.agreement.cosigners import cosigning_keys, has_cosigned
+from linkage.agreement.cosigners import cosigning_keys, has_cosigned, has_lost
 from linkage.agreement.principals import Key, Kind, Principal
 from linkage.log.checkpoint import Checkpoint, format_checkpoint
 from linkage.log.cosignature import Cosigner
@@ -79,3 +79,12 @@ def test_who_is_not_enrolled_or_has_no_key_has_not_cosigned() -> None:
     assert not has_cosigned(note(CLASSIC, LATTICE), None)
     assert not has_cosigned(note(CLASSIC, LATTICE), party())
     assert cosigning_keys(None) == []
+
+
+def test_a_party_is_lost_once_its_newest_key_of_a_type_is_revoked() -> None:
+    replaced = replace(OLD, until=NOW)
+    second = key_of(cosigner("witness", 2), "witness")
+    assert not has_lost(party(replaced, second, NEW))
+    assert has_lost(party(replaced, replace(second, revoked=5), NEW))
+    third = key_of(cosigner("witness", 3), "witness")
+    assert not has_lost(party(replaced, replace(second, revoked=5), third, NEW))
