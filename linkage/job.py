@@ -39,6 +39,8 @@ DRAWN_PER_RECORD = 2
 COORDINATOR = "coordinator"
 RESULT_LEVELS = ("R0", "R1", "R2", "R3", "R4")
 MAX_PARTIES = 16
+# What a requester signs that it calls.
+REQUEST_METHOD = "/linkage.v1.JobService/RequestJob"
 MAX_COLLECT_S = 30 * 86_400
 PARTY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 AGREEMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9./-]{0,63}")

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from linkage.agent.asked import as_asked
 from linkage.agent.blocktokens import all_tickets, block_tokens, meetings
 from linkage.agent.client import MatcherClient, Progress
 from linkage.agent.compared import Compared
@@ -47,11 +48,13 @@ from linkage.errors import (
 )
 from linkage.gate import GateResult, accepts
 from linkage.job import COORDINATOR, Job, JobSpec, JobState
+from linkage.log.entry import parse_entry
 from linkage.normalise.columns import FlaggedColumn
 from linkage.schema import LinkageSchema
 
 _SPOOL_DAYS, _SYNC_S = 30, 60.0
 _EPOCH_DAYS = 365
+_LOOKS, _LOOK_S = 10, 0.2
 
 
 class Reporter(Protocol):
@@ -192,15 +195,18 @@ def run_job(
     Raises:
         SchemaMismatchError: the job runs under another schema than ours.
         KeyMismatchError: the requester holds another key than ours.
-        DeniedError: the job's terms are not those of our settings.
+        DeniedError: the job's terms are not those of our settings, or nobody asked for it.
         RecordError: the source cannot be used.
         JobStateError: the job ended without a release.
         VerificationError: the result or the log does not hold.
     """
     client.patience.on_away = reporter.away
     job = client.job(job_id)
+    standing = session.requests.standing(client)
+    if not job.state.final:
+        job = _as_asked(session, client, job)
     check_spec(session, job)
-    check_results(session.requests.standing(client).agreement, job)
+    check_results(standing.agreement, job)
     agreement, rights = session.config.agreement, _Rights(session, client)
     spool = Spool(session.store, job_id, today + datetime.timedelta(days=_SPOOL_DAYS))
     if job.state.final and job.state is not JobState.RELEASED:
@@ -257,6 +263,27 @@ def run_job(
     n_records = manifest.n_records if manifest else None
     left_out = refused if refused.exists() else None
     return Outcome(job, n_records, n_links, files, notes, left_out, receipts.of(job_id))
+
+
+def _as_asked(session: Session, client: MatcherClient, job: Job) -> Job:
+    """Return a job with who asked for it by the own copy of the log.
+
+    Raises:
+        DeniedError: nobody asked for it, or not for this.
+    """
+    copy = session.mirror.copy
+    for _ in range(_LOOKS):
+        entries = [parse_entry(leaf) for leaf in copy.leaves(copy.size)]
+        asked = as_asked(job, entries, copy.bodies(), session.mirror.state)
+        if asked is not None:
+            return asked
+        # A job is told of a moment before its leaf is published.
+        time.sleep(_LOOK_S)
+        session.mirror.update(client)
+    raise DeniedError(
+        "NOT_ASKED",
+        f"job {job.job_id}: the log has no request for it. Nothing is sent: tell the auditors",
+    )
 
 
 class _Rights:

@@ -44,6 +44,7 @@ from linkage.audit.lookups import LookupReplay
 from linkage.audit.verdict import Finding
 from linkage.audit.verify import Contents
 from linkage.errors import DeniedError, MalformedMessageError
+from linkage.job import REQUEST_METHOD
 from linkage.log.canonical import JsonObject, format_json
 from linkage.log.entry import Entry
 from linkage.log.tree import History
@@ -70,7 +71,6 @@ MEANING = {
     DESTRUCTION_INVALID: "a record of a destruction that does not say what went by which rule",
 }
 
-_REQUEST_JOB = "/linkage.v1.JobService/RequestJob"
 _OPEN_BATCH = "/linkage.v1.BatchService/OpenBatch"
 _MADE_AGAIN = "sealed"
 _RULES = ("TIME_OVER", "HOLD_ENDED")
@@ -210,7 +210,7 @@ class Replay:
         spec = body.get("spec")
         if not isinstance(spec, Mapping):
             raise _Unusable("a request for a job without spec")
-        caller, signed = self._signed(entry, body, _REQUEST_JOB, format_json(spec))
+        caller, signed = self._signed(entry, body, REQUEST_METHOD, format_json(spec))
         key = _text(body, "key")
         asked = _of_spec("submit", spec, caller.uri, key, entry)
         _check_same(asked, signed)

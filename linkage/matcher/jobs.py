@@ -12,7 +12,7 @@ from keys.identity import Identity
 from linkage.agreement.decision import Decision
 from linkage.agreement.request import check_repeat, request_digest
 from linkage.errors import DeniedError, JobStateError, NotFoundError
-from linkage.job import Job, JobSpec, JobState
+from linkage.job import REQUEST_METHOD, Job, JobSpec, JobState
 from linkage.log.canonical import JsonObject
 from linkage.matcher.cosignatures import Cosignatures
 from linkage.matcher.decisions import (
@@ -28,7 +28,6 @@ from linkage.rpc.peer import Peer
 from linkage.store.metadata import Metadata, RequestRow, Transaction
 
 MATCHER = "matcher"
-_METHOD = "/linkage.v1.JobService/RequestJob"
 _CANCELLABLE = frozenset(state for state in JobState if not state.final)
 _WAITING = (
     JobState.COLLECTING,
@@ -93,13 +92,13 @@ class Jobs:
         with self._metadata.write() as transaction:
             try:
                 signed = self._decisions.signed(
-                    transaction, peer, content, _METHOD, spec.to_bytes(), spec
+                    transaction, peer, content, REQUEST_METHOD, spec.to_bytes(), spec
                 )
                 job = self._made(transaction, signed, spec)
             except TurnedAway as error:
                 refused = told(error.code)
             except DeniedError as error:
-                refused = self._refusals.record(transaction, peer, _METHOD, error)
+                refused = self._refusals.record(transaction, peer, REQUEST_METHOD, error)
         self._log.publish()
         if refused is not None:
             raise refused

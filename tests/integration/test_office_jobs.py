@@ -186,6 +186,20 @@ def test_agents_take_no_job_of_another_office_whatever_the_matcher_allowed(
             check_results(agreement, replace(job, office=office, requester=requester))
 
 
+def test_agents_take_no_job_that_nobody_asked_for_whatever_the_matcher_tells(
+    service: Service, tawau: AgentConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, today = ask(tawau), datetime.now(UTC).date()
+    other = replace(job, spec=replace(job.spec, collect_timeout_s=601))
+    with service.client("dukcapil") as client:
+        session = service.session("dukcapil")
+        monkeypatch.setattr(client, "upload", lambda *_: pytest.fail("something is sent"))
+        for told, why in ((other, "other terms"), (replace(job, job_id="0" * 32), "no request")):
+            monkeypatch.setattr(client, "job", lambda _, told=told: told)
+            with pytest.raises(DeniedError, match=f"NOT_ASKED.*{why}"):
+                run_job(session, client, told.job_id, Quiet(), today)
+
+
 def test_the_log_and_the_report_say_which_office_it_was(service: Service) -> None:
     service.site.cosign_log()
     service.site.fetch_bundle()
@@ -196,7 +210,7 @@ def test_the_log_and_the_report_say_which_office_it_was(service: Service) -> Non
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     (agreement,) = report["agreements"]
-    assert agreement["requesters"] == {OFFICE: 3, "office/imigrasi/kuching": 1, "party/imigrasi": 1}
+    assert agreement["requesters"] == {OFFICE: 4, "office/imigrasi/kuching": 1, "party/imigrasi": 1}
     first = report["jobs"][0]
     assert (first["requester"], first["records"]["imigrasi"]) == (OFFICE, 25)
 
