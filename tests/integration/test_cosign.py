@@ -15,7 +15,8 @@ from in_process import Service, links, people
 from refining import until, upload_for_all, wait_for
 
 from keys.dsse import sign
-from linkage.agent.cosigning import Witnessed
+from linkage.agent.client import MatcherClient
+from linkage.agent.cosigning import Witness, Witnessed
 from linkage.agent.run import request_job
 from linkage.agreement.payload import KeyRevocation
 from linkage.audit.verdict import QUORUM_NOT_MET
@@ -28,6 +29,7 @@ from linkage.errors import (
     LinkageError,
     MalformedMessageError,
     SignatureError,
+    SplitViewError,
 )
 from linkage.job import JobState
 from linkage.log.checkpoint import parse_checkpoint
@@ -284,6 +286,31 @@ def test_without_the_lines_that_the_trust_file_asks_for_nothing_is_fetched(
         assert done.exit_code == 0, done.exception
     site.fetch_bundle()
     assert site.verify_bundle()["verdict"] == "OK"
+
+
+def test_a_follower_goes_on_over_refusals_and_ends_on_another_history(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cosign_all = Witness.cosign_all
+    answers = iter([
+        None,
+        DeniedError("NO_WITNESS_KEY", "none"),
+        MalformedMessageError("ask again"),
+        SplitViewError("another history"),
+    ])  # fmt: skip
+
+    def answer(witness: Witness, client: MatcherClient) -> None:
+        if (error := next(answers)) is not None:
+            raise error
+        cosign_all(witness, client)
+
+    monkeypatch.setattr(Witness, "cosign_all", answer)
+    config = running.folder("dukcapil") / "agent.toml"
+    done = CliRunner().invoke(padan, ["agent", "cosign", "--follow", "--config", str(config)])
+    assert isinstance(done.exception, SplitViewError)
+    assert done.output.count("trying again") == 2
+    mine = [one.key for one in running.site.cosigners["dukcapil"]]
+    assert is_signed_by(head(running), mine)
 
 
 def test_lines_of_witnesses_that_a_trust_file_does_not_name_are_left_out(running: Service) -> None:
