@@ -50,8 +50,11 @@ def measure_proofs(folder: Path, n_parties: int, rounds: int) -> list[float]:
     site.prepare()
     # Any two quorums of fewer share an honest party; here all of them are waited for.
     trust = load_trust(site.trust)
-    (group,) = trust.groups
-    policy = replace(trust, groups=(replace(group, threshold=n_parties),))
+    groups = [
+        replace(group, threshold=n_parties) if group.name == trust.quorum else group
+        for group in trust.groups
+    ]
+    policy = replace(trust, groups=tuple(groups))
     site.start_matcher(make_keys=False)
     try:
         with _cosigning(site, names), _channel(site, names[0]) as channel:

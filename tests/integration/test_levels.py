@@ -259,7 +259,7 @@ def test_a_result_of_another_level_than_the_job_is_not_believed(
 def test_an_agent_takes_no_job_that_tells_more_than_the_agreement_gives(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the matcher allowed."""
+    """Whatever the matcher allowed, and the log has: nobody asked for these terms, either."""
     job_id = service.request("imigrasi", level="R1")
     true = convert.spec_from_proto
     monkeypatch.setattr(
@@ -267,6 +267,10 @@ def test_an_agent_takes_no_job_that_tells_more_than_the_agreement_gives(
         "spec_from_proto",
         lambda m: replace(true(m), results=(("dukcapil", "imigrasi", "R3"),)),
     )
+    with pytest.raises(DeniedError, match="NOT_ASKED"):
+        service.run("dukcapil", job_id)
+    # As if somebody had asked for just that.
+    monkeypatch.setattr("linkage.agent.run.as_asked", lambda job, *_: job)
     with pytest.raises(DeniedError, match="LEVEL_NOT_AGREED"):
         service.run("dukcapil", job_id)
 

@@ -17,7 +17,7 @@ from benchmarks.refine_table import refine_table
 from benchmarks.refining import encode_rounds, link_refined, refined_pairs
 from benchmarks.schemes import evaluate_scheme, parse_scheme, schema_of
 from benchmarks.subgroups import GroupRecalls
-from linkage.classify.quality import Quality, best_threshold
+from linkage.classify.quality import Quality
 from linkage.synthetic import GROUPS
 
 SETS = {experiment.name: experiment for experiment in load_experiments()}
@@ -89,8 +89,7 @@ def test_steps_taken_apart_find_what_the_products_evaluation_finds(tmp_path: Pat
     scheme = parse_scheme("clk").refined(5)
     whole = evaluate_scheme(records, scheme, tmp_path, threads=1)
     encoded = encode_rounds(records, schema_of(records.experiment, scheme), key=1)
-    groups = link_refined(records, encoded)
-    _, best = best_threshold(groups, records.person, records.file)
+    _, best = link_refined(records, encoded).best(records.person, records.file)
     assert best.f1 == pytest.approx(whole.best.f1, abs=0.02)
 
 
