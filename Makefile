@@ -16,7 +16,7 @@ demo: $(VENV)/.demo
 	$(BIN)/padan demo
 
 test: lint
-	$(BIN)/python -m pytest -m "not soak" -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not soak" -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
