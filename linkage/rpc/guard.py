@@ -72,11 +72,14 @@ class Guard(grpc.aio.ServerInterceptor):
         self._calls: dict[asyncio.Task[Any], Peer] = {}
         self._n_calls: Counter[str] = Counter()
         self._cut: set[asyncio.Task[Any]] = set()
+        # A single message that was taken is answered, by its deadline: what it asks for may be
+        # done already, as when a party brings the revocation of the key that it came with.
+        self._answering: set[asyncio.Task[Any]] = set()
 
     def recheck(self) -> None:
         """End the calls at hand of those who are admitted no more; on the server's loop."""
         for task, peer in self._calls.items():
-            if task not in self._cut and not self._admits(peer):
+            if task not in self._cut | self._answering and not self._admits(peer):
                 self._cut.add(task)
                 task.cancel()
 
@@ -121,6 +124,9 @@ class Guard(grpc.aio.ServerInterceptor):
 
         async def unary(messages: AsyncIterator[bytes], context: _Context) -> Any:
             async with self._call(method, context), admitted(messages, context) as message:
+                task = asyncio.current_task()
+                if task is not None and not handler.request_streaming:
+                    self._answering.add(task)
                 return await inner(message, context)
 
         async def stream(messages: AsyncIterator[bytes], context: _Context) -> None:
@@ -229,6 +235,7 @@ class Guard(grpc.aio.ServerInterceptor):
         finally:
             self._calls.pop(task, None)
             self._cut.discard(task)
+            self._answering.discard(task)
             self._n_calls.subtract((who, *accounts))
 
 

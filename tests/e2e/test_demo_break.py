@@ -18,6 +18,7 @@ def test_a_break_is_refused_with_its_code_and_stands_in_the_log(name: str, tmp_p
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
+    assert done.stdout, done.stderr
     result = json.loads(done.stdout)
     assert result["refused"]
     assert result["break"] == name

@@ -21,6 +21,7 @@ from keys.identity import Credential, key_digest, parse_identity
 from linkage.agreement.payload import KeyRevocation
 from linkage.cli.demo_site import DOMAIN, ORIGIN
 from linkage.errors import DeniedError
+from linkage.matcher.documents import Documents
 from linkage.rpc.channel import open_channel, translated
 from linkage.rpc.guard import Guard
 from linkage.rpc.limits import POLICIES
@@ -58,6 +59,31 @@ def test_the_next_call_on_an_open_channel_is_refused(members: Members) -> None:
         with refused():
             call(second, CHECK)
     with members.channel(members.credentials["party/dukcapil"]) as channel:
+        call(channel, CHECK)
+
+
+def test_who_brings_the_revocation_of_its_own_key_is_told_that_it_was_taken(
+    members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, checks = members.credentials["party/imigrasi"], threading.Semaphore(0)
+    recheck, submit = Guard.recheck, Documents.submit
+
+    def checked(guard: Guard) -> None:
+        recheck(guard)
+        checks.release()
+
+    def told_late(documents: Documents, *document: Any) -> int:
+        leaf = submit(documents, *document)
+        while checks.acquire(blocking=False):
+            pass
+        assert all(checks.acquire(timeout=PATIENCE_S) for _ in range(2))
+        return leaf
+
+    monkeypatch.setattr(Guard, "recheck", checked)
+    monkeypatch.setattr(Documents, "submit", told_late)
+    leaf = members.bring("party/imigrasi", members.revocation("party/imigrasi", own))
+    assert leaf > len(NAMES)
+    with members.channel(own) as channel, refused():
         call(channel, CHECK)
 
 
