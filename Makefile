@@ -15,6 +15,9 @@ help:
 demo: $(VENV)/.demo
 	$(BIN)/padan demo
 
+# The processes of tests take the cores: threads of linear algebra that wait by spinning would only
+# take them away.
+test: export OPENBLAS_NUM_THREADS := 1
 test: lint
 	$(BIN)/python -m pytest -m "not soak" -n 3 --dist loadfile --no-loadscope-reorder
 

@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,12 @@ from postgres import PostgresServer, running_server
 # Compiled kernels are built at their first call: a slow first example is no failure.
 settings.register_profile("padan", deadline=None)
 settings.load_profile("padan")
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what stays to the end: thousands of tests and modules."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
