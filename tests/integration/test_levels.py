@@ -384,19 +384,28 @@ def test_field_rows_never_lie_beside_names_whenever_the_matcher_stopped(
     assert len(calls) == 2
 
 
-def test_a_row_that_does_not_open_is_told_the_operator_and_nobody_else(
-    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """From a count of them a party that is told nothing could learn whether one was likely."""
+def spoil_left(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[NDArray[np.void]], None]) -> None:
+    """Let one owner of each pair send other rows for naming than it should."""
     plain = NameKeys.rows
 
     def spoilt(self: NameKeys, side: Side, *args: Any) -> NDArray[np.void]:
         rows = plain(self, side, *args)
         if side == "left":
-            rows["check"] ^= np.uint64(1)
+            spoil(rows)
         return rows
 
     monkeypatch.setattr(NameKeys, "rows", spoilt)
+
+
+def test_a_row_that_does_not_open_is_told_the_operator_and_nobody_else(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a count of them a party that is told nothing could learn whether one was likely."""
+
+    def spoil(rows: NDArray[np.void]) -> None:
+        rows["check"] ^= np.uint64(1)
+
+    spoil_left(monkeypatch, spoil)
     outcomes = service.run_all(service.request("imigrasi", level="R1"))
     assert told_nothing(outcomes["dukcapil"])
     rows = rows_of(outcomes["imigrasi"].files["R1"])
@@ -427,15 +436,11 @@ def test_an_owner_that_spoils_a_reference_closes_the_pair_and_hurts_nobody_else(
     service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The other party would be told of a record that it did not upload."""
-    plain = NameKeys.rows
 
-    def spoilt(self: NameKeys, side: Side, *args: Any) -> NDArray[np.void]:
-        rows = plain(self, side, *args)
-        if side == "left":
-            rows["masks"][::2, :, 3] ^= 1
-        return rows
+    def spoil(rows: NDArray[np.void]) -> None:
+        rows["masks"][::2, :, 3] ^= 1
 
-    monkeypatch.setattr(NameKeys, "rows", spoilt)
+    spoil_left(monkeypatch, spoil)
     outcome = service.run_all(service.request("imigrasi", level="R2"))["imigrasi"]
     assert {row["record_id"] for row in rows_of(outcome.files["R2"])} < {
         row["record_id"] for row in applicants()
@@ -449,15 +454,11 @@ def test_how_a_pair_compares_cannot_be_changed_by_the_other_owner(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It holds one of two shares: whoever turns a bit of its own turns one of the result."""
-    plain = NameKeys.rows
 
-    def turned(self: NameKeys, side: Side, *args: Any) -> NDArray[np.void]:
-        rows = plain(self, side, *args)
-        if side == "left":
-            rows["steps"][::2, 0] ^= 1
-        return rows
+    def spoil(rows: NDArray[np.void]) -> None:
+        rows["steps"][::2, 0] ^= 1
 
-    monkeypatch.setattr(NameKeys, "rows", turned)
+    spoil_left(monkeypatch, spoil)
     outcome = service.run_all(service.request("imigrasi", level="R2"))["imigrasi"]
     assert [note for note in outcome.notes if "dukcapil" in note and "not told" in note]
     rows = rows_of(outcome.files["R2"])
