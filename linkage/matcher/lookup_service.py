@@ -124,6 +124,7 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             await taking
         finally:
             taking.cancel()
+            await asyncio.wait([taking])  # it reads no more when the stream of questions is closed
 
     async def FetchLookups(  # noqa: N802
         self, request: lookup_pb2.FetchLookupsRequest, context: _Context

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -114,7 +114,10 @@ class Guard(grpc.aio.ServerInterceptor):
         async def admitted(messages: AsyncIterator[bytes], context: _Context) -> AsyncIterator[Any]:
             who = peer_of(context).identity
             if handler.request_streaming:
-                yield self._each(messages, partial(self._volumes.taken, who, of_day=of_day), decode)
+                taken = partial(self._volumes.taken, who, of_day=of_day)
+                # Closed here, or the collector would, which stops a thread where it stands.
+                async with aclosing(self._each(messages, taken, decode)) as each:
+                    yield each
                 return
             request = await anext(aiter(messages), None)
             if request is None:
@@ -192,7 +195,7 @@ class Guard(grpc.aio.ServerInterceptor):
         messages: AsyncIterator[bytes],
         taken: Callable[[int], AbstractContextManager[None]],
         decode: Callable[[bytes], Message],
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message]:
         """Yield the messages of a stream, each counted until the next is asked for."""
         async for message in messages:
             with taken(len(message)):

@@ -103,7 +103,9 @@ class Volumes:
         self._day = 0
         self._sent: Counter[str] = Counter()
         self._at_hand: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        # A message that nobody closed is given up by the collector of garbage, on whatever thread
+        # it runs, also while that thread is in here: it must not wait for itself.
+        self._lock = threading.RLock()
 
     def restore(self, sent_on: Callable[[int], Mapping[str, int]]) -> tuple[int, dict[str, int]]:
         """Bring back what was sent on this day before a restart; return both, as `sent`.

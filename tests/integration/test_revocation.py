@@ -13,11 +13,12 @@ import grpc
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from guarded import aio_channel, guarded_server
 from in_process import Service, people
 from members import NOW, Members, call, signed, uri
 
 import linkage.rpc.guard
-from keys.identity import Credential, key_digest, parse_identity
+from keys.identity import key_digest, parse_identity
 from linkage.agreement.payload import KeyRevocation
 from linkage.cli.demo_site import DOMAIN, ORIGIN
 from linkage.errors import DeniedError
@@ -25,7 +26,6 @@ from linkage.matcher.documents import Documents
 from linkage.rpc.channel import open_channel, translated
 from linkage.rpc.guard import Guard
 from linkage.rpc.limits import POLICIES
-from linkage.rpc.tls import TlsFiles, server_credentials
 from linkage.v1 import document_pb2, document_pb2_grpc, progress_pb2, progress_pb2_grpc
 
 CHECK = "/grpc.health.v1.Health/Check"
@@ -216,15 +216,8 @@ class Endless:
         self.guard = Guard(lambda _: self.admitted)
 
     async def start(self, members: Members) -> tuple[grpc.aio.Server, str]:
-        service, name = self.METHOD[1:].split("/")
-        handlers: dict[str, Any] = {name: grpc.unary_stream_rpc_method_handler(self._answer)}
-        folder = members.root / "matcher"
-        tls = TlsFiles(*(folder / f"{n}.pem" for n in ("certificate", "private-key", "authority")))
-        server = grpc.aio.server(interceptors=[self.guard])
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-        port = server.add_secure_port("127.0.0.1:0", server_credentials(tls))
-        await server.start()
-        return server, f"127.0.0.1:{port}"
+        handler = grpc.unary_stream_rpc_method_handler(self._answer)
+        return await guarded_server(members, self.guard, self.METHOD, handler)
 
     async def _answer(self, _: bytes, __: Any) -> AsyncIterator[bytes]:
         try:
@@ -233,13 +226,6 @@ class Endless:
                 yield bytes(1 << 20)
         finally:
             self.closed.set()
-
-
-def aio_channel(members: Members, credential: Credential, address: str) -> Any:
-    credentials = grpc.ssl_channel_credentials(
-        members.authority.certificate, credential.private_key, credential.certificate
-    )
-    return grpc.aio.secure_channel(address, credentials)
 
 
 async def until_stuck(endless: Endless) -> None:

@@ -1,6 +1,8 @@
 """The buckets of callers."""
 
+import gc
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -144,4 +146,19 @@ def test_bytes_at_hand_are_given_back_whatever_happens() -> None:
         assert send(volumes, PARTY, 40)
     with pytest.raises(ValueError, match="x"), volumes.taken(PARTY, 100):
         raise ValueError("x")
+    assert send(volumes, PARTY, 100)
+
+
+def test_what_the_collector_gives_up_in_the_middle_of_counting_is_given_back() -> None:
+    """It runs on any thread that allocates, also on one that counts: none waits for itself."""
+
+    def collecting() -> float:
+        gc.collect()
+        return 0.0
+
+    volumes = Volumes(10_000, 10_000, 100, collecting)
+    lost: list[Any] = [volumes.taken(PARTY, 100)]
+    lost[0].__enter__()
+    lost.append(lost)
+    del lost
     assert send(volumes, PARTY, 100)
