@@ -19,7 +19,7 @@ demo: $(VENV)/.demo
 # take them away.
 test: export OPENBLAS_NUM_THREADS := 1
 test: lint
-	$(BIN)/python -m pytest -m "not soak" -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not soak" -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
