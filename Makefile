@@ -16,9 +16,10 @@ demo: $(VENV)/.demo
 	$(BIN)/padan demo
 
 # The processes of tests take the cores: threads of linear algebra that wait by spinning would only
-# take them away.
+# take them away. The demo compiles the loops once, and not each process that begins with the others.
 test: export OPENBLAS_NUM_THREADS := 1
 test: lint
+	rm -rf $(VENV)/demo && $(BIN)/padan demo --json --out $(VENV)/demo >/dev/null
 	$(BIN)/python -m pytest -m "not soak" -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
