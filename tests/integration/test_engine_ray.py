@@ -228,8 +228,14 @@ def test_the_death_of_a_worker_and_of_a_node_changes_nothing(
         if task.rows[0] == 256 and not died.exists():
             died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        node = ray.get_runtime_context().get_node_id()
+        # Each node has begun a task before any ends one: however long its first process takes.
+        Path(folder, f"node-{node}").touch()
+        until = time.monotonic() + 60.0
+        while len(list(Path(folder).glob("node-*"))) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
         time.sleep(0.1)
-        return ray.get_runtime_context().get_node_id(), run_task(task, inputs, threshold)
+        return node, run_task(task, inputs, threshold)
 
     expected = list(LocalExecutor(2).run_all(tasks, inputs, run_task, (0.6,)))
     results = ray_executor.run_all(tasks, inputs, deadly, (0.6, str(tmp_path)))
