@@ -2,18 +2,13 @@
 
 All parties of a job, or of a grant's agreement, cosign before anything is released. One that is
 silent keeps it waiting, and is named when the job ends. One whose last key to cosign with was
-<<<<<<< Updated upstream
-revoked in the log cannot cosign until it has another: as many of the agreement's other witnesses
-stand in for it as the agreement says, and the log has both the loss and the agreement.
+revoked in the log cannot cosign until it has another: as many of the agreement's witnesses that are
+no parties of the job stand in for it as the agreement says, and the log has both the loss and the
+agreement. Who signs anyway stands in for nobody: where there are no others, all wait for a new key.
 
 Under a checkpoint lines are judged by what the log said up to there: a key that came later is not
 asked for, and one that was revoked later has signed. Else what was released once could not be
 fetched any more.
-=======
-revoked in the log cannot cosign until it has another: as many of the agreement's witnesses that are
-no parties of the job stand in for it as the agreement says, and the log has both the loss and the
-agreement. Who signs anyway stands in for nobody: where there are no others, all wait for a new key.
->>>>>>> Stashed changes
 """
 
 from collections.abc import Callable, Sequence

@@ -78,8 +78,8 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def recheck(self) -> None:
         """End the calls at hand of those who are admitted no more; on the server's loop."""
-        for task, peer in self._calls.items():
-            if task not in self._cut | self._answering and not self._admits(peer):
+        for task in self._calls.keys() - self._cut - self._answering:
+            if not self._admits(self._calls[task]):
                 self._cut.add(task)
                 task.cancel()
 

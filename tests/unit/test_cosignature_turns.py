@@ -46,6 +46,18 @@ def principal_of(party: str) -> Principal:
     return Principal(f"spiffe://padan.test/party/{party}", 0, {key.id: key})
 
 
+def cosignatures_of(principals: Principals, log: GrowingLog, folder: Path) -> Cosignatures:
+    known = replace(State(), principals=principals)
+    return Cosignatures(
+        cast("Any", log),
+        cast("Any", SimpleNamespace(known=known, refresh=lambda: None)),
+        CosignedFiles(folder),
+        lambda: 1.0,
+        lambda: None,
+        monotonic=lambda: log.now,
+    )
+
+
 @pytest.mark.parametrize("trip_s", [0.1, 1.0, 3.0, 4.5])
 def test_slow_parties_cosign_the_same(trip_s: float, tmp_path: Path) -> None:
     parties = ("a", "b", "c", "d", "e")
@@ -53,15 +65,7 @@ def test_slow_parties_cosign_the_same(trip_s: float, tmp_path: Path) -> None:
     for party in parties:
         principals = principals._with(principal_of(party))
     log = GrowingLog()
-    known = replace(State(), principals=principals)
-    cosignatures = Cosignatures(
-        cast("Any", log),
-        cast("Any", SimpleNamespace(known=known, refresh=lambda: None)),
-        CosignedFiles(tmp_path),
-        lambda: 1.0,
-        lambda: None,
-        monotonic=lambda: log.now,
-    )
+    cosignatures = cosignatures_of(principals, log, tmp_path)
     # Each asks, and its line arrives after a trip; then it asks again. They are out of step.
     asks = {party: number * trip_s / len(parties) for number, party in enumerate(parties)}
     carried = dict[str, bytes]()
@@ -80,18 +84,6 @@ def test_slow_parties_cosign_the_same(trip_s: float, tmp_path: Path) -> None:
             asks[party] += trip_s
 
 
-def cosignatures_of(principal: Principal, log: GrowingLog, folder: Path) -> Cosignatures:
-    known = replace(State(), principals=Principals()._with(principal))
-    return Cosignatures(
-        cast("Any", log),
-        cast("Any", SimpleNamespace(known=known, refresh=lambda: None)),
-        CosignedFiles(folder),
-        lambda: 1.0,
-        lambda: None,
-        monotonic=lambda: log.now,
-    )
-
-
 def with_lines(note: bytes, cosigners: list[Cosigner]) -> bytes:
     lines = format_lines([signed_line(parse_note(note).text.encode(), one) for one in cosigners])
     return add_cosignatures(note, lines, [one.key for one in cosigners])
@@ -104,7 +96,7 @@ def test_a_party_with_many_keys_takes_up_one_line(tmp_path: Path) -> None:
     vkeys = [format_vkey(one.key) for one in cosigners]
     keys = [Key(vkey, "witness", vkey.encode(), 1, until) for vkey in vkeys]
     principal = Principal("spiffe://padan.test/party/a", 1, {key.id: key for key in keys})
-    cosignatures = cosignatures_of(principal, GrowingLog(), tmp_path)
+    cosignatures = cosignatures_of(Principals()._with(principal), GrowingLog(), tmp_path)
     note = cosignatures.head()
     for sent in ([cosigners[7]], cosigners[:30], [cosigners[39]], cosigners[:5]):
         cosignatures.add(Identity("padan.test", "party", "a"), with_lines(note, sent))
@@ -114,7 +106,7 @@ def test_a_party_with_many_keys_takes_up_one_line(tmp_path: Path) -> None:
 
 def test_lines_sent_again_or_for_what_is_over_make_no_turn_longer(tmp_path: Path) -> None:
     log = GrowingLog()
-    cosignatures = cosignatures_of(principal_of("a"), log, tmp_path)
+    cosignatures = cosignatures_of(Principals()._with(principal_of("a")), log, tmp_path)
     identity, first = Identity("padan.test", "party", "a"), cosignatures.head()
     sent = with_lines(first, [cosigner_of("a")])
     cosignatures.add(identity, sent)
